@@ -1,0 +1,1 @@
+"""Speech in, a talking face out: the regressor, its training, evaluation and the video."""

@@ -1,0 +1,1 @@
+"""Networks between speech and faces; the boundary-equilibrium GAN will live here."""

@@ -1,0 +1,121 @@
+"""MFCC maps of speech, one for each video frame, centred on the frame's time.
+
+A map is computed exactly as `python_speech_features.mfcc` would compute it from the map's own stretch of the
+pre-emphasised clip, but each row only once: neighbouring frames share most of their rows.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from python_speech_features import mfcc
+
+PRE_EMPHASIS = 0.97
+CLIPPING = 4.0  # standard deviations: digital silence has a first coefficient of -36, far from all speech
+SMALLEST_DEVIATION = 1e-3  # a coefficient that never varies is not blown up
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """How maps are computed. The default is the wide context: 35 rows, 10 ms apart, of 25 ms each: 0.365 s."""
+
+    sample_rate: int = 16000  # Hz
+    frame_length: int = 400  # samples of one row: 25 ms, a few pitch periods
+    hop_length: int = 160  # samples between rows: 10 ms
+    n_fft: int = 512  # at least frame_length, or the library cuts the frame
+    n_mfcc: int = 13  # coefficients of a row; the first is the logarithm of the energy
+    rows: int = 35
+
+    @property
+    def span(self):
+        """Samples under one map."""
+        return (self.rows - 1) * self.hop_length + self.frame_length
+
+    @property
+    def left_context(self):
+        """Samples of the past that a map needs, before the frame's time."""
+        return self.span // 2
+
+    @property
+    def look_ahead(self):
+        """Samples of the future that a map needs, from the frame's time on."""
+        return self.span - self.span // 2
+
+
+def pre_emphasise(samples, previous=0.0):
+    """y[n] = x[n] - 0.97 x[n - 1], `previous` being the sample before the first [shape=(n,) -> (n,)]."""
+    samples = np.asarray(samples, np.float64)
+    return samples - PRE_EMPHASIS * np.concatenate([[previous], samples[:-1]])
+
+
+def frame_centres(times, settings):
+    """Sample nearest to each time in seconds, as integers [shape=(n,)]."""
+    return np.rint(np.asarray(times) * settings.sample_rate).astype(int)
+
+
+def mfcc_maps(emphasised, centres, settings):
+    """The map around each centre; what lies outside the samples counts as silence.
+
+    Args:
+        emphasised: pre-emphasised samples [shape=(n,)].
+        centres: index into `emphasised` of each map's middle [shape=(maps,)]; may lie outside.
+        settings: `FeatureSettings`.
+
+    Returns:
+        float64 [shape=(maps, rows, n_mfcc)].
+    """
+    centres = np.asarray(centres, int)
+    starts = centres[:, None] - settings.left_context + settings.hop_length * np.arange(settings.rows)
+    unique_starts, row_of = np.unique(starts, return_inverse=True)
+    samples = unique_starts[:, None] + np.arange(settings.frame_length)
+    inside = (samples >= 0) & (samples < len(emphasised))
+    frames = np.where(inside, np.take(emphasised, samples, mode="clip") if len(emphasised) else 0.0, 0.0)
+    # Laid end to end and stepped by a whole frame, the library sees exactly these frames.
+    rows = mfcc(
+        frames.ravel(),
+        samplerate=settings.sample_rate,
+        winlen=settings.frame_length / settings.sample_rate,
+        winstep=settings.frame_length / settings.sample_rate,
+        numcep=settings.n_mfcc,
+        nfft=settings.n_fft,
+        preemph=0,
+        winfunc=np.hamming,
+    )
+    return rows[row_of.reshape(starts.shape)]
+
+
+def speech_maps(samples, times, settings):
+    """Maps of a whole clip: samples at `settings.sample_rate`, times in seconds -> [shape=(times, rows, n_mfcc)]."""
+    return mfcc_maps(pre_emphasise(samples), frame_centres(times, settings), settings)
+
+
+@dataclass(frozen=True)
+class FeatureStatistics:
+    """Mean and standard deviation of each coefficient over the training speech [shape=(n_mfcc,) each]."""
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @classmethod
+    def of(cls, maps):
+        """Statistics of an iterable of map arrays [shape=(n, rows, n_mfcc) each]."""
+        count, total, squares = 0, 0.0, 0.0
+        for of_clip in maps:
+            rows = of_clip.reshape(-1, of_clip.shape[-1])
+            count += len(rows)
+            total = total + rows.sum(axis=0)
+            squares = squares + (rows**2).sum(axis=0)
+        mean = total / count
+        return cls(mean, np.sqrt(np.maximum(squares / count - mean**2, SMALLEST_DEVIATION**2)))
+
+    def standardise(self, maps):
+        """Maps in units of the standard deviation, clipped to +-CLIPPING, as float32 of the same shape."""
+        return np.clip((maps - self.mean) / self.deviation, -CLIPPING, CLIPPING).astype(np.float32)
+
+    def as_json(self):
+        """The statistics as a JSON object."""
+        return {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
+
+    @classmethod
+    def from_json(cls, content):
+        """The inverse of `as_json`."""
+        return cls(np.array(content["mean"]), np.array(content["deviation"]))

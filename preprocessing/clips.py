@@ -1,0 +1,76 @@
+"""Turns one video into one clip of the dataset."""
+
+from collections import Counter
+
+import numpy as np
+
+from .alignment import crop_face, face_transform
+from .files import sha256, whole_folder
+from .media import SPEECH_RATE, read_frames, read_speech, video_info, write_wav
+from .program import InputError
+from .tracking import track_face
+
+FEWEST_FRAMES = 5  # a clip with fewer faces teaches nothing
+SPEECH_RATE_2017 = 44100  # Hz, what the feature maps of the 2017 preset are computed from
+
+
+def prepare_clip(source, folder, size, detector):
+    """Writes faces.npy, speech.wav, speech_44k.wav and track.npz of one video, all of them or none.
+
+    The video is read twice, once to find the face and once to cut it out, so that memory does not grow with length.
+
+    Args:
+        source: path of a video with sound.
+        folder: folder of the clip, made here.
+        size: side of the face crops in pixels.
+        detector: as in `tracking.track_face`.
+
+    Returns:
+        the clip's entry for the manifest, but for name, split and licence.
+
+    Raises:
+        InputError: the video cannot be read, has no sound, or shows too few usable faces.
+    """
+    info = video_info(source)
+    speech = {rate: read_speech(source, rate, info.start) for rate in (SPEECH_RATE, SPEECH_RATE_2017)}
+    damage = []
+    track = track_face(read_frames(source, damage), detector)
+    kept = track.kept()
+    reasons = Counter(reason for reason in track.dropped if reason)
+    if len(kept) < FEWEST_FRAMES:
+        why = "; ".join(f"{reason} in {count}" for reason, count in reasons.items()) or "the video ends early"
+        raise InputError(
+            f"{source}: only {len(kept)} of {len(track.times)} frames show a usable face ({why}); "
+            "give a video with one large, frontal face"
+        )
+    landmarks = track.smoothed(info.frame_rate)
+    transforms = np.stack([face_transform(points, size) for points in landmarks])
+    with whole_folder(folder) as partial:
+        _write_faces(partial / "faces.npy", source, kept, transforms, size)
+        np.savez(
+            partial / "track.npz",
+            time=np.array(track.times)[kept],
+            score=np.array(track.scores, np.float32)[kept],
+            landmarks=np.array(track.landmarks, np.float32)[kept],
+            transform=transforms,
+        )
+        write_wav(partial / "speech.wav", speech[SPEECH_RATE], SPEECH_RATE)
+        write_wav(partial / "speech_44k.wav", speech[SPEECH_RATE_2017], SPEECH_RATE_2017)
+    return {
+        "source": str(source),
+        "sha256": sha256(source),
+        "fps": round(info.frame_rate, 3),
+        "frames_kept": len(kept),
+        "frames_dropped": dict(reasons),
+        "frames_with_several_faces": track.crowded,
+        "damage": damage,
+    }
+
+
+def _write_faces(path, source, kept, transforms, size):
+    faces = np.lib.format.open_memmap(path, "w+", np.uint8, (len(kept), size, size, 3))
+    place_of = {int(frame): place for place, frame in enumerate(kept)}
+    for index, (_, image) in enumerate(read_frames(source)):
+        if (place := place_of.get(index)) is not None:
+            faces[place] = crop_face(image, transforms[place], size)
+    faces.flush()

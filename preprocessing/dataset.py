@@ -1,0 +1,131 @@
+"""The dataset on disk: a manifest and, for each clip, faces, speech and track."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from .files import read_json, write_json
+from .media import SPEECH_RATE, read_speech
+from .program import InputError
+
+SCHEMA = 1
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip of a dataset: its folder and its entry in the manifest."""
+
+    folder: Path
+    entry: dict
+
+    @property
+    def name(self):
+        """Name of the clip, unique in its dataset."""
+        return self.entry["name"]
+
+    @cached_property
+    def faces(self):
+        """Aligned faces, memory-mapped: uint8 RGB [shape=(frames, size, size, 3)]."""
+        return _load(self.folder / "faces.npy", mmap_mode="r")
+
+    @cached_property
+    def times(self):
+        """Time of each face in seconds; the speech starts at zero [shape=(frames,)]."""
+        return _load(self.folder / "track.npz")["time"]
+
+    def speech(self):
+        """Mono samples in [-1, 1] at 16 kHz [shape=(samples,)]."""
+        return read_speech(self.folder / "speech.wav", SPEECH_RATE, start=0.0)
+
+
+def _load(path, **options):
+    try:
+        return np.load(path, allow_pickle=False, **options)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: missing or damaged ({error}); run preprocessing again") from error
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset that has been opened: see `open_dataset`."""
+
+    folder: Path
+    manifest: dict
+
+    @property
+    def size(self):
+        """Side of the face crops in pixels."""
+        return self.manifest["size"]
+
+    @property
+    def frame_rate(self):
+        """Frames per second of the clips."""
+        return self.manifest["fps"]
+
+    def split(self, name):
+        """The clips of "train", "validation" or "test", sorted by name.
+
+        Raises:
+            InputError: the split holds no clip.
+        """
+        if name not in SPLITS:
+            raise InputError(f"{name!r} is no split; choose one of {', '.join(SPLITS)}")
+        entries = sorted((e for e in self.manifest["clips"] if e["split"] == name), key=lambda entry: entry["name"])
+        if not entries:
+            raise InputError(f"{self.folder}: no clip in the {name} split; prepare more clips or give --splits")
+        return [Clip(self.folder / "clips" / entry["name"], entry) for entry in entries]
+
+
+def open_dataset(folder):
+    """Opens a dataset written by `python -m preprocessing`.
+
+    Raises:
+        InputError: no dataset is there, or it has another schema version.
+    """
+    folder = Path(folder)
+    if not (folder / "manifest.json").is_file():
+        raise InputError(f"{folder}: no dataset here (no manifest.json); make one with python -m preprocessing")
+    manifest = read_json(folder / "manifest.json")
+    if manifest.get("schema") != SCHEMA:
+        raise InputError(
+            f"{folder}: dataset of schema {manifest.get('schema')}, this version reads {SCHEMA}; prepare it again"
+        )
+    return Dataset(folder, manifest)
+
+
+def write_manifest(folder, size, entries):
+    """Writes manifest.json for the given clip entries; its `fps` is the most common one of the clips."""
+    entries = sorted(entries, key=lambda entry: entry["name"])
+    rates = [entry["fps"] for entry in entries]
+    fps = max(sorted(set(rates)), key=rates.count) if rates else None
+    write_json(Path(folder) / "manifest.json", {"schema": SCHEMA, "fps": fps, "size": size, "clips": entries})
+
+
+def split_by_hash(name):
+    """Which split a clip goes to when no lists are given: 80/10/10 by the SHA-256 of its name."""
+    tenth = int(hashlib.sha256(name.encode()).hexdigest(), 16) % 10
+    return {0: "test", 1: "validation"}.get(tenth, "train")
+
+
+def read_splits(folder):
+    """Reads train.txt, validation.txt and test.txt, one clip name a line.
+
+    Returns:
+        dictionary from clip name to split.
+
+    Raises:
+        InputError: a list is missing, or a clip stands in two of them.
+    """
+    split_of = {}
+    for split in SPLITS:
+        path = Path(folder) / f"{split}.txt"
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; --splits needs train.txt, validation.txt and test.txt")
+        for name in path.read_text(encoding="utf-8").split():
+            if split_of.setdefault(name, split) != split:
+                raise InputError(f"{path}: clip {name} is already in {split_of[name]}.txt; keep it in one list")
+    return split_of

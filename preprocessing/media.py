@@ -1,0 +1,156 @@
+"""Video frames and speech out of any container that FFmpeg reads, through PyAV; no ffmpeg program is needed."""
+
+import contextlib
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+
+from .files import whole_file
+from .program import InputError
+
+SPEECH_RATE = 16000  # Hz, what the features are computed from
+LARGEST_JITTER = 0.05  # seconds by which presentation times may waver before it counts as a gap in the sound
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a container says of its video: frames per second and the presentation time of its start, in seconds."""
+
+    frame_rate: float
+    start: float
+
+
+@contextlib.contextmanager
+def open_media(path, kind):
+    """Opens `path` and gives (container, first stream of `kind`), `kind` being "video" or "audio".
+
+    Raises:
+        InputError: there is no such file, FFmpeg cannot read it, or it has no such stream.
+    """
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such file")
+    if Path(path).is_dir():
+        raise InputError(f"{path}: a folder, where a file was expected")
+    try:
+        container = av.open(str(path))
+    except (av.error.FFmpegError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read as audio or video ({reason}); give a media file") from error
+    with container:
+        streams = getattr(container.streams, kind)
+        if not streams:
+            raise InputError(f"{path}: has no {kind} track; give a file that has one")
+        yield container, streams[0]
+
+
+def video_info(path):
+    """The `VideoInfo` of a video file."""
+    with open_media(path, "video") as (_, stream):
+        rate = stream.average_rate or stream.base_rate or 25
+        start = float(stream.start_time * stream.time_base) if stream.start_time is not None else 0.0
+        return VideoInfo(float(rate), start)
+
+
+def _decode(container, stream, damage):
+    """The stream's frames; a packet that cannot be decoded is counted in `damage` and left out."""
+    stream.thread_type = "AUTO"
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except av.error.FFmpegError as error:
+            damage.append(f"ends early: {error.strerror}")
+            return
+        try:
+            yield from packet.decode()
+        except av.error.FFmpegError as error:
+            damage.append(f"packet left out: {error.strerror}")
+
+
+def read_frames(path, damage=None):
+    """Yields the frames of a video in order of presentation.
+
+    Args:
+        path: any video that FFmpeg reads.
+        damage: list that receives a line for each part that could not be decoded.
+
+    Yields:
+        (time, image): seconds since the first frame of the stream; uint8 RGB [shape=(height, width, 3)].
+
+    Raises:
+        InputError: the file cannot be opened or has no video.
+    """
+    damage = [] if damage is None else damage
+    start = video_info(path).start
+    with open_media(path, "video") as (container, stream):
+        for frame in _decode(container, stream, damage):
+            if frame.time is not None:
+                yield frame.time - start, frame.to_ndarray(format="rgb24")
+
+
+def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
+    """Yields the sound of a file as mono samples, a stretch at a time.
+
+    Channels are averaged by FFmpeg's down-mix; gaps in the presentation times become silence.
+
+    Args:
+        path: any audio or video file that FFmpeg reads.
+        sample_rate: of the result, in Hz.
+        start: presentation time in seconds that becomes sample 0 (None: where the audio itself starts).
+        damage: list that receives a line for each part that could not be decoded.
+
+    Yields:
+        float32 samples in [-1, 1] [shape=(n,)].
+
+    Raises:
+        InputError: the file cannot be opened or has no audio.
+    """
+    damage = [] if damage is None else damage
+    with open_media(path, "audio") as (container, stream):
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate)
+        position = None  # of the next sample, counted from time zero
+        for frame in _decode(container, stream, damage):
+            if start is None:
+                start = frame.time or 0.0
+            due = position or 0 if frame.time is None else round((frame.time - start) * sample_rate)
+            if position is None:
+                position, allowed_gap = min(due, 0), 0
+            if due - position > allowed_gap:
+                yield np.zeros(due - position, np.float32)
+                position = due
+            allowed_gap = sample_rate * LARGEST_JITTER
+            for samples in _as_arrays(resampler.resample(frame)):
+                yield samples[max(-position, 0) :]
+                position += len(samples)
+        yield from _as_arrays(resampler.resample(None))
+
+
+def _as_arrays(frames):
+    return (frame.to_ndarray()[0] for frame in frames)
+
+
+def read_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
+    """The whole of `stream_speech` in one array: float32 mono samples in [-1, 1] [shape=(n,)].
+
+    Raises:
+        InputError: the file cannot be opened, has no audio, or its audio holds no sample.
+    """
+    samples = np.concatenate([np.zeros(0, np.float32), *stream_speech(path, sample_rate, start, damage)])
+    if not len(samples):
+        raise InputError(f"{path}: its audio track is empty; give a file with sound")
+    return samples
+
+
+def write_wav(path, samples, sample_rate):
+    """Writes mono float samples in [-1, 1] as a 16-bit wav file, whole or not at all."""
+    pcm = np.clip(np.rint(np.asarray(samples) * 32767), -32768, 32767).astype("<i2")
+    with whole_file(path) as partial, wave.open(str(partial), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sample_rate)
+        file.writeframes(pcm.tobytes())

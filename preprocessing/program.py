@@ -1,0 +1,103 @@
+"""What every program of the project shares: its error line, its exit status and its progress bar.
+
+Importing this module first also keeps TensorFlow's start-up messages off the terminal, since TensorFlow reads
+`TF_CPP_MIN_LOG_LEVEL` when it is imported.
+"""
+
+import os
+import sys
+import time
+
+from tqdm import tqdm
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+INTERRUPTED = 130  # the shell's status of a program ended by Ctrl-C
+
+
+class InputError(ValueError):
+    """The input or the environment is at fault: the message says what, where and the remedy in one line."""
+
+
+def run_program(main):
+    """Runs `main()` and returns its exit status, with one clear line on stderr in place of a traceback.
+
+    Args:
+        main: function of no argument; an `InputError` or `OSError` that it raises is shown as one line.
+
+    Returns:
+        0 when done, 1 when the input or the environment is at fault, 130 when interrupted.
+    """
+    try:
+        main()
+    except InputError as error:
+        return _complain(f"error: {error}", 1)
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _complain(f"error: {place}{error.strerror or error}", 1)
+    except KeyboardInterrupt:
+        return _complain("interrupted: what was finished is kept, the same command continues", INTERRUPTED)
+    return 0
+
+
+def _complain(line, status):
+    print(" ".join(line.split()), file=sys.stderr)
+    return status
+
+
+def progress(total, unit, description, start=0):
+    """A progress bar with rate and time left; on anything but a terminal a plain line every ten seconds.
+
+    Args:
+        total: number of `unit`s in the whole job, or None if unknown.
+        unit: what is counted, singular ("frame").
+        description: what is being done.
+        start: how many were done before (a continued job).
+
+    Returns:
+        a context manager with `update(n)` and `set_postfix_str(text)`.
+    """
+    if sys.stderr.isatty():
+        return tqdm(total=total, initial=start, desc=description, unit=unit, dynamic_ncols=True)
+    return PlainProgress(total, unit, description, start)
+
+
+class PlainProgress:
+    """The lines that stand in for a progress bar in a log file."""
+
+    def __init__(self, total, unit, description, start=0, interval=10.0):
+        self.total, self.unit, self.description, self.interval = total, unit, description, interval
+        self.done = self.start = start
+        self.note = ""
+        self.began = self.shown = time.monotonic()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._show()
+
+    def update(self, n=1):
+        self.done += n
+        if time.monotonic() - self.shown >= self.interval:
+            self._show()
+
+    def set_postfix_str(self, note):
+        self.note = note
+
+    def _show(self):
+        self.shown = time.monotonic()
+        rate = (self.done - self.start) / max(self.shown - self.began, 1e-9)
+        of_total, left = "", ""
+        if self.total is not None:
+            of_total = f"/{self.total}"
+            if self.done < self.total and rate > 0:
+                left = f", {tqdm.format_interval((self.total - self.done) / rate)} left"
+        note = f", {self.note}" if self.note else ""
+        print(
+            f"{self.description}: {self.done}{of_total} {self.unit}s, {rate:.1f}/s{left}{note}",
+            file=sys.stderr,
+            flush=True,
+        )

@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 
-def build_audio_network(rows, n_mfcc, widths, code_size, dropout=0.0):
+def build_audio_network(rows, n_mfcc, widths, code_size, dropout=0.0, noise=0.0):
     """Convolutions over time whose channels are the coefficients, halving the time with each width, then dense.
 
     Cepstral coefficients have no neighbourhood (a shift along them has no meaning), so that the convolutions run
@@ -15,13 +15,14 @@ def build_audio_network(rows, n_mfcc, widths, code_size, dropout=0.0):
         n_mfcc: coefficients of a row.
         widths: channels of each pair of convolutions.
         code_size: length of the code.
+        noise: standard deviation of what is added to the map in training.
         dropout: share of the features left out in training, before and after the dense layer.
 
     Returns:
         `keras.Model` from [batch, rows, n_mfcc] to [batch, code_size].
     """
     speech = keras.Input((rows, n_mfcc))
-    x = speech
+    x = layers.GaussianNoise(noise)(speech)
     for width in widths:
         x = layers.Conv1D(width, 3, padding="same", activation="elu")(x)
         x = layers.Conv1D(width, 3, padding="same", strides=2, activation="elu")(x)  # (B, rows / 2**n, width)

@@ -1,11 +1,10 @@
 """Makes a dataset of aligned faces and speech from videos: python -m preprocessing SOURCE... --out DATASET."""
 
-from .program import run_program  # first: it quietens TensorFlow before anything imports it
+import argparse
+import sys
 
-import argparse  # noqa: E402
-import sys  # noqa: E402
-
-from .prepare import prepare_dataset  # noqa: E402
+from .prepare import prepare_dataset
+from .program import run_program
 
 
 def parse_arguments():

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .program import import_keras
+
 # Rows of a landmark array, as seen in the picture: the left eye is the one at the left.
 LEFT_EYE, RIGHT_EYE, NOSE, MOUTH_LEFT, MOUTH_RIGHT = range(5)
 
@@ -30,7 +32,8 @@ class MtcnnDetector:
     """MTCNN (Zhang et al., arXiv 1604.02878) as packaged by `mtcnn`, whose weights come with the package."""
 
     def __init__(self):
-        from mtcnn import MTCNN  # imports TensorFlow: seconds, spent only by those who detect
+        import_keras()  # seconds, spent only by those who detect
+        from mtcnn import MTCNN
 
         self._network = MTCNN()
 

@@ -146,6 +146,18 @@ def read_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
     return samples
 
 
+def sound_duration(path):
+    """Length of the audio in seconds as the container states it, or None where it does not.
+
+    Raises:
+        InputError: the file cannot be opened or has no audio.
+    """
+    with open_media(path, "audio") as (container, stream):
+        if stream.duration:
+            return float(stream.duration * stream.time_base)
+        return container.duration / av.time_base if container.duration else None
+
+
 def write_wav(path, samples, sample_rate):
     """Writes mono float samples in [-1, 1] as a 16-bit wav file, whole or not at all."""
     pcm = np.clip(np.rint(np.asarray(samples) * 32767), -32768, 32767).astype("<i2")

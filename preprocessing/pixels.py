@@ -9,5 +9,5 @@ def to_signed(pixels):
 
 
 def to_uint8(signed):
-    """float pixels in [-1, 1] (values beyond are clipped) -> uint8 0..255, rounded to the nearest level."""
+    """Float pixels in [-1, 1] (values beyond are clipped) -> uint8 0..255, rounded to the nearest level."""
     return np.clip(np.rint((np.asarray(signed, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)

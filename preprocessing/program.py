@@ -1,16 +1,10 @@
-"""What every program of the project shares: its error line, its exit status and its progress bar.
-
-Importing this module first also keeps TensorFlow's start-up messages off the terminal, since TensorFlow reads
-`TF_CPP_MIN_LOG_LEVEL` when it is imported.
-"""
+"""What every program of the project shares: its error line, its exit status, its progress bar, a quiet start."""
 
 import os
 import sys
 import time
 
 from tqdm import tqdm
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 INTERRUPTED = 130  # the shell's status of a program ended by Ctrl-C
 
@@ -40,6 +34,21 @@ def run_program(main):
     except KeyboardInterrupt:
         return _complain("interrupted: what was finished is kept, the same command continues", INTERRUPTED)
     return 0
+
+
+def import_keras():
+    """Imports Keras and its backend without the lines that TensorFlow's libraries print while they load."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import keras  # noqa: F401
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(nowhere)
 
 
 def _complain(line, status):
@@ -80,11 +89,13 @@ class PlainProgress:
         self._show()
 
     def update(self, n=1):
+        """Counts `n` more units as done."""
         self.done += n
         if time.monotonic() - self.shown >= self.interval:
             self._show()
 
     def set_postfix_str(self, note):
+        """Shows `note` at the end of the coming lines."""
         self.note = note
 
     def _show(self):

@@ -1,7 +1,7 @@
 """Follows one face through a video: detection in key frames, interpolation between, detection again where unsure."""
 
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 
 import cv2
 import numpy as np
@@ -89,7 +89,7 @@ def _faces_of_chunk(images, detector, track):
     keys = sorted({*range(0, len(images), KEY_FRAME_INTERVAL), len(images) - 1})
     found = _detect(images, keys, detector, track)
     unsure = []
-    for first, last in zip(keys, keys[1:], strict=False):
+    for first, last in pairwise(keys):
         between = range(first + 1, last)
         if _calm(found[first], found[last]) and _alike([images[index] for index in range(first, last + 1)]):
             for index in between:

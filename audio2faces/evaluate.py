@@ -1,0 +1,48 @@
+"""Measures a model on clips it has never seen, beside baselines: python -m audio2faces.evaluate --data DATASET."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from preprocessing.dataset import open_dataset
+from preprocessing.files import write_json
+from preprocessing.pictures import write_png
+from preprocessing.program import import_keras, run_program
+
+
+def parse_arguments():
+    """Reads the command line."""
+    default_model = Path(__file__).parent.parent / "models" / "grid-s1"
+    parser = argparse.ArgumentParser(prog="python -m audio2faces.evaluate", description=__doc__)
+    parser.add_argument(
+        "--model", metavar="MODEL", default=default_model, help="model folder (default: models/grid-s1)"
+    )
+    parser.add_argument("--data", metavar="DATASET", required=True, help="prepared dataset with a train split")
+    parser.add_argument("--split", choices=["validation", "test"], default="test", help="default: test")
+    parser.add_argument("--json", metavar="FILE", help="also write the measures as JSON")
+    parser.add_argument("--strip", metavar="FILE", help="also write a PNG: a sentence, a row for each method")
+    return parser.parse_args()
+
+
+def main():
+    """Evaluates, prints the table and writes what was asked for."""
+    arguments = parse_arguments()
+    dataset = open_dataset(arguments.data)
+
+    import_keras()
+    from audio2faces.evaluation import evaluate, format_table
+    from audio2faces.model_folder import load_model
+
+    report, strip = evaluate(load_model(arguments.model), dataset, arguments.split)
+    print(f"{report['model']} on {report['clips']} {report['split']} clips, {report['frames']} frames\n")
+    print(format_table(report))
+    if arguments.json:
+        write_json(arguments.json, report)
+        print(f"\nwrote {arguments.json}")
+    if arguments.strip:
+        write_png(Path(arguments.strip), strip)
+        print(f"\nwrote {arguments.strip}: rows are real, {', '.join(report['methods'])}")
+
+
+if __name__ == "__main__":
+    sys.exit(run_program(main))

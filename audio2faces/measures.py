@@ -1,0 +1,116 @@
+"""What is measured of generated faces, set against the real ones of the same frames.
+
+Faces are uint8 RGB [shape=(frames, size, size, 3)] throughout; lists hold one array per clip.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from preprocessing.alignment import mouth_slices
+
+COMPONENTS = 5  # of mouth motion; on GRID s1 they hold about 60 % of its variance
+FIT_FRAMES = 20000  # at most so many frames decide the components
+LARGEST_LAG = 5  # frames
+
+
+def mouth_motion(faces):
+    """Pixels of the mouth box in 0..1 less their mean over the clip [shape=(frames, pixels)]."""
+    rows, columns = mouth_slices(faces.shape[1])
+    mouth = np.asarray(faces[:, rows, columns], np.float32).reshape(len(faces), -1) / 255
+    return mouth - mouth.mean(axis=0)
+
+
+@dataclass(frozen=True)
+class MouthComponents:
+    """Principal components of real mouth motion, each clip's mean removed.
+
+    Attributes:
+        basis: orthonormal directions, the strongest first [shape=(COMPONENTS, pixels)].
+    """
+
+    basis: np.ndarray
+
+    @classmethod
+    def of(cls, clips):
+        """The components of the real faces of some clips (objects with `.faces`)."""
+        every = max(1, sum(len(clip.faces) for clip in clips) // FIT_FRAMES)
+        covariance = 0.0
+        for clip in clips:
+            motion = mouth_motion(clip.faces)[::every]
+            covariance = covariance + motion.T @ motion
+        _, vectors = np.linalg.eigh(covariance)
+        return cls(vectors[:, : -COMPONENTS - 1 : -1].T)
+
+    def of_faces(self, faces):
+        """Position of each frame along each component, the clip's mean removed [shape=(frames, COMPONENTS)]."""
+        return mouth_motion(faces) @ self.basis.T
+
+
+def mouth_measures(real, generated):
+    """How well generated mouth motion follows the real one, pooled over all frames.
+
+    Args:
+        real: positions along the components, one array per clip [shape=(frames, COMPONENTS) each].
+        generated: the same of the generated faces.
+
+    Returns:
+        dictionary: `correlation` (Pearson, first component), `amplitude` (ratio of its standard deviations),
+        `explained_variance` (share of the real variance within all components), `best_lag` (frames by which the
+        generated motion comes late; None where nothing moves).
+    """
+    x, y = np.concatenate(real), np.concatenate(generated)
+    lags = range(-LARGEST_LAG, LARGEST_LAG + 1)
+    by_lag = [_lagged_correlation(real, generated, lag) for lag in lags]
+    return {
+        "correlation": _correlation(x[:, 0], y[:, 0]),
+        "amplitude": float(y[:, 0].std() / x[:, 0].std()),
+        "explained_variance": float(1 - ((x - y) ** 2).sum() / (x**2).sum()),
+        "best_lag": lags[int(np.argmax(by_lag))] if max(by_lag) > 0 else None,
+    }
+
+
+def _correlation(x, y):
+    """Pearson's; 0 where one of the two does not vary."""
+    x, y = x - x.mean(), y - y.mean()
+    scale = np.sqrt((x**2).sum() * (y**2).sum())
+    return float((x * y).sum() / scale) if scale > 1e-9 else 0.0
+
+
+def _lagged_correlation(real, generated, lag):
+    x = np.concatenate([clip[max(0, -lag) : len(clip) - max(0, lag), 0] for clip in real])
+    y = np.concatenate([clip[max(0, lag) : len(clip) - max(0, -lag), 0] for clip in generated])
+    return _correlation(x, y)
+
+
+def psnr(real, generated):
+    """Peak signal-to-noise ratio of each frame in dB [shape=(frames,)]; identical frames count as 100."""
+    error = (np.asarray(real, np.float64) - generated) ** 2
+    return 10 * np.log10(255**2 / np.maximum(error.mean(axis=(1, 2, 3)), 255**2 / 1e10))
+
+
+def ssim(real, generated):
+    """Structural similarity of each frame (Wang et al. 2004, Gaussian window of 11 pixels) [shape=(frames,)]."""
+    import tensorflow as tf
+
+    return tf.image.ssim(tf.constant(np.ascontiguousarray(real)), np.ascontiguousarray(generated), 255).numpy()
+
+
+def sharpness(faces):
+    """Variance of the Laplacian of the grey face, the mean over the frames."""
+    greys = [cv2.cvtColor(face, cv2.COLOR_RGB2GRAY) for face in faces]
+    return float(np.mean([cv2.Laplacian(grey, cv2.CV_64F).var() for grey in greys]))
+
+
+def still_region(real):
+    """Where the real clip moves least: the calmer half of the pixels outside the mouth box [shape=(size, size)]."""
+    deviation = np.asarray(real, np.float32).std(axis=0).mean(axis=-1)
+    outside = np.ones_like(deviation, bool)
+    outside[mouth_slices(real.shape[1])] = False
+    return outside & (deviation <= np.median(deviation[outside]))
+
+
+def flicker(faces, region):
+    """Mean absolute change from frame to frame within a region, in grey levels."""
+    return float(np.abs(np.diff(np.asarray(faces, np.float32), axis=0))[:, region].mean())

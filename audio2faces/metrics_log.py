@@ -1,0 +1,53 @@
+"""Numbers of a run over its steps: metrics.csv for people and programs, TensorBoard where TensorFlow runs."""
+
+import csv
+from pathlib import Path
+
+import keras
+
+from preprocessing.files import whole_file
+
+
+class MetricsLog:
+    """Appends rows of named numbers; a continued run drops the rows that its checkpoint does not know."""
+
+    def __init__(self, run_dir, columns, step):
+        self.path = Path(run_dir) / "metrics.csv"
+        self.columns = ["step", *columns]
+        self.rows = [row for row in self._read() if int(row["step"]) <= step]
+        self._write()
+        self.board = None
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            self._tf = tf
+            self.board = tf.summary.create_file_writer(str(Path(run_dir) / "tensorboard"))
+
+    def add(self, step, values):
+        """Logs `values`, a dictionary with the columns given at the start."""
+        self.rows.append({"step": step, **{name: f"{value:.6g}" for name, value in values.items()}})
+        self._write()
+        if self.board:
+            with self.board.as_default(step=step):
+                for name, value in values.items():
+                    self._tf.summary.scalar(name, value)
+            self.board.flush()
+
+    def add_picture(self, step, name, image):
+        """Shows a uint8 RGB picture in TensorBoard."""
+        if self.board:
+            with self.board.as_default(step=step):
+                self._tf.summary.image(name, image[None])
+            self.board.flush()
+
+    def _read(self):
+        if not self.path.exists():
+            return []
+        with open(self.path, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def _write(self):
+        with whole_file(self.path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self.columns)
+            writer.writeheader()
+            writer.writerows(self.rows)

@@ -1,0 +1,52 @@
+"""Makes a video of the model's face speaking what a sound file says."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from preprocessing.media import sound_duration
+from preprocessing.program import InputError, import_keras, run_program
+
+DEFAULT_MODEL = Path(__file__).parent / "models" / "grid-s1"
+
+
+def parse_arguments():
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("speech", metavar="SPEECH", help="any file with sound: wav, mp3, flac, a video, ...")
+    parser.add_argument(
+        "--model", metavar="MODEL", default=DEFAULT_MODEL, help="model folder (default: models/grid-s1)"
+    )
+    parser.add_argument("--output", metavar="FILE", default="talking.mp4", help="mp4 to write (default: talking.mp4)")
+    parser.add_argument("--frames", metavar="FOLDER", help="also write every face as PNG, in the model's size")
+    parser.add_argument("--overwrite", action="store_true", help="replace an output that exists")
+    return parser.parse_args()
+
+
+def main():
+    """Checks what can be checked at once, loads the model and makes the video."""
+    arguments = parse_arguments()
+    output = Path(arguments.output)
+    sound_duration(arguments.speech)  # a wrong file is told before seconds are spent on loading
+    if output.suffix.lower() != ".mp4":
+        raise InputError(f"{output}: the video is an mp4 file; give --output a name that ends in .mp4")
+    if output.exists() and not arguments.overwrite:
+        raise InputError(f"{output}: exists already; give --overwrite to replace it, or another --output")
+
+    import_keras()
+    from audio2faces.generation import generate_video
+    from audio2faces.model_folder import load_model
+
+    model = load_model(arguments.model)
+    began = time.monotonic()
+    frames = generate_video(model, arguments.speech, output, arguments.frames)
+    seconds = time.monotonic() - began
+    print(
+        f"wrote {output}: {frames} frames at {model.frame_rate:g}/s by {model.name}, "
+        f"made in {seconds:.1f} s ({frames / seconds:.0f} frames/s)"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_program(main))

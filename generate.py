@@ -20,7 +20,7 @@ def parse_arguments():
     )
     parser.add_argument("--output", metavar="FILE", default="talking.mp4", help="mp4 to write (default: talking.mp4)")
     parser.add_argument("--frames", metavar="FOLDER", help="also write every face as PNG, in the model's size")
-    parser.add_argument("--overwrite", action="store_true", help="replace an output that exists")
+    parser.add_argument("--overwrite", action="store_true", help="replace a video that exists")
     return parser.parse_args()
 
 
@@ -33,6 +33,8 @@ def main():
         raise InputError(f"{output}: the video is an mp4 file; give --output a name that ends in .mp4")
     if output.exists() and not arguments.overwrite:
         raise InputError(f"{output}: exists already; give --overwrite to replace it, or another --output")
+    if arguments.frames and Path(arguments.frames).exists():
+        raise InputError(f"{arguments.frames}: exists already; give --frames the name of a new folder")
 
     import_keras()
     from audio2faces.generation import generate_video

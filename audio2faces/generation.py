@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 
 from preprocessing.audio_features import frame_centres, mfcc_maps, pre_emphasise
-from preprocessing.files import make_folder, whole_file
+from preprocessing.files import whole_file, whole_folder
 from preprocessing.media import sound_duration, stream_speech
 from preprocessing.pictures import write_png
 from preprocessing.program import InputError, progress
@@ -21,7 +21,7 @@ def generate_video(model, speech, output, frames_folder=None):
         model: `model_folder.TalkingFace`.
         speech: path of any file with sound that FFmpeg reads.
         output: path of the mp4 file, replaced whole or not at all.
-        frames_folder: where to write each face as frame-000000.png in the model's size, or None.
+        frames_folder: folder to make, of each face as frame-000000.png in the model's size, or None.
 
     Returns:
         number of frames; their length in time is that of the speech within one frame.
@@ -34,8 +34,6 @@ def generate_video(model, speech, output, frames_folder=None):
     total = None if duration is None else frame_count(duration, model.frame_rate)
     maps = stream_maps(stream_speech(speech, features.sample_rate), features, model.frame_rate, BATCH)
     sound = stream_speech(speech, SOUND_RATE)
-    if frames_folder is not None:
-        frames_folder = make_folder(frames_folder)
     comment = (
         f"Synthetic video: this face was generated from speech by Audio2Faces, model {model.name}. "
         "It does not show a real recording."
@@ -43,6 +41,8 @@ def generate_video(model, speech, output, frames_folder=None):
     count = sounded = 0
     with contextlib.ExitStack() as stack:
         partial = stack.enter_context(whole_file(output))
+        if frames_folder is not None:
+            frames_folder = stack.enter_context(whole_folder(frames_folder))
         video = stack.enter_context(TalkingVideo(partial, model.config.size, model.frame_rate, comment))
         bar = stack.enter_context(progress(total, "frame", "generating"))
         for of_batch in maps:

@@ -1,10 +1,13 @@
 """Writes a talking video: H.264 picture, AAC sound, and the mark that it is synthetic."""
 
+import contextlib
 from fractions import Fraction
 
 import av
 import cv2
 import numpy as np
+
+from preprocessing.program import InputError
 
 SHORTEST_SIDE = 256  # pixels; smaller faces are scaled up by a whole factor
 SOUND_RATE = 44100  # Hz
@@ -26,7 +29,9 @@ class TalkingVideo:
 
     def __init__(self, path, size, frame_rate, comment):
         self.scale = -(-SHORTEST_SIDE // size)
-        self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
+        self._path = path
+        with self._writing():
+            self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
         self._container.metadata["comment"] = comment
         self._frame_time = 1 / Fraction(frame_rate).limit_denominator(1001)
         self._picture = self._container.add_stream(
@@ -44,9 +49,20 @@ class TalkingVideo:
 
     def __exit__(self, *exception):
         if exception[0] is None:
-            for stream in (self._picture, self._sound):
-                self._container.mux(stream.encode(None))
-        self._container.close()
+            with self._writing():
+                for stream in (self._picture, self._sound):
+                    self._container.mux(stream.encode(None))
+                self._container.close()
+        else:
+            with contextlib.suppress(av.error.FFmpegError):
+                self._container.close()
+
+    @contextlib.contextmanager
+    def _writing(self):
+        try:
+            yield
+        except av.error.FFmpegError as error:
+            raise InputError(f"{self._path}: cannot be written ({error.strerror}); is the disk full?") from error
 
     @property
     def seconds(self):
@@ -61,7 +77,8 @@ class TalkingVideo:
             frame.pts = self._frames
             frame.time_base = self._frame_time
             self._frames += 1
-            self._container.mux(self._picture.encode(frame))
+            with self._writing():
+                self._container.mux(self._picture.encode(frame))
 
     def write_sound(self, samples):
         """Appends mono samples in [-1, 1] at SOUND_RATE [shape=(n,)]."""
@@ -70,4 +87,5 @@ class TalkingVideo:
         frame.pts = self._sound_samples
         frame.time_base = Fraction(1, SOUND_RATE)
         self._sound_samples += len(samples)
-        self._container.mux(self._sound.encode(frame))
+        with self._writing():
+            self._container.mux(self._sound.encode(frame))

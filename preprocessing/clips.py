@@ -68,9 +68,11 @@ def prepare_clip(source, folder, size, detector):
 
 
 def _write_faces(path, source, kept, transforms, size):
-    faces = np.lib.format.open_memmap(path, "w+", np.uint8, (len(kept), size, size, 3))
-    place_of = {int(frame): place for place, frame in enumerate(kept)}
-    for index, (_, image) in enumerate(read_frames(source)):
-        if (place := place_of.get(index)) is not None:
-            faces[place] = crop_face(image, transforms[place], size)
-    faces.flush()
+    """Appends face after face behind the header: a full disk is then an error, where a memory map would crash."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(kept), size, size, 3)}
+    transform_of = dict(zip(kept.tolist(), transforms, strict=True))
+    with open(path, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for index, (_, image) in enumerate(read_frames(source)):
+            if index in transform_of:
+                file.write(crop_face(image, transform_of[index], size).tobytes())

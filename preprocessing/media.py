@@ -96,7 +96,8 @@ def read_frames(path, damage=None):
 def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
     """Yields the sound of a file as mono samples, a stretch at a time.
 
-    Channels are averaged by FFmpeg's down-mix; gaps in the presentation times become silence.
+    Two channels are averaged; more are first mixed down to two by FFmpeg, which keeps the level of a voice that sits in
+    the middle. Gaps in the presentation times become silence.
 
     Args:
         path: any audio or video file that FFmpeg reads.
@@ -112,7 +113,8 @@ def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
     """
     damage = [] if damage is None else damage
     with open_media(path, "audio") as (container, stream):
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate)
+        layout = "mono" if stream.layout.nb_channels == 1 else "stereo"
+        resampler = av.AudioResampler(format="fltp", layout=layout, rate=sample_rate)
         position = None  # of the next sample, counted from time zero
         for frame in _decode(container, stream, damage):
             if start is None:
@@ -124,14 +126,14 @@ def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
                 yield np.zeros(due - position, np.float32)
                 position = due
             allowed_gap = sample_rate * LARGEST_JITTER
-            for samples in _as_arrays(resampler.resample(frame)):
+            for samples in _as_mono(resampler.resample(frame)):
                 yield samples[max(-position, 0) :]
                 position += len(samples)
-        yield from _as_arrays(resampler.resample(None))
+        yield from _as_mono(resampler.resample(None))
 
 
-def _as_arrays(frames):
-    return (frame.to_ndarray()[0] for frame in frames)
+def _as_mono(frames):
+    return (np.clip(frame.to_ndarray().mean(axis=0), -1, 1) for frame in frames)
 
 
 def read_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):

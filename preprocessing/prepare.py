@@ -5,6 +5,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import av
+
 from .clips import prepare_clip
 from .contact_sheet import write_contact_sheet
 from .dataset import open_dataset, read_splits, split_by_hash, write_manifest
@@ -89,7 +91,7 @@ def prepare_dataset(sources, folder, splits=None, size=64, licence="not stated",
                         entry = prepare_clip(video, folder / "clips" / name, size, detector)
                         entries[name] = {"name": name, **entry, "split": split, "licence": licence}
                         report.made += 1
-                except InputError as error:
+                except (InputError, av.error.FFmpegError) as error:
                     report.failed.append(str(error))
                     print(f"left out: {error}", file=sys.stderr)
                 if time.monotonic() - written > MANIFEST_SECONDS:

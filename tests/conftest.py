@@ -1,0 +1,90 @@
+"""What several tests share: sample clips, a tiny dataset of drawn faces, a tiny trained model."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = ROOT / "samples"
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+sys.path.insert(0, str(ROOT))
+
+from preprocessing.dataset import open_dataset, write_manifest  # noqa: E402
+from preprocessing.media import write_wav  # noqa: E402
+
+FACE_SIZE = 16
+TINY = {
+    "size": FACE_SIZE,
+    "audio_widths": (8,),
+    "code_size": 8,
+    "decoder_widths": (8, 4),
+    "steps": 8,
+    "batch_size": 4,
+    "evaluate_every": 4,
+    "precision": "float32",
+}
+
+
+def run_program(*arguments, cwd=ROOT, **options):
+    """Runs a program of the project as a user would; returns the finished process."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)], cwd=cwd, env=environment, capture_output=True, text=True, **options
+    )
+
+
+def one_line(process):
+    """The single error line of a program that refused its input, checked to be just that."""
+    assert process.returncode == 1, process.stderr
+    assert "Traceback" not in process.stderr
+    errors = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, process.stderr
+    return errors[0]
+
+
+def drawn_clip(folder, name, split, seed, frames=20):
+    """A clip whose mouth opens with the loudness of its speech: a dark bar as high as the tone is loud."""
+    generator = np.random.default_rng(seed)
+    loudness = np.repeat(generator.uniform(0.02, 1.0, frames), 640)
+    speech = loudness * np.sin(2 * np.pi * 220 * np.arange(len(loudness)) / 16000)
+    faces = np.full((frames, FACE_SIZE, FACE_SIZE, 3), 150 + 10 * seed % 60, np.uint8)
+    for face, level in zip(faces, loudness[320::640], strict=True):
+        face[12 : 12 + round(4 * level), 5:11] = 40
+    clip = folder / "clips" / name
+    clip.mkdir(parents=True)
+    np.save(clip / "faces.npy", faces)
+    np.savez(clip / "track.npz", time=np.arange(frames) / 25)
+    write_wav(clip / "speech.wav", speech, 16000)
+    return {"name": name, "fps": 25.0, "split": split, "frames_kept": frames, "frames_dropped": {}}
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory):
+    """Eight drawn clips: five to train on, one to choose by, two to test on."""
+    folder = tmp_path_factory.mktemp("dataset")
+    splits = ["train"] * 5 + ["validation"] + ["test"] * 2
+    entries = [drawn_clip(folder, f"clip{index}", split, index) for index, split in enumerate(splits)]
+    write_manifest(folder, FACE_SIZE, entries)
+    return open_dataset(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_config():
+    """Settings of a regressor that trains in a second."""
+    from audio2faces.config import RegressorConfig
+
+    return dataclasses.replace(RegressorConfig(), **TINY)
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tiny_dataset, tiny_config, tmp_path_factory):
+    """The model folder of a tiny regressor trained on the drawn clips."""
+    from audio2faces.training import train_regressor
+
+    return train_regressor(tiny_config, tiny_dataset, tmp_path_factory.mktemp("runs") / "tiny")

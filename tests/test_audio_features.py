@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+from python_speech_features import mfcc
+
+from audio2faces.generation import stream_maps
+from preprocessing.audio_features import (
+    FeatureSettings,
+    FeatureStatistics,
+    frame_centres,
+    mfcc_maps,
+    pre_emphasise,
+    speech_maps,
+)
+from preprocessing.media import read_speech
+
+from .conftest import SAMPLES
+
+SETTINGS = FeatureSettings()
+
+
+@pytest.fixture(scope="module")
+def speech():
+    return read_speech(SAMPLES / "speech.wav")
+
+
+def test_the_wide_context_is_what_the_design_says():
+    assert (SETTINGS.rows, SETTINGS.n_mfcc) == (35, 13)
+    assert SETTINGS.frame_length / SETTINGS.sample_rate == 0.025
+    assert SETTINGS.span == 34 * 160 + 400 == SETTINGS.left_context + SETTINGS.look_ahead
+
+
+@pytest.mark.parametrize("frame_rate", [25, 30, 30000 / 1001])
+def test_maps_equal_the_library_on_each_window(speech, frame_rate):
+    times = np.arange(int(len(speech) / 16000 * frame_rate)) / frame_rate
+    maps = speech_maps(speech, times, SETTINGS)
+    padded = np.pad(pre_emphasise(speech), SETTINGS.span)
+    for centre, of_frame in zip(frame_centres(times, SETTINGS), maps, strict=True):
+        start = centre - SETTINGS.left_context + SETTINGS.span
+        window = padded[start : start + SETTINGS.span]
+        expected = mfcc(window, 16000, nfft=512, preemph=0, winfunc=np.hamming)
+        np.testing.assert_allclose(of_frame, expected, atol=1e-6)
+
+
+def test_a_click_lands_in_the_row_of_its_time():
+    samples = np.zeros(16000)
+    samples[8000] = 1.0
+    energy = speech_maps(samples, [0.5, 0.4], SETTINGS)[:, :, 0]
+    assert np.argmax(energy[0] > -20) in (16, 17) and np.argmax(energy[1] > -20) in (26, 27)
+
+
+def test_pre_emphasis_by_hand():
+    np.testing.assert_allclose(pre_emphasise([1.0, 2.0, 4.0], previous=1.0), [0.03, 1.03, 2.06])
+
+
+@pytest.mark.parametrize("chunk", [100, 1024, 70000])
+@pytest.mark.parametrize("frame_rate", [25, 30000 / 1001])
+def test_streamed_maps_equal_those_of_the_whole(speech, chunk, frame_rate):
+    chunks = (speech[first : first + chunk] for first in range(0, len(speech), chunk))
+    streamed = np.concatenate(list(stream_maps(chunks, SETTINGS, frame_rate, 16)))
+    whole = speech_maps(speech, np.arange(round(len(speech) / 16000 * frame_rate)) / frame_rate, SETTINGS)
+    np.testing.assert_allclose(streamed, whole, atol=1e-9)
+
+
+def test_streaming_keeps_only_what_it_needs(monkeypatch, speech):
+    longest = []
+    monkeypatch.setattr(
+        "audio2faces.generation.mfcc_maps",
+        lambda kept, centres, settings: longest.append(len(kept)) or mfcc_maps(kept, centres, settings),
+    )
+    for _ in stream_maps(np.tile(speech, 10)[:472000].reshape(-1, 800), SETTINGS, 25, 16):
+        pass
+    assert max(longest) < 16 * 640 + SETTINGS.span + 2 * 800
+
+
+def test_no_sound_gives_no_frame_and_a_moment_gives_one():
+    assert list(stream_maps([], SETTINGS, 25, 16)) == []
+    (only,) = stream_maps([np.ones(320, np.float32)], SETTINGS, 25, 16)
+    assert only.shape == (1, 35, 13)
+
+
+def test_standardised_speech_has_no_mean_unit_deviation_and_bounds(speech):
+    maps = speech_maps(speech, np.arange(75) / 25, SETTINGS)
+    statistics = FeatureStatistics.of([maps[:30], maps[30:]])
+    rows = (maps.reshape(-1, 13) - statistics.mean) / statistics.deviation
+    np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(rows.std(axis=0), 1, atol=1e-9)
+    silence = statistics.standardise(speech_maps(np.zeros(8000), [0.2], SETTINGS))
+    assert silence.dtype == np.float32 and np.abs(silence).max() <= 4.0
+    again = FeatureStatistics.from_json(statistics.as_json())
+    np.testing.assert_array_equal(again.mean, statistics.mean)

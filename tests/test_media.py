@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+
+from preprocessing.media import read_frames, read_speech, sound_duration, stream_speech, video_info, write_wav
+from preprocessing.program import InputError
+
+from .conftest import SAMPLES
+from .media_files import frames_of, tone, write_sound, write_video
+
+
+def loudest_frequency(samples, sample_rate):
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    return np.argmax(spectrum) * sample_rate / len(samples)
+
+
+@pytest.mark.parametrize("name", ["bgbu4p.mpg", "sgac2n.mkv"])
+def test_a_grid_clip_has_75_frames_at_25_per_second(name):
+    times = [time for time, _ in read_frames(SAMPLES / name)]
+    np.testing.assert_allclose(times, np.arange(75) / 25, atol=1e-3)
+    assert video_info(SAMPLES / name).frame_rate == 25
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "sample_rate", "layout", "channels"),
+    [
+        ("wav", "pcm_s16le", 8000, "mono", 1),
+        ("wav", "pcm_f32le", 48000, "stereo", 2),
+        ("mp3", "libmp3lame", 44100, "stereo", 2),
+        ("flac", "flac", 22050, "mono", 1),
+        ("m4a", "aac", 48000, "5.1", 6),
+        ("ogg", "libopus", 48000, "mono", 1),
+    ],
+)
+def test_any_sound_becomes_16_khz_mono(tmp_path, suffix, codec, sample_rate, layout, channels):
+    path = tmp_path / f"tone.{suffix}"
+    write_sound(path, np.tile(tone(1.0, sample_rate), (channels, 1)), sample_rate, layout, codec)
+    speech = read_speech(path)
+    assert speech.dtype == np.float32 and speech.ndim == 1
+    assert abs(len(speech) / 16000 - 1.0) < 0.08  # lossy codecs pad to whole frames
+    assert loudest_frequency(speech, 16000) == pytest.approx(220, abs=2)
+    assert 0.2 < np.abs(speech).max() <= 1
+    assert sound_duration(path) == pytest.approx(1.0, abs=0.08)
+
+
+def test_the_two_channels_are_averaged(tmp_path):
+    path = tmp_path / "left.wav"
+    left = tone(0.5, 16000)
+    write_sound(path, np.stack([left, 0 * left]), 16000, "stereo", "pcm_f32le")
+    np.testing.assert_allclose(read_speech(path), left / 2, atol=1e-3)
+
+
+def test_wav_round_trip(tmp_path):
+    samples = tone(0.3, 16000)
+    write_wav(tmp_path / "a.wav", samples, 16000)
+    np.testing.assert_allclose(read_speech(tmp_path / "a.wav"), samples, atol=1e-4)
+
+
+def test_speech_keeps_its_place_in_time(tmp_path):
+    path = tmp_path / "late.mkv"
+    click = np.zeros(16000, np.float32)
+    click[8000] = 1.0
+    write_video(path, [np.zeros((64, 64, 3), np.uint8)] * 25, speech=click)
+    video_start = video_info(path).start  # the encoder's delay shifts the picture against the container's zero
+    for shift in (0, 0.25, -0.25):
+        loudest = np.argmax(np.abs(read_speech(path, start=video_start + shift)))
+        assert loudest == pytest.approx(8000 - 16000 * shift, abs=40)
+
+
+def test_sound_arrives_in_chunks():
+    chunks = list(stream_speech(SAMPLES / "speech.wav"))
+    assert len(chunks) > 10
+    np.testing.assert_array_equal(np.concatenate(chunks), read_speech(SAMPLES / "speech.wav"))
+
+
+def test_a_video_cut_in_the_middle_gives_what_is_there(tmp_path):
+    whole = (SAMPLES / "bgbu4p.mpg").read_bytes()
+    path = tmp_path / "half.mpg"
+    path.write_bytes(whole[: len(whole) // 2])
+    frames = frames_of(path)
+    assert 20 < len(frames) < 75
+    np.testing.assert_array_equal(frames[5], frames_of(SAMPLES / "bgbu4p.mpg")[5])
+
+
+def test_what_cannot_be_read_is_one_clear_line(tmp_path):
+    text = tmp_path / "text.wav"
+    text.write_text("this is no sound\n")
+    silent = tmp_path / "silent.mp4"
+    write_video(silent, [np.zeros((64, 64, 3), np.uint8)] * 5)
+    for path, reason in [
+        (tmp_path / "nothing.wav", "no such file"),
+        (text, "cannot be read as audio or video"),
+        (tmp_path, "a folder"),
+        (silent, "has no audio track"),
+    ]:
+        with pytest.raises(InputError, match=reason) as caught:
+            read_speech(path)
+        assert str(path) in str(caught.value) and "\n" not in str(caught.value)

@@ -73,14 +73,18 @@ def mouth_measures(real, generated):
 
 def _correlation(x, y):
     """Pearson's; 0 where one of the two does not vary."""
+    if len(x) < 2:
+        return 0.0
     x, y = x - x.mean(), y - y.mean()
     scale = np.sqrt((x**2).sum() * (y**2).sum())
     return float((x * y).sum() / scale) if scale > 1e-9 else 0.0
 
 
 def _lagged_correlation(real, generated, lag):
-    x = np.concatenate([clip[max(0, -lag) : len(clip) - max(0, lag), 0] for clip in real])
-    y = np.concatenate([clip[max(0, lag) : len(clip) - max(0, -lag), 0] for clip in generated])
+    """Correlation of the first component of generated frame t + lag with real frame t."""
+    shared = [max(0, len(clip) - abs(lag)) for clip in real]
+    x = np.concatenate([clip[max(0, -lag) :][:n, 0] for clip, n in zip(real, shared, strict=True)])
+    y = np.concatenate([clip[max(0, lag) :][:n, 0] for clip, n in zip(generated, shared, strict=True)])
     return _correlation(x, y)
 
 
@@ -91,10 +95,15 @@ def psnr(real, generated):
 
 
 def ssim(real, generated):
-    """Structural similarity of each frame (Wang et al. 2004, Gaussian window of 11 pixels) [shape=(frames,)]."""
+    """Structural similarity of each frame (Wang et al. 2004) [shape=(frames,)].
+
+    The Gaussian window has 11 pixels, or what fits into a smaller picture.
+    """
     import tensorflow as tf
 
-    return tf.image.ssim(tf.constant(np.ascontiguousarray(real)), np.ascontiguousarray(generated), 255).numpy()
+    window = min(11, *real.shape[1:3])
+    real, generated = (tf.constant(np.ascontiguousarray(faces)) for faces in (real, generated))
+    return tf.image.ssim(real, generated, 255, filter_size=window).numpy()
 
 
 def sharpness(faces):

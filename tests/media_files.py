@@ -37,7 +37,7 @@ def write_video(path, images, frame_rate=25, speech=None, sample_rate=16000):
         container.mux(video.encode(None))
         if sound:
             frame = av.AudioFrame.from_ndarray(np.asarray(speech, np.float32)[None], format="fltp", layout="mono")
-            frame.sample_rate = sample_rate
+            frame.sample_rate, frame.pts, frame.time_base = sample_rate, 0, Fraction(1, sample_rate)
             container.mux(sound.encode(frame))
             container.mux(sound.encode(None))
 

@@ -1,0 +1,217 @@
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+
+import av
+import numpy as np
+import pytest
+
+from audio2faces.evaluation import evaluate, format_table
+from audio2faces.generation import generate_video
+from audio2faces.model_folder import load_model
+from audio2faces.video import TalkingVideo
+from preprocessing.audio_features import speech_maps
+from preprocessing.media import read_speech, video_info, write_wav
+from preprocessing.pictures import read_png
+
+from .conftest import ROOT, SAMPLES, one_line, run_program
+from .media_files import frames_of, tone, write_sound
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model_folder):
+    return load_model(tiny_model_folder)
+
+
+def lengths(path):
+    """Seconds of picture and of sound."""
+    with av.open(str(path)) as container:
+        return [float(s.duration * s.time_base) for s in (container.streams.video[0], container.streams.audio[0])]
+
+
+def test_a_flash_and_a_click_written_together_stay_together(tmp_path):
+    path = tmp_path / "sync.mp4"
+    faces = np.zeros((50, 64, 64, 3), np.uint8)
+    faces[31] = 255
+    click = np.zeros(2 * 44100, np.float32)
+    click[round(31 / 25 * 44100)] = 1.0
+    with TalkingVideo(path, 64, 25, "a comment") as video:
+        for first in range(0, 50, 10):
+            video.write_faces(faces[first : first + 10])
+            video.write_sound(click[first * 1764 : (first + 10) * 1764])
+    brightness = [image.mean() for image in frames_of(path)]
+    heard = np.argmax(np.abs(read_speech(path, 44100, start=video_info(path).start))) / 44100
+    assert np.argmax(brightness) == 31
+    assert abs(heard - 31 / 25) < 0.005
+
+
+def test_the_video_speaks_the_speech(model, tmp_path):
+    output = tmp_path / "talking.mp4"
+    frames = generate_video(model, SAMPLES / "speech.wav", output, tmp_path / "frames")
+    speech = read_speech(SAMPLES / "speech.wav")
+    assert frames == round(len(speech) / 16000 * 25) == len(frames_of(output)) == len(os.listdir(tmp_path / "frames"))
+    with av.open(str(output)) as container:
+        picture, sound = container.streams.video[0], container.streams.audio[0]
+        assert (picture.codec_context.name, sound.codec_context.name) == ("h264", "aac")
+        assert min(picture.width, picture.height) >= 256 and picture.pix_fmt == "yuv420p"
+        assert picture.average_rate == 25
+        assert "ynthetic" in container.metadata["comment"] and "model tiny" in container.metadata["comment"]
+    for seconds in lengths(output):
+        assert abs(seconds - len(speech) / 16000) <= 1 / 25
+    again = read_speech(output, start=video_info(output).start)
+    offsets = range(-800, 801, 10)
+    likeness = [np.dot(again[8000 + o : 24000 + o], speech[8000:24000]) for o in offsets]
+    assert abs(offsets[int(np.argmax(likeness))]) / 16000 < 0.02  # half a frame
+
+    expected = model.faces(speech_maps(speech, np.arange(frames) / 25, model.config.features))
+    for index in (0, 40, frames - 1):
+        np.testing.assert_array_equal(read_png(tmp_path / "frames" / f"frame-{index:06d}.png"), expected[index])
+    shown = frames_of(output)[40].reshape(16, 16, 16, 16, 3)[4:12, :, 4:12].mean(axis=(1, 3))
+    np.testing.assert_allclose(shown, expected[40][4:12, 4:12], atol=24)  # colours survive the encoder
+
+
+@pytest.mark.parametrize(
+    ("sample_rate", "layout", "channels", "codec", "suffix", "seconds"),
+    [
+        (8000, "mono", 1, "pcm_s16le", "wav", 1.0),
+        (48000, "stereo", 2, "flac", "flac", 1.33),
+        (48000, "5.1", 6, "aac", "m4a", 1.0),
+        (44100, "mono", 1, "libmp3lame", "mp3", 0.7),
+        (16000, "mono", 1, "pcm_s16le", "wav", 0.02),
+    ],
+)
+def test_any_sound_gives_a_video_of_its_length(model, tmp_path, sample_rate, layout, channels, codec, suffix, seconds):
+    path = tmp_path / f"sound.{suffix}"
+    write_sound(path, np.tile(tone(seconds, sample_rate), (channels, 1)), sample_rate, layout, codec)
+    frames = generate_video(model, path, tmp_path / "out.mp4")
+    true_length = len(read_speech(path)) / 16000
+    assert frames == max(1, round(true_length * 25))
+    assert abs(lengths(tmp_path / "out.mp4")[1] - true_length) <= 1 / 25
+
+
+def test_silence_is_no_error(model, tmp_path):
+    write_wav(tmp_path / "silence.wav", np.zeros(16000), 16000)
+    assert generate_video(model, tmp_path / "silence.wav", tmp_path / "out.mp4", tmp_path / "frames") == 25
+    middle = [read_png(tmp_path / "frames" / f"frame-{index:06d}.png") for index in (10, 15)]
+    np.testing.assert_array_equal(*middle)
+
+
+def test_the_same_speech_gives_the_same_file(model, tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        generate_video(model, SAMPLES / "speech.wav", tmp_path / name)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_bad_input_is_one_line_and_leaves_nothing(tiny_model_folder, tmp_path):
+    text = tmp_path / "text.wav"
+    text.write_text("no sound\n")
+    there = tmp_path / "there.mp4"
+    there.write_text("precious")
+    speech, model = SAMPLES / "speech.wav", ("--model", tiny_model_folder)
+    cases = [
+        ((tmp_path / "none.wav", *model), "none.wav: no such file"),
+        ((text, *model), "text.wav: cannot be read as audio or video"),
+        ((speech, *model, "--output", there), "--overwrite to replace it"),
+        ((speech, *model, "--output", tmp_path / "x.avi"), "ends in .mp4"),
+        ((speech, *model, "--output", tmp_path / "missing" / "x.mp4"), "no such folder; create it"),
+        ((speech, *model, "--output", tmp_path / "x.mp4", "--frames", tmp_path), "the name of a new folder"),
+        ((speech, "--model", tmp_path / "no-model", "--output", tmp_path / "x.mp4"), "no such model folder"),
+    ]
+    before = sorted(os.listdir(tmp_path))
+    for arguments, expected in cases:
+        assert expected in one_line(run_program(ROOT / "generate.py", *arguments, cwd=tmp_path))
+    assert sorted(os.listdir(tmp_path)) == before and there.read_text() == "precious"
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_old_video(tiny_model_folder, tmp_path):
+    old = tmp_path / "talking.mp4"
+    old.write_text("the old one")
+
+    def small_files():  # writes beyond this fail, as they do on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    write_wav(tmp_path / "noise.wav", np.random.default_rng(0).normal(0, 0.2, 80000), 16000)
+    process = run_program(
+        ROOT / "generate.py", tmp_path / "noise.wav", "--model", tiny_model_folder, "--overwrite",
+        cwd=tmp_path, preexec_fn=small_files,
+    )  # fmt: skip
+    assert "cannot be written" in one_line(process)
+    assert old.read_text() == "the old one" and sorted(os.listdir(tmp_path)) == ["noise.wav", "talking.mp4"]
+
+
+def test_ctrl_c_leaves_no_half_video(tiny_model_folder, tmp_path):
+    write_wav(tmp_path / "long.wav", np.random.default_rng(0).normal(0, 0.2, 16000 * 300), 16000)
+    command = [sys.executable, str(ROOT / "generate.py"), "long.wav", "--model", str(tiny_model_folder)]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    partial = tmp_path / ".partial-talking.mp4"
+    while process.poll() is None and not (partial.exists() and partial.stat().st_size):
+        os.sched_yield()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130 and "Traceback" not in errors
+    assert os.listdir(tmp_path) == ["long.wav"]
+
+
+def test_evaluation_sets_the_model_beside_its_baselines(model, tiny_dataset):
+    report, strip = evaluate(model, tiny_dataset, "test")
+    methods = report["methods"]
+    assert (report["clips"], report["frames"], report["training_clips"]) == (2, 40, 5)
+    assert list(methods) == [
+        "mean face", "first frame held", "nearest audio",
+        "model", "model on the mean face", "model on the clip's first frame",
+    ]  # fmt: skip
+    assert methods["mean face"]["correlation"] == 0 and methods["mean face"]["flicker"] == 0
+    assert methods["nearest audio"]["correlation"] > 0.3  # loudness alone moves these drawn mouths
+    assert methods["nearest audio"]["sharpness"] > 0.8
+    json.dumps(report)
+    assert strip.shape == (7 * 18 + 2, 15 * 18 + 2, 3)
+    table = format_table(report).splitlines()
+    assert len(table) == 8 and len({len(line) for line in table}) == 1
+
+
+def test_real_clips_score_perfectly_against_themselves(tiny_dataset):
+    from audio2faces.evaluation import measure
+    from audio2faces.measures import MouthComponents
+
+    real = [np.asarray(clip.faces) for clip in tiny_dataset.split("test")]
+    values = measure(real, real, MouthComponents.of(tiny_dataset.split("train")))
+    for name in ("ssim", "correlation", "amplitude", "explained_variance", "sharpness"):
+        assert values[name] == pytest.approx(1, abs=1e-5)
+    assert values["psnr"] == values["mouth_psnr"] == 100 and values["best_lag"] == 0
+
+
+def test_the_evaluation_program_prints_and_writes(tiny_dataset, tiny_model_folder, tmp_path):
+    done = run_program(
+        "-m", "audio2faces.evaluate", "--model", tiny_model_folder, "--data", tiny_dataset.folder,
+        "--json", tmp_path / "e.json", "--strip", tmp_path / "e.png",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "| mean face " in done.stdout
+    assert json.loads((tmp_path / "e.json").read_text())["model"] == "tiny"
+    assert read_png(tmp_path / "e.png").ndim == 3
+
+
+def test_two_real_clips_go_all_the_way(tmp_path):
+    """Prepare, train, generate and evaluate, each by its own command, as the README has it."""
+    for split, name in (("train", "sgac2n"), ("validation", "sgac2n_copy"), ("test", "bgbu4p")):
+        (tmp_path / f"{split}.txt").write_text(name + "\n")
+    (tmp_path / "sgac2n_copy.mkv").write_bytes((SAMPLES / "sgac2n.mkv").read_bytes())
+    steps = [
+        ("-m", "preprocessing", SAMPLES / "sgac2n.mkv", tmp_path / "sgac2n_copy.mkv", SAMPLES / "bgbu4p.mpg",
+         "--out", tmp_path / "data", "--splits", tmp_path),
+        ("train.py", "--mode", "audio2faces", "--data", tmp_path / "data", "--run", tmp_path / "run",
+         "--preset", "sample", "--steps", "30", "--batch-size", "16"),
+        ("generate.py", SAMPLES / "speech.wav", "--model", tmp_path / "run" / "model",
+         "--output", tmp_path / "talking.mp4", "--frames", tmp_path / "frames"),
+        ("-m", "audio2faces.evaluate", "--model", tmp_path / "run" / "model", "--data", tmp_path / "data"),
+    ]  # fmt: skip
+    for arguments in steps:
+        done = run_program(*arguments)
+        assert done.returncode == 0, done.stderr
+    assert len(os.listdir(tmp_path / "frames")) == 74
+    faces = np.stack([read_png(path) for path in sorted((tmp_path / "frames").iterdir())]).astype(float)
+    moving = faces.std(axis=0).mean(axis=-1)
+    assert moving[44:56, 24:40].mean() > 1.3 * moving[8:24].mean()  # the mouth moves more than the forehead

@@ -1,0 +1,90 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from audio2faces.measures import (
+    MouthComponents,
+    flicker,
+    mouth_measures,
+    mouth_motion,
+    psnr,
+    sharpness,
+    ssim,
+    still_region,
+)
+from preprocessing.alignment import mouth_slices
+
+
+def talking(frames, seed, size=32):
+    """Faces whose mouth box brightens and darkens as a whole, with a clip's own background."""
+    generator = np.random.default_rng(seed)
+    faces = np.full((frames, size, size, 3), generator.integers(60, 120), np.uint8)
+    opening = generator.integers(0, 100, frames).astype(np.uint8)
+    faces[(slice(None), *mouth_slices(size))] += opening[:, None, None, None]
+    return faces, opening
+
+
+def test_components_find_the_one_way_in_which_mouths_move():
+    clips = [talking(40, seed) for seed in range(3)]
+    components = MouthComponents.of([SimpleNamespace(faces=faces) for faces, _ in clips])
+    np.testing.assert_allclose(components.basis @ components.basis.T, np.eye(5), atol=1e-5)
+    faces, opening = talking(40, 7)
+    first = components.of_faces(faces)[:, 0]
+    assert abs(np.corrcoef(first, opening)[0, 1]) == pytest.approx(1)
+    pixels = mouth_motion(faces).shape[1]
+    assert first.std() == pytest.approx(opening.std() / 255 * np.sqrt(pixels), rel=1e-4)
+
+
+def test_the_clip_s_mean_does_not_count():
+    faces, _ = talking(20, 0)
+    np.testing.assert_allclose(mouth_motion(faces), mouth_motion(faces + 30), atol=1e-6)
+
+
+def test_mouth_measures_by_hand():
+    real = [np.array([[1.0, 0], [-1, 0], [2, 1], [-2, -1]])]
+    half = mouth_measures(real, [real[0] / 2])
+    assert half["correlation"] == pytest.approx(1) and half["amplitude"] == pytest.approx(0.5)
+    assert half["explained_variance"] == pytest.approx(0.75)
+    mirrored = mouth_measures(real, [-real[0]])
+    assert mirrored["correlation"] == pytest.approx(-1) and mirrored["explained_variance"] == pytest.approx(-3)
+    still = mouth_measures(real, [0 * real[0]])
+    assert (still["correlation"], still["amplitude"], still["explained_variance"]) == (0, 0, 0)
+    assert still["best_lag"] is None
+
+
+@pytest.mark.parametrize("lag", [-3, 0, 2])
+def test_late_motion_has_a_positive_lag(lag):
+    motion = np.random.default_rng(0).normal(size=(60, 5))
+    assert (
+        mouth_measures([motion, motion[::-1]], [np.roll(motion, lag, 0), np.roll(motion[::-1], lag, 0)])["best_lag"]
+        == lag
+    )
+
+
+def test_psnr_and_ssim_by_hand():
+    real = np.full((2, 16, 16, 3), 100, np.uint8)
+    np.testing.assert_allclose(psnr(real, real), 100)
+    np.testing.assert_allclose(psnr(real, real + 10), 20 * np.log10(255 / 10))
+    textured = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
+    np.testing.assert_allclose(ssim(textured, textured), 1, atol=1e-6)
+    constant = (2 * 100 * 110 + 2.55**2) / (100**2 + 110**2 + 2.55**2)  # two flat pictures: the luminance term alone
+    np.testing.assert_allclose(ssim(real, real + 10), constant, atol=1e-4)
+
+
+def test_sharpness_falls_with_blur():
+    textured = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
+    blurred = ((textured.astype(int) + np.roll(textured, 1, axis=2)) // 2).astype(np.uint8)
+    assert sharpness(np.full_like(textured, 9)) == 0
+    assert sharpness(blurred) < 0.6 * sharpness(textured)
+
+
+def test_flicker_looks_where_the_real_clip_is_still():
+    real, _ = talking(10, 0)
+    real[:, :8] = np.random.default_rng(0).integers(0, 255, (10, 8, 32, 3))
+    region = still_region(real)
+    assert not region[:8].any() and not region[mouth_slices(32)].any() and region.any()
+    assert flicker(real, region) == 0
+    trembling = real.copy()
+    trembling[1::2] += 4
+    assert flicker(trembling, region) == 4

@@ -1,0 +1,207 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from preprocessing.alignment import face_transform
+from preprocessing.dataset import open_dataset, read_splits, split_by_hash, write_manifest
+from preprocessing.detection import Face, MtcnnDetector
+from preprocessing.files import sha256
+from preprocessing.prepare import find_videos, prepare_dataset
+from preprocessing.program import InputError
+
+from .conftest import ROOT, SAMPLES, one_line, run_program
+from .media_files import frames_of, tone, write_video
+
+LANDMARKS = np.array([[40.0, 50], [80, 50], [60, 70], [48, 98], [72, 98]])
+
+
+def drawn_face_detector(images):
+    """Finds "a face" in every image that is not black."""
+    return [[Face(np.array([30.0, 30, 90, 110]), 0.99, LANDMARKS)] if image.mean() > 20 else [] for image in images]
+
+
+def drawn_video(path, frames=25, black=(), seed=0):
+    images = list(np.random.default_rng(seed).integers(60, 70, (1, 128, 128, 3), np.uint8).repeat(frames, axis=0))
+    for index in black:
+        images[index] = np.zeros_like(images[index])
+    write_video(path, images, speech=tone(frames / 25, 16000))
+    return path
+
+
+def test_two_real_clips_become_a_dataset(tmp_path):
+    sources = [SAMPLES / "sgac2n.mkv", SAMPLES / "bgbu4p.mpg"]
+    dataset, report = prepare_dataset(sources, tmp_path / "data", SAMPLES / "splits", licence="CC BY 4.0")
+    assert (report.made, report.kept, report.failed) == (2, 0, [])
+    manifest = json.loads((tmp_path / "data" / "manifest.json").read_text())
+    assert (manifest["schema"], manifest["fps"], manifest["size"]) == (1, 25.0, 64)
+    test, train = manifest["clips"]
+    assert (test["name"], test["split"], train["name"], train["split"]) == ("bgbu4p", "test", "sgac2n", "train")
+    assert (train["frames_kept"], train["frames_dropped"], train["licence"]) == (75, {}, "CC BY 4.0")
+    assert train["sha256"] == sha256(sources[0]) and train["source"] == str(sources[0])
+
+    (clip,) = dataset.split("train")
+    assert sorted(os.listdir(clip.folder)) == ["faces.npy", "speech.wav", "speech_44k.wav", "track.npz"]
+    assert clip.faces.shape == (75, 64, 64, 3) and clip.faces.dtype == np.uint8
+    assert isinstance(clip.faces, np.memmap)
+    np.testing.assert_allclose(clip.times, np.arange(75) / 25, atol=1e-3)
+    assert abs(len(clip.speech()) / 16000 - 3) < 0.05
+    track = np.load(clip.folder / "track.npz")
+    assert set(track) == {"time", "score", "landmarks", "transform"}
+    assert track["landmarks"].shape == (75, 5, 2) and track["transform"].shape == (75, 2, 3)
+    left_eyes = np.append(track["landmarks"][:, 0], np.ones((75, 1)), axis=1)
+    placed = np.einsum("fij,fj->fi", track["transform"], left_eyes)
+    assert np.abs(placed / 64 - [0.35, 0.42]).max() < 0.03  # the left eye stays at its place
+    assert np.linalg.norm(np.diff(track["transform"][:, :, 2], axis=0), axis=-1).max() < 0.5  # and does not tremble
+    assert (tmp_path / "data" / "contact_sheet.png").stat().st_size > 1000
+
+
+def test_a_second_run_keeps_what_is_done_and_a_changed_file_is_done_again(tmp_path):
+    videos = [drawn_video(tmp_path / f"clip{index}.mp4", seed=index) for index in range(3)]
+    prepare_dataset(videos, tmp_path / "data", size=32, detector=drawn_face_detector)
+    before = (tmp_path / "data" / "clips" / "clip0" / "faces.npy").stat().st_mtime_ns
+    drawn_video(videos[1], frames=30, seed=9)
+    dataset, report = prepare_dataset(videos, tmp_path / "data", size=32, detector=drawn_face_detector)
+    assert (report.made, report.kept) == (1, 2)
+    assert (tmp_path / "data" / "clips" / "clip0" / "faces.npy").stat().st_mtime_ns == before
+    assert [entry["frames_kept"] for entry in dataset.manifest["clips"]] == [25, 30, 25]
+
+
+def test_a_second_of_black_is_dropped_counted_and_leaves_a_gap_in_time(tmp_path):
+    video = drawn_video(tmp_path / "gap.mp4", frames=75, black=range(30, 55))
+    dataset, _ = prepare_dataset([video], tmp_path / "data", size=32, detector=drawn_face_detector)
+    (entry,) = dataset.manifest["clips"]
+    assert entry["frames_kept"] == 50 and entry["frames_dropped"] == {"no face found": 25}
+    (clip,) = dataset.split(entry["split"])
+    np.testing.assert_allclose(clip.times, np.r_[np.arange(30), np.arange(55, 75)] / 25, atol=1e-3)
+
+
+def test_bad_sources_are_left_out_and_the_rest_goes_on(tmp_path, capsys):
+    silent = tmp_path / "silent.mp4"
+    write_video(silent, [np.full((128, 128, 3), 60, np.uint8)] * 10)
+    faceless = drawn_video(tmp_path / "faceless.mp4", black=range(25))
+    text = tmp_path / "text.mp4"
+    text.write_text("no video\n")
+    good = drawn_video(tmp_path / "good.mp4")
+    dataset, report = prepare_dataset(
+        [silent, faceless, text, good], tmp_path / "data", size=32, detector=drawn_face_detector
+    )
+    assert [entry["name"] for entry in dataset.manifest["clips"]] == ["good"]
+    reasons = "\n".join(report.failed)
+    for expected in ("silent.mp4: has no audio", "faceless.mp4: only 0 of 25 frames", "text.mp4: cannot be read"):
+        assert expected in reasons
+    assert capsys.readouterr().err.count("left out: ") == 3
+    assert os.listdir(tmp_path / "data" / "clips") == ["good"]
+
+
+def test_when_nothing_is_left_the_job_fails(tmp_path):
+    with pytest.raises(InputError, match="none of the 1 sources gave a clip"):
+        prepare_dataset(
+            [drawn_video(tmp_path / "a.mp4", black=range(25))], tmp_path / "data", detector=drawn_face_detector
+        )
+
+
+def test_an_interrupted_job_keeps_its_finished_clips(tmp_path):
+    videos = [drawn_video(tmp_path / f"clip{index}.mp4", seed=index) for index in range(3)]
+    calls = []
+
+    def interrupted(images):
+        calls.append(1)
+        if len(calls) > 4:
+            raise KeyboardInterrupt
+        return drawn_face_detector(images)
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare_dataset(videos, tmp_path / "data", size=32, detector=interrupted)
+    done = [entry["name"] for entry in open_dataset(tmp_path / "data").manifest["clips"]]
+    assert done == sorted(os.listdir(tmp_path / "data" / "clips")) and 0 < len(done) < 3
+    _, report = prepare_dataset(videos, tmp_path / "data", size=32, detector=drawn_face_detector)
+    assert (report.made, report.kept) == (3 - len(done), len(done))
+
+
+def test_splits_by_list_and_by_hash(tmp_path):
+    split_of = read_splits(SAMPLES / "splits")
+    assert len(split_of) == 934
+    assert [list(split_of.values()).count(split) for split in ("train", "validation", "test")] == [874, 20, 40]
+    shares = [split_by_hash(f"clip{index}") for index in range(2000)]
+    assert 0.77 < shares.count("train") / 2000 < 0.83 and 0.08 < shares.count("test") / 2000 < 0.12
+    for name in ("train", "validation", "test"):
+        (tmp_path / f"{name}.txt").write_text("same\n")
+    with pytest.raises(InputError, match=r"clip same is already in train\.txt"):
+        read_splits(tmp_path)
+
+
+def test_sources_that_cannot_be_told_apart_or_do_not_exist(tmp_path):
+    (tmp_path / "a").mkdir()
+    for path in (tmp_path / "x.mp4", tmp_path / "a" / "x.mp4"):
+        path.touch()
+    with pytest.raises(InputError, match="have the same name"):
+        find_videos([tmp_path / "x.mp4", tmp_path / "a"])
+    with pytest.raises(InputError, match="no such file"):
+        find_videos([tmp_path / "missing.mp4"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no video in this folder"):
+        find_videos([tmp_path / "empty"])
+
+
+def test_datasets_of_another_schema_or_size_are_refused(tmp_path):
+    write_manifest(tmp_path, 64, [])
+    with pytest.raises(InputError, match="holds faces of 64 pixels, 32 were asked for"):
+        prepare_dataset([SAMPLES], tmp_path, size=32)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "schema": 99}))
+    with pytest.raises(InputError, match="schema 99, this version reads 1"):
+        open_dataset(tmp_path)
+    with pytest.raises(InputError, match="no dataset here"):
+        open_dataset(tmp_path / "elsewhere")
+
+
+def test_a_truncated_clip_keeps_its_faces(tmp_path):
+    whole = (SAMPLES / "bgbu4p.mpg").read_bytes()
+    (tmp_path / "half.mpg").write_bytes(whole[: len(whole) // 2])
+    dataset, _ = prepare_dataset([tmp_path / "half.mpg"], tmp_path / "data")
+    (entry,) = dataset.manifest["clips"]
+    assert 20 < entry["frames_kept"] < 75
+
+
+def test_the_face_can_be_put_back_by_the_inverse_transform():
+    frame = frames_of(SAMPLES / "sgac2n.mkv")[0]
+    ((face,),) = MtcnnDetector()([frame])
+    matrix = np.vstack([face_transform(face.landmarks, 64), [0, 0, 1]])
+    there = matrix @ np.append(face.landmarks[2], 1)
+    np.testing.assert_allclose((np.linalg.inv(matrix) @ there)[:2], face.landmarks[2], atol=1e-6)
+
+
+def test_the_program_says_what_it_wrote_and_refuses_in_one_line(tmp_path):
+    done = run_program("-m", "preprocessing", SAMPLES / "sgac2n.mkv", "--out", tmp_path / "data")
+    assert done.returncode == 0, done.stderr
+    assert "1 clips (1 new, 0 kept, 0 sources left out), 75 faces, 0 frames dropped" in done.stdout
+    assert "no such file" in one_line(run_program("-m", "preprocessing", tmp_path / "no.mp4", "--out", tmp_path / "d2"))
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT])
+def test_ctrl_c_ends_with_one_line_and_no_half_clip(tmp_path, sign):
+    command = [sys.executable, "-m", "preprocessing", str(SAMPLES), "--out", str(tmp_path / "data")]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    clips = tmp_path / "data" / "clips"
+    while process.poll() is None and not (clips.is_dir() and any(clips.glob("*/track.npz"))):
+        os.sched_yield()
+    process.send_signal(sign)
+    _, errors = process.communicate()
+    assert process.returncode == 130 and "Traceback" not in errors and "interrupted: " in errors
+    done = {entry["name"] for entry in open_dataset(tmp_path / "data").manifest["clips"]}
+    assert done == set(os.listdir(clips)) and not list(clips.glob(".partial-*"))
+
+
+@pytest.mark.corpus
+def test_imperfect_clips_of_the_corpus(tmp_path):
+    corpus = os.environ["GRID_CLIPS"]
+    dataset, report = prepare_dataset([f"{corpus}/s1_imperfect"], tmp_path / "data")
+    assert report.failed == []
+    short, damaged = dataset.manifest["clips"]
+    assert (short["name"], short["frames_kept"]) == ("lrae3s", 74)
+    assert (damaged["name"], damaged["frames_kept"]) == ("sgib8n", 75)

@@ -1,0 +1,234 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from audio2faces.config import PRESETS, RegressorConfig
+from audio2faces.frames import FrameSet, batch_indices, choose_reference
+from audio2faces.model_folder import BATCH, load_model
+from audio2faces.regressor import MouthWeightedError, build_regressor
+from audio2faces.training import choose_precision, train_regressor
+from began.audio_network import build_audio_network
+from began.decoder import build_decoder
+from preprocessing.alignment import mouth_slices
+from preprocessing.pixels import to_signed
+from preprocessing.program import InputError
+
+from .conftest import ROOT, TINY, one_line, run_program
+
+
+def test_shapes_of_the_networks():
+    assert build_audio_network(35, 13, (8, 16), 12).output_shape == (None, 12)
+    assert build_decoder(12, 32, (8, 4, 4)).output_shape == (None, 32, 32, 3)
+    with pytest.raises(ValueError, match="3 widths make a picture of 32 pixels, not 64"):
+        build_decoder(12, 64, (8, 4, 4))
+
+
+def test_the_published_size_fits_into_twelve_megabytes():
+    model = build_regressor(PRESETS["full"])
+    assert model.output_shape == (None, 64, 64, 3)
+    assert model.count_params() < 3_000_000
+
+
+def test_one_step_changes_every_weight(tiny_config):
+    model = build_regressor(tiny_config)
+    model.compile("adam", MouthWeightedError(16, 8.0), jit_compile=False)
+    before = model.get_weights()
+    generator = np.random.default_rng(0)
+    model.train_on_batch(generator.normal(size=(4, 35, 13)), generator.normal(size=(4, 16, 16, 3)))
+    for old, new, variable in zip(before, model.get_weights(), model.weights, strict=True):
+        assert (old != new).any(), variable.path
+
+
+def test_the_mouth_weighted_error_by_hand():
+    rows, columns = mouth_slices(16)
+    inside = (rows.stop - rows.start) * (columns.stop - columns.start)
+    outside = 16 * 16 - inside
+    real = np.zeros((2, 16, 16, 3), np.float32)
+    generated = real.copy()
+    generated[0, rows, columns] = 1.0
+    generated[1] = 2.0
+    error = MouthWeightedError(16, 8.0)
+    expected = [8 * inside / (8 * inside + outside), 4.0]
+    np.testing.assert_allclose(error.call(real, generated), expected, rtol=1e-6)
+    assert float(error(real, generated)) == pytest.approx(np.mean(expected))
+    again = keras.losses.deserialize(keras.losses.serialize(error))
+    np.testing.assert_allclose(again.call(real, generated), expected, rtol=1e-6)
+
+
+def test_each_epoch_sees_each_frame_once():
+    drawn = np.concatenate([batch_indices(10, 4, step, seed=3) for step in range(5)])
+    assert sorted(drawn[:10]) == sorted(drawn[10:]) == list(range(10))
+    assert list(drawn[:10]) != list(drawn[10:]) != list(range(10))
+    np.testing.assert_array_equal(batch_indices(10, 4, 2, seed=3), drawn[8:12])
+    assert list(batch_indices(10, 4, 2, seed=4)) != list(drawn[8:12])
+
+
+def test_motion_is_the_face_less_the_mean_of_its_own_clip(tiny_dataset):
+    frames = FrameSet(tiny_dataset.split("train"), RegressorConfig().features)
+    assert len(frames) == 100
+    clip = frames.clips[2]
+    expected = to_signed(clip.faces[5]) - to_signed(clip.faces).mean(axis=0)
+    np.testing.assert_allclose(frames.motion(np.array([45]))[0], expected, atol=1e-6)
+
+
+def test_the_reference_is_a_quiet_frame_of_the_training_clips(tiny_dataset):
+    frames = FrameSet(tiny_dataset.split("train"), RegressorConfig().features)
+    face, of_face = choose_reference(frames)
+    places = [(c, f) for c, clip in enumerate(frames.clips) for f in range(20) if (clip.faces[f] == face).all()]
+    assert any(np.array_equal(frames.maps[c][f], of_face) for c, f in places)
+    energy = of_face[:, 0].mean()
+    assert any(energy == frames.maps[c][:, :, 0].mean(axis=1).min() for c, _ in places)
+
+
+def test_a_tiny_regressor_learns_that_loud_opens_the_mouth(tiny_dataset, tiny_config, tmp_path):
+    config = dataclasses.replace(tiny_config, steps=400, evaluate_every=400, batch_size=16, dropout=0.0, noise=0.0)
+    train_regressor(config, tiny_dataset, tmp_path / "run")
+    header, row = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
+    values = dict(zip(header.split(","), map(float, row.split(",")), strict=True))
+    assert values["correlation"] > 0.8 and values["explained_variance"] > 0.5
+
+
+def test_a_run_leaves_what_the_contract_says(tiny_model_folder):
+    run = tiny_model_folder.parent
+    assert {path.name for path in run.iterdir()} == {
+        "config.json", "checkpoint.keras", "best.keras", "metrics.csv", "curves.png", "samples", "tensorboard", "model",
+    }  # fmt: skip
+    assert sorted(os.listdir(run / "samples")) == ["step-000004.png", "step-000008.png"]
+    assert len((run / "metrics.csv").read_text().splitlines()) == 3
+    assert any(name.startswith("events.") for name in os.listdir(run / "tensorboard"))
+    config = json.loads((tiny_model_folder / "config.json").read_text())
+    assert config["frame_rate"] == 25 and config["name"] == "tiny"
+    assert config["left_context_seconds"] == config["look_ahead_seconds"] == 0.1825
+
+
+def assert_same_state(one, other):
+    one, other = (keras.models.load_model(run / "checkpoint.keras") for run in (one, other))
+    assert int(one.optimizer.iterations) == int(other.optimizer.iterations) == TINY["steps"]
+    for x, y in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(x, y, err_msg=x.path)
+    for x, y in zip(one.optimizer.variables, other.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(x, y, err_msg=x.path)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(
+    tiny_dataset, tiny_config, tiny_model_folder, tmp_path, monkeypatch
+):
+    def interrupted(count, batch_size, step, seed):
+        if step == 6:
+            raise KeyboardInterrupt
+        return batch_indices(count, batch_size, step, seed)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("audio2faces.training.batch_indices", interrupted)
+        train_regressor(tiny_config, tiny_dataset, tmp_path / "run")
+    assert not (tmp_path / "run" / "model").exists()
+    train_regressor(tiny_config, tiny_dataset, tmp_path / "run")
+    assert_same_state(tmp_path / "run", tiny_model_folder.parent)
+    whole = (tiny_model_folder.parent / "metrics.csv").read_text().splitlines()
+    resumed = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
+    assert [line.rsplit(",", 1)[0] for line in resumed] == [line.rsplit(",", 1)[0] for line in whole]
+
+
+def test_another_seed_gives_another_network(tiny_dataset, tiny_config, tiny_model_folder, tmp_path):
+    other = train_regressor(dataclasses.replace(tiny_config, seed=1), tiny_dataset, tmp_path / "run")
+    maps = np.zeros((1, 35, 13))
+    assert (load_model(other).motion(maps) != load_model(tiny_model_folder).motion(maps)).any()
+
+
+def test_a_run_of_other_settings_is_refused_by_field(tiny_dataset, tiny_config, tiny_model_folder, tmp_path):
+    with pytest.raises(InputError, match="batch_size 4, now 5"):
+        train_regressor(dataclasses.replace(tiny_config, batch_size=5), tiny_dataset, tiny_model_folder.parent)
+    (tmp_path / "letter.txt").touch()
+    with pytest.raises(InputError, match="holds something else"):
+        train_regressor(tiny_config, tiny_dataset, tmp_path)
+    with pytest.raises(InputError, match="faces of 16 pixels, the model has 64"):
+        train_regressor(dataclasses.replace(PRESETS["sample"]), tiny_dataset, tmp_path / "new")
+
+
+def test_a_loaded_model_gives_the_reference_at_its_own_moment(tiny_model_folder):
+    model = load_model(tiny_model_folder)
+    np.testing.assert_array_equal(model.faces(model.reference_map[None])[0], model.reference)
+
+
+def test_a_frame_does_not_depend_on_how_many_are_asked_for(tiny_model_folder):
+    model = load_model(tiny_model_folder)
+    maps = np.random.default_rng(0).normal(size=(BATCH + 3, 35, 13))
+    np.testing.assert_array_equal(model.motion(maps)[-1], model.motion(maps[-1:])[0])
+
+
+@pytest.mark.parametrize("missing", ["config.json", "regressor.keras", "reference.png", "reference_map.npy"])
+def test_a_model_folder_with_a_missing_file_is_refused(tiny_model_folder, tmp_path, missing):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for path in tiny_model_folder.iterdir():
+        if path.name != missing:
+            (folder / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(InputError, match=missing):
+        load_model(folder)
+
+
+def test_damaged_and_foreign_model_folders_are_refused(tiny_model_folder, tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for path in tiny_model_folder.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "regressor.keras").write_bytes((tiny_model_folder / "regressor.keras").read_bytes()[:2000])
+    with pytest.raises(InputError, match="damaged model"):
+        load_model(folder)
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**content, "schema": 7}))
+    with pytest.raises(InputError, match="of schema 7, this version reads"):
+        load_model(folder)
+    with pytest.raises(InputError, match="no such model folder"):
+        load_model(tmp_path / "nowhere")
+
+
+def test_unknown_settings_fail():
+    plain = RegressorConfig().as_json()
+    assert RegressorConfig.from_json(json.loads(json.dumps(plain))) == RegressorConfig()
+    with pytest.raises(InputError, match="colour unknown or missing"):
+        RegressorConfig.from_json({**plain, "colour": 1})
+
+
+def test_precision_is_chosen_or_given():
+    assert choose_precision("float32") == "float32"
+    assert choose_precision("auto") in ("float32", "mixed_bfloat16")
+
+
+def test_the_program_checks_its_arguments(tiny_dataset, tmp_path):
+    assert run_program("train.py", "--mode", "nothing").returncode == 2
+    assert run_program("train.py", "--mode", "audio2faces", "--steps", "0").returncode == 2
+    error = one_line(run_program("train.py", "--mode", "audio2faces", "--data", tmp_path))
+    assert "no dataset here" in error
+    error = one_line(
+        run_program("train.py", "--mode", "audio2faces", "--data", tiny_dataset.folder, "--run", tmp_path / "r")
+    )
+    assert "prepare them with --size 64" in error and not (tmp_path / "r").exists()
+
+
+def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(tiny_dataset, tiny_model_folder, tmp_path):
+    program = tmp_path / "train_tiny.py"
+    program.write_text(
+        "import dataclasses, sys\n"
+        "from audio2faces.config import RegressorConfig\n"
+        "from audio2faces.training import train_regressor\n"
+        "from preprocessing.dataset import open_dataset\n"
+        f"config = dataclasses.replace(RegressorConfig(), **{TINY!r})\n"
+        "train_regressor(config, open_dataset(sys.argv[1]), sys.argv[2])\n"
+    )
+    command = [sys.executable, str(program), str(tiny_dataset.folder), str(tmp_path / "run")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not (tmp_path / "run" / "checkpoint.keras").exists():
+        os.sched_yield()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    subprocess.run(command, env=environment, check=True, stderr=subprocess.DEVNULL)
+    assert_same_state(tmp_path / "run", tiny_model_folder.parent)

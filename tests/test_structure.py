@@ -1,0 +1,51 @@
+"""The rules that keep the project readable and its documents true."""
+
+import ast
+import re
+
+from .conftest import ROOT
+
+LAYERS = ["preprocessing", "began", "audio2faces"]
+
+
+def imported_packages(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module.split(".")[0]
+
+
+def test_layers_import_one_way():
+    for height, layer in enumerate(LAYERS):
+        for path in (ROOT / layer).glob("**/*.py"):
+            above = set(imported_packages(path)) & {*LAYERS[height + 1 :], "train", "generate", "tests"}
+            assert not above, f"{path} imports {above}"
+
+
+def test_networks_and_losses_run_on_any_keras_backend():
+    for path in [*(ROOT / "began").glob("*.py"), ROOT / "audio2faces" / "regressor.py"]:
+        assert "tensorflow" not in set(imported_packages(path)), path
+
+
+def test_commands_that_need_no_network_do_not_wait_for_tensorflow():
+    programs = "generate, train, audio2faces.evaluate, preprocessing.__main__"
+    done = run_program("-c", f"import sys, {programs}; print('tensorflow' in sys.modules)")
+    assert done.stdout.strip() == "False", done.stderr
+
+
+def test_the_readme_s_tree_names_each_file_once():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    tree = readme[readme.index("## What is where") :]
+    files = [*ROOT.glob("*.py"), *(path for layer in [*LAYERS, "benchmarks"] for path in (ROOT / layer).glob("*.py"))]
+    missing = [path.name for path in files if path.name != "__init__.py" and f"{path.name} " not in tree]
+    assert missing == []
+
+
+def test_local_links_in_the_documents_lead_somewhere():
+    folders = [ROOT, ROOT / "docs", ROOT / "samples", *(ROOT / "models").iterdir()]
+    for document in [path for folder in folders for path in folder.glob("*.md")]:
+        text = document.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text) + re.findall(r'src="([^"]+)"', text):
+            if not target.startswith(("http", "mailto")):
+                assert (document.parent / target).exists(), f"{document.name}: {target}"

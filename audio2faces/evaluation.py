@@ -104,7 +104,8 @@ def measure(real, generated, components):
         components: `MouthComponents`.
 
     Returns:
-        dictionary of floats; sharpness and flicker are relative to the real clips.
+        dictionary of floats; sharpness and flicker are relative to the real clips. None stands for what does not
+        exist: the lag of what does not move, a ratio to nothing.
     """
     rows, columns = mouth_slices(real[0].shape[1])
     pairs = list(zip(real, generated, strict=True))
@@ -122,10 +123,15 @@ def measure(real, generated, components):
         **mouth_measures(
             [components.of_faces(clip) for clip in real], [components.of_faces(clip) for clip in generated]
         ),
-        "sharpness": sum(map(sharpness, generated)) / sum(map(sharpness, real)),
-        "flicker": sum(flicker(y, region) for (_, y), region in zip(pairs, regions, strict=True))
-        / sum(flicker(x, region) for (x, _), region in zip(pairs, regions, strict=True)),
+        "sharpness": _relative(map(sharpness, generated), map(sharpness, real)),
+        "flicker": _relative(map(flicker, generated, regions), map(flicker, real, regions)),
     }
+
+
+def _relative(generated, real):
+    """Ratio of two sums; None where the real clips have none of it."""
+    generated, real = sum(generated), sum(real)
+    return generated / real if real else None
 
 
 def format_table(report):

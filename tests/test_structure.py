@@ -3,7 +3,7 @@
 import ast
 import re
 
-from .conftest import ROOT
+from .conftest import ROOT, run_program
 
 LAYERS = ["preprocessing", "began", "audio2faces"]
 

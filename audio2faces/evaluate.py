@@ -6,7 +6,6 @@ from pathlib import Path
 
 from preprocessing.dataset import open_dataset
 from preprocessing.files import write_json
-from preprocessing.pictures import write_png
 from preprocessing.program import import_keras, run_program
 
 
@@ -31,17 +30,18 @@ def main():
 
     import_keras()
     from audio2faces.evaluation import evaluate, format_table
+    from audio2faces.figures import draw_strip
     from audio2faces.model_folder import load_model
 
-    report, strip = evaluate(load_model(arguments.model), dataset, arguments.split)
+    report, first = evaluate(load_model(arguments.model), dataset, arguments.split)
     print(f"{report['model']} on {report['clips']} {report['split']} clips, {report['frames']} frames\n")
     print(format_table(report))
     if arguments.json:
         write_json(arguments.json, report)
         print(f"\nwrote {arguments.json}")
     if arguments.strip:
-        write_png(Path(arguments.strip), strip)
-        print(f"\nwrote {arguments.strip}: rows are real, {', '.join(report['methods'])}")
+        draw_strip(arguments.strip, first)
+        print(f"\nwrote {arguments.strip}")
 
 
 if __name__ == "__main__":

@@ -4,14 +4,11 @@ import numpy as np
 
 from preprocessing.alignment import mouth_slices
 from preprocessing.audio_features import speech_maps
-from preprocessing.pictures import tile
 from preprocessing.pixels import to_signed, to_uint8
 from preprocessing.program import InputError, progress
 
 from .baselines import NearestAudio, mean_face
 from .measures import MouthComponents, flicker, mouth_measures, psnr, sharpness, ssim, still_region
-
-STRIP_FACES = 15  # columns of the picture
 
 # Name in the table, key of the measure, digits.
 TABLE = (
@@ -39,8 +36,8 @@ def evaluate(model, dataset, split):
         split: "validation" or "test".
 
     Returns:
-        (report, strip): a JSON object with the measures of each method (see docs/measures.md), and a picture of one
-        sentence, a row for each method below the real row.
+        (report, first): a JSON object with the measures of each method (see docs/measures.md), and the faces of the
+        first clip, real and by each method, as `figures.draw_strip` takes them.
 
     Raises:
         InputError: the dataset has faces of another size, or lacks a split.
@@ -68,9 +65,7 @@ def evaluate(model, dataset, split):
         "training_clips": len(train),
         "methods": {name: measure(real, of_clips, components) for name, of_clips in faces.items()},
     }
-    chosen = np.linspace(0, len(real[0]) - 1, STRIP_FACES).round().astype(int)
-    rows = [real[0][chosen], *(of_clips[0][chosen] for of_clips in faces.values())]
-    return report, tile(np.concatenate(rows), STRIP_FACES)
+    return report, {"real": real[0], **{name: of_clips[0] for name, of_clips in faces.items()}}
 
 
 def _methods(model, train):

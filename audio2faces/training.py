@@ -12,7 +12,7 @@ from preprocessing.files import make_folder, read_json, whole_file, write_json
 from preprocessing.pictures import write_png
 from preprocessing.program import InputError, progress
 
-from .curves import draw_curves
+from .figures import draw_curves
 from .frames import FrameSet, batch_indices, choose_reference
 from .metrics_log import MetricsLog
 from .model_folder import TalkingFace, save_model

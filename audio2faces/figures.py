@@ -1,0 +1,61 @@
+"""Figures with axes and words: the curves of a run, and the strip that sets methods side by side."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+from matplotlib import pyplot
+
+from preprocessing.files import whole_file
+from preprocessing.pictures import tile
+
+STRIP_FACES = 12  # columns of a strip
+STRIP_SPAN = (0.2, 0.8)  # of the clip: where people speak
+
+
+def draw_curves(path, rows):
+    """Writes a PNG of the losses and of the mouth measures over the steps.
+
+    Args:
+        path: of the PNG.
+        rows: dictionaries of metrics.csv.
+    """
+    steps = [int(row["step"]) for row in rows]
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    panels = {
+        left: ("train_loss", "validation_loss"),
+        right: ("correlation", "explained_variance", "amplitude"),
+    }
+    for axes, names in panels.items():
+        for name in names:
+            axes.plot(steps, [float(row[name]) for row in rows], label=name.replace("_", " "))
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    left.set_title("loss")
+    right.set_title("mouth motion on validation clips")
+    _save(figure, path)
+
+
+def draw_strip(path, clips):
+    """Writes a PNG with a labelled row of faces for each method, the same moments in all of them.
+
+    Args:
+        path: of the PNG.
+        clips: dictionary from label to faces, uint8 RGB [shape=(frames, size, size, 3)].
+    """
+    frames = len(next(iter(clips.values())))
+    chosen = np.linspace(STRIP_SPAN[0] * (frames - 1), STRIP_SPAN[1] * (frames - 1), STRIP_FACES).round().astype(int)
+    figure, rows = pyplot.subplots(len(clips), 1, figsize=(STRIP_FACES, 1.02 * len(clips)), layout="constrained")
+    for axes, (label, faces) in zip(np.atleast_1d(rows), clips.items(), strict=True):
+        axes.imshow(tile(faces[chosen], STRIP_FACES), interpolation="lanczos")
+        axes.set_axis_off()
+        axes.text(-0.01, 0.5, label, transform=axes.transAxes, ha="right", va="center", fontsize=11)
+    _save(figure, path)
+
+
+def _save(figure, path):
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=110)
+    pyplot.close(figure)

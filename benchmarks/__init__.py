@@ -1,0 +1,1 @@
+"""Speed, measured: run a module with python -m benchmarks.NAME."""

@@ -1,0 +1,74 @@
+"""How fast and how small generation is: python -m benchmarks.generation [--model MODEL] [--minutes 10].
+
+Prints the network's frames/s, generate.py's frames/s once running, the time of generate.py on a short wav as a ratio to
+`python -c "import tensorflow"` (paired runs in turn), and the peak memory on a long wav.
+"""
+
+import argparse
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parent.parent
+SPEECH = ROOT / "samples" / "speech.wav"
+
+
+def seconds_of(*command):
+    """Wall time of a command in seconds, and what it printed."""
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, check=True, capture_output=True, text=True)
+    return time.monotonic() - began, done.stdout
+
+
+def network_rate(model_folder, rounds=20):
+    """Frames/s of the network alone, in the batches that generation uses: the median of the rounds."""
+    from audio2faces.model_folder import BATCH, load_model
+
+    model = load_model(model_folder)
+    maps = np.random.default_rng(0).normal(size=(BATCH, model.config.rows, model.config.n_mfcc))
+    model.motion(maps)
+    seconds = []
+    for _ in range(rounds):
+        began = time.monotonic()
+        model.motion(maps)
+        seconds.append(time.monotonic() - began)
+    return BATCH / statistics.median(seconds)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=ROOT / "models" / "grid-s1", help="model folder (default: models/grid-s1)")
+    parser.add_argument("--minutes", type=float, default=10, help="length of the long wav (default: 10)")
+    parser.add_argument("--pairs", type=int, default=5, help="paired runs of the short wav (default: 5)")
+    arguments = parser.parse_args()
+    from preprocessing.media import read_speech, write_wav
+
+    with tempfile.TemporaryDirectory() as folder:
+        generate = (ROOT / "generate.py", "--model", arguments.model, "--output", f"{folder}/out.mp4", "--overwrite")
+        ratios = []
+        for _ in range(arguments.pairs):
+            ours, _ = seconds_of(*generate, SPEECH)
+            theirs, _ = seconds_of("-c", "import tensorflow")
+            ratios.append(ours / theirs)
+        print(f"3-s wav: {statistics.median(ratios):.2f} x the time of `import tensorflow` "
+              f"({min(ratios):.2f} to {max(ratios):.2f}, {arguments.pairs} pairs)")  # fmt: skip
+
+        speech = read_speech(SPEECH)
+        repeats = round(arguments.minutes * 60 * 16000 / len(speech))
+        write_wav(f"{folder}/long.wav", np.tile(speech, repeats), 16000)
+        _, printed = seconds_of(*generate, f"{folder}/long.wav")
+        rate = re.search(r"\((\d+) frames/s\)", printed).group(1)
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        print(f"{arguments.minutes:g}-minute wav: {rate} frames/s from sound to mp4, peak memory {peak:.0f} MB")
+    print(f"network alone: {network_rate(arguments.model):.0f} frames/s")
+
+
+if __name__ == "__main__":
+    main()

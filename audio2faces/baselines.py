@@ -8,8 +8,8 @@ from preprocessing.pixels import to_signed, to_uint8
 
 def mean_face(clips):
     """The mean face of some clips, every frame counting alike: uint8 RGB [shape=(size, size, 3)]."""
-    total = sum(to_signed(clip.faces).sum(axis=0) for clip in clips)
-    return to_uint8(total / sum(len(clip.faces) for clip in clips))
+    total = sum(clip.faces.sum(axis=0, dtype=np.int64) for clip in clips)
+    return to_uint8(to_signed(total / sum(len(clip.faces) for clip in clips)))
 
 
 class NearestAudio:

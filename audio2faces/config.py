@@ -16,11 +16,11 @@ class RegressorConfig:
     n_mfcc: int = 13  # coefficients of a row
     audio_widths: tuple = (128, 256, 256)  # channels of the audio network
     code_size: int = 128  # what the audio network hands to the decoder
-    decoder_widths: tuple = (128, 96, 48, 24)  # channels at 8, 16, 32, 64 pixels
+    decoder_widths: tuple = (128, 96, 96)  # channels at 8, 16, 32 pixels
     noise: float = 0.3  # added to the standardised map in training
     dropout: float = 0.4
     mouth_weight: float = 8.0  # of a pixel in the mouth box, against 1 elsewhere
-    steps: int = 15000
+    steps: int = 12000
     batch_size: int = 64
     learning_rate: float = 1e-3  # Adam's first; it falls to zero along half a cosine
     evaluate_every: int = 1000  # steps between validations, each with a checkpoint and a picture

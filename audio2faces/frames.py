@@ -19,7 +19,7 @@ class FrameSet:
     def __init__(self, clips, features):
         self.clips = clips
         self.maps = [speech_maps(clip.speech(), clip.times, features) for clip in clips]
-        self.clip_means = np.stack([to_signed(clip.faces).mean(axis=0) for clip in clips])
+        self.clip_means = np.stack([to_signed(clip.faces.mean(axis=0)) for clip in clips])
         self._clip_of = np.repeat(np.arange(len(clips)), [len(clip.faces) for clip in clips])
         self._first_of = np.concatenate([[0], np.cumsum([len(clip.faces) for clip in clips])])
 

@@ -23,7 +23,7 @@ TINY = {
     "size": FACE_SIZE,
     "audio_widths": (8,),
     "code_size": 8,
-    "decoder_widths": (8, 4),
+    "decoder_widths": (8,),
     "steps": 8,
     "batch_size": 4,
     "evaluate_every": 4,

@@ -25,9 +25,18 @@ from .conftest import ROOT, TINY, one_line, run_program
 
 def test_shapes_of_the_networks():
     assert build_audio_network(35, 13, (8, 16), 12).output_shape == (None, 12)
-    assert build_decoder(12, 32, (8, 4, 4)).output_shape == (None, 32, 32, 3)
-    with pytest.raises(ValueError, match="3 widths make a picture of 32 pixels, not 64"):
-        build_decoder(12, 64, (8, 4, 4))
+    assert build_decoder(12, 32, (8, 4)).output_shape == (None, 32, 32, 3)
+    with pytest.raises(ValueError, match="2 widths make a picture of 32 pixels, not 64"):
+        build_decoder(12, 64, (8, 4))
+
+
+def test_the_last_convolution_paints_each_square_from_one_place():
+    decoder = build_decoder(4, 16, (8,))
+    *_, last = (layer for layer in decoder.layers if isinstance(layer, keras.layers.Conv2D))
+    kernel, bias = np.zeros_like(last.get_weights()[0]), np.arange(12.0)
+    last.set_weights([kernel, bias])
+    picture = decoder.predict_on_batch(np.ones((1, 4)))[0]
+    np.testing.assert_allclose(picture[6:8, 4:6], bias.reshape(2, 2, 3))
 
 
 def test_the_published_size_fits_into_twelve_megabytes():

@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+from preprocessing.files import check_writable
 from preprocessing.media import sound_duration
 from preprocessing.program import InputError, import_keras, run_program
 
@@ -31,6 +32,7 @@ def main():
     sound_duration(arguments.speech)  # a wrong file is told before seconds are spent on loading
     if output.suffix.lower() != ".mp4":
         raise InputError(f"{output}: the video is an mp4 file; give --output a name that ends in .mp4")
+    check_writable(output.parent)
     if output.exists() and not arguments.overwrite:
         raise InputError(f"{output}: exists already; give --overwrite to replace it, or another --output")
     if arguments.frames and Path(arguments.frames).exists():

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from preprocessing.dataset import open_dataset
-from preprocessing.files import write_json
+from preprocessing.files import check_writable, write_json
 from preprocessing.program import import_keras, run_program
 
 
@@ -27,6 +27,8 @@ def main():
     """Evaluates, prints the table and writes what was asked for."""
     arguments = parse_arguments()
     dataset = open_dataset(arguments.data)
+    for output in filter(None, (arguments.json, arguments.strip)):
+        check_writable(Path(output).parent)
 
     import_keras()
     from audio2faces.evaluation import evaluate, format_table

@@ -38,7 +38,7 @@ def prepare_clip(source, folder, size, detector):
     kept = track.kept()
     reasons = Counter(reason for reason in track.dropped if reason)
     if len(kept) < FEWEST_FRAMES:
-        why = "; ".join(f"{reason} in {count}" for reason, count in reasons.items()) or "the video ends early"
+        why = "; ".join(f"{reason} in {count}" for reason, count in reasons.items()) or f"a clip needs {FEWEST_FRAMES}"
         raise InputError(
             f"{source}: only {len(kept)} of {len(track.times)} frames show a usable face ({why}); "
             "give a video with one large, frontal face"

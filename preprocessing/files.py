@@ -21,7 +21,7 @@ def whole_file(path):
     """
     path = Path(path)
     partial = path.with_name(f".partial-{path.name}")
-    _check_writable(path.parent)
+    check_writable(path.parent)
     try:
         yield partial
         os.replace(partial, path)
@@ -34,7 +34,7 @@ def whole_folder(path):
     """Gives an empty folder beside `path` to fill; on success it takes the place of `path`, on failure it goes."""
     path = Path(path)
     partial = path.with_name(f".partial-{path.name}")
-    _check_writable(path.parent)
+    check_writable(path.parent)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
@@ -46,7 +46,13 @@ def whole_folder(path):
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _check_writable(folder):
+def check_writable(folder):
+    """Refuses a folder that an output cannot go to; programs ask before they spend minutes.
+
+    Raises:
+        InputError: the folder does not exist or cannot be written.
+    """
+    folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; create it first")
     if not os.access(folder, os.W_OK):

@@ -13,7 +13,7 @@ from preprocessing.pictures import write_png
 from preprocessing.program import InputError, progress
 
 from .figures import draw_curves
-from .frames import FrameSet, batch_indices, choose_reference
+from .frames import FrameSet, batch_indices
 from .metrics_log import MetricsLog
 from .model_folder import TalkingFace, save_model
 from .regressor import MouthWeightedError, build_regressor
@@ -38,7 +38,8 @@ def train_regressor(config, dataset, run_dir):
         path of the model folder.
 
     Raises:
-        InputError: the dataset has another size or lacks a split, or the run folder belongs to another configuration.
+        InputError: the dataset has another size or lacks a split, the run folder belongs to another configuration, or
+            the loss is no number any more.
     """
     if dataset.size != config.size:
         raise InputError(
@@ -68,6 +69,11 @@ def train_regressor(config, dataset, run_dir):
             if step % config.evaluate_every == 0 or step == config.steps:
                 rate = len(losses) / (time.monotonic() - since)
                 values, picture = examine(model)
+                if not np.isfinite([losses[-1], values["validation_loss"]]).all():
+                    raise InputError(
+                        f"{run_dir}: the loss is no number after step {step}; the checkpoint before is kept; "
+                        "look for NaN in the data, or start a new --run with another --seed"
+                    )
                 values = {"train_loss": np.mean(losses), **values, "steps_per_second": rate}
                 if values["validation_loss"] < best:
                     best = values["validation_loss"]
@@ -79,7 +85,7 @@ def train_regressor(config, dataset, run_dir):
                 save_network(run_dir / "checkpoint.keras", model)
                 bar.set_postfix_str(f"validation loss {values['validation_loss']:.5f}")
                 losses, since = [], time.monotonic()
-    return write_model(run_dir, config, dataset.frame_rate, statistics, *choose_reference(train))
+    return write_model(run_dir, config, dataset.frame_rate, statistics, examine.reference, examine.reference_map)
 
 
 def choose_precision(precision):

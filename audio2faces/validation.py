@@ -5,6 +5,7 @@ import numpy as np
 from preprocessing.pictures import tile
 from preprocessing.pixels import to_signed, to_uint8
 
+from .frames import choose_reference
 from .measures import MouthComponents, mouth_measures
 
 GRID_FACES = 12  # columns of the picture
@@ -15,15 +16,15 @@ class Validation:
     """The validation clips with all that does not change while the network learns.
 
     Args:
-        train: `FrameSet` of the training clips: its mean face is the reference, its mouths give the components.
+        train: `FrameSet` of the training clips: they give the reference and the components of mouth motion.
         validation: `FrameSet` of the validation clips.
         statistics: `FeatureStatistics` of the training speech.
     """
 
     def __init__(self, train, validation, statistics):
         self.clips = validation.clips
-        self.reference = to_uint8(train.clip_means.mean(axis=0))
-        self.maps = [statistics.standardise(of_clip) for of_clip in validation.maps]
+        self.reference, self.reference_map = choose_reference(train)
+        self.maps = [statistics.standardise(of_clip) for of_clip in [*validation.maps, self.reference_map[None]]]
         self.clip_means = validation.clip_means
         self.components = MouthComponents.of(train.clips)
         self.real = [self.components.of_faces(clip.faces) for clip in self.clips]
@@ -35,15 +36,13 @@ class Validation:
             (values, picture): `validation_loss` and the mouth measures; for GRID_CLIPS sentences a row of real
             faces above the generated ones, uint8 RGB.
         """
-        motion = np.split(
-            model.predict(np.concatenate(self.maps), batch_size=256, verbose=0),
-            np.cumsum([len(of_clip) for of_clip in self.maps])[:-1],
-        )
+        ends = np.cumsum([len(of_clip) for of_clip in self.maps])
+        *motion, of_reference, _ = np.split(model.predict(np.concatenate(self.maps), batch_size=256, verbose=0), ends)
         losses = [
             np.asarray(model.loss.call(to_signed(clip.faces) - mean, of_clip))
             for clip, mean, of_clip in zip(self.clips, self.clip_means, motion, strict=True)
         ]
-        faces = [to_uint8(to_signed(self.reference) + of_clip) for of_clip in motion]
+        faces = [to_uint8(to_signed(self.reference) + of_clip - of_reference) for of_clip in motion]
         measures = mouth_measures(self.real, [self.components.of_faces(of_clip) for of_clip in faces])
         values = {
             "validation_loss": float(np.concatenate(losses).mean()),

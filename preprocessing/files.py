@@ -23,8 +23,9 @@ def whole_file(path):
     partial = path.with_name(f".partial-{path.name}")
     check_writable(path.parent)
     try:
-        yield partial
-        os.replace(partial, path)
+        with _named(path):
+            yield partial
+            os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -38,12 +39,24 @@ def whole_folder(path):
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
-        yield partial
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(partial, path)
+        with _named(path):
+            yield partial
+            if path.exists():
+                shutil.rmtree(path)
+            os.replace(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _named(path):
+    """Lets an error of writing, which knows no name, say which output it was about."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def check_writable(folder):

@@ -1,5 +1,6 @@
 """What every program of the project shares: its error line, its exit status, its progress bar, a quiet start."""
 
+import errno
 import os
 import sys
 import time
@@ -7,6 +8,13 @@ import time
 from tqdm import tqdm
 
 INTERRUPTED = 130  # the shell's status of a program ended by Ctrl-C
+REMEDIES = {
+    errno.ENOSPC: "; free some space and run the same command again",
+    errno.EDQUOT: "; free some space and run the same command again",
+    errno.EFBIG: "; the system limits the size of files (ulimit -f)",
+    errno.EACCES: "; choose another place or ask for access",
+    errno.EROFS: "; choose another place",
+}
 
 
 class InputError(ValueError):
@@ -30,7 +38,7 @@ def run_program(main):
         return 1
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        return _complain(f"error: {place}{error.strerror or error}", 1)
+        return _complain(f"error: {place}{error.strerror or error}{REMEDIES.get(error.errno, '')}", 1)
     except KeyboardInterrupt:
         return _complain("interrupted: what was finished is kept, the same command continues", INTERRUPTED)
     return 0

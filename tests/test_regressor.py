@@ -163,6 +163,24 @@ def test_a_run_of_other_settings_is_refused_by_field(tiny_dataset, tiny_config, 
         train_regressor(dataclasses.replace(PRESETS["sample"]), tiny_dataset, tmp_path / "new")
 
 
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(
+    tiny_dataset, tiny_config, tmp_path, monkeypatch
+):
+    honest = FrameSet.motion
+    calls = []
+
+    def broken(self, indices):
+        calls.append(1)
+        return honest(self, indices) * (np.nan if len(calls) == 6 else 1)
+
+    monkeypatch.setattr(FrameSet, "motion", broken)
+    with pytest.raises(InputError, match="no number after step 8; the checkpoint before is kept"):
+        train_regressor(tiny_config, tiny_dataset, tmp_path / "run")
+    kept = keras.models.load_model(tmp_path / "run" / "checkpoint.keras")
+    assert int(kept.optimizer.iterations) == 4
+    assert all(np.isfinite(weight).all() for weight in kept.get_weights())
+
+
 def test_a_loaded_model_gives_the_reference_at_its_own_moment(tiny_model_folder):
     model = load_model(tiny_model_folder)
     np.testing.assert_array_equal(model.faces(model.reference_map[None])[0], model.reference)

@@ -1,0 +1,64 @@
+"""What a newcomer gets on a fresh checkout: training on the samples as written, and the model in models/."""
+
+import json
+import os
+
+import pytest
+
+from audio2faces.evaluation import evaluate
+from audio2faces.generation import generate_video
+from audio2faces.model_folder import load_model
+from preprocessing.dataset import open_dataset
+
+from .conftest import ROOT, SAMPLES, run_program
+
+MODEL = ROOT / "models" / "grid-s1"
+
+
+@pytest.fixture(scope="module")
+def sample_dataset(tmp_path_factory):
+    """The dataset that train.py makes of samples/ when it is given no other."""
+    run = tmp_path_factory.mktemp("runs") / "run"
+    done = run_program("train.py", "--mode", "audio2faces", "--steps", "2", "--run", run)
+    assert done.returncode == 0, done.stderr
+    assert f"wrote {run}/model" in done.stdout and (run / "model" / "regressor.keras").exists()
+    return open_dataset(ROOT / "data" / "samples")
+
+
+def test_training_without_data_prepares_the_samples(sample_dataset):
+    assert [len(sample_dataset.split(name)) for name in ("train", "validation", "test")] == [9, 1, 2]
+    assert all(entry["frames_kept"] == 75 for entry in sample_dataset.manifest["clips"])
+
+
+def test_the_published_model_moves_the_mouth_as_the_speaker_does(sample_dataset):
+    report, _ = evaluate(load_model(MODEL), sample_dataset, "test")
+    methods = report["methods"]
+    ours = methods["model"]
+    assert ours["correlation"] >= 0.8 and ours["explained_variance"] >= 0.35 and ours["best_lag"] == 0
+    assert ours["correlation"] > methods["nearest audio"]["correlation"]
+    assert ours["sharpness"] > 0.8
+    assert methods["model on the mean face"]["psnr"] > methods["mean face"]["psnr"]
+    assert methods["model on the clip's first frame"]["psnr"] > methods["first frame held"]["psnr"]
+
+
+def test_the_published_model_is_small_and_has_a_card():
+    assert sum(path.stat().st_size for path in MODEL.iterdir()) <= 12e6
+    card = (MODEL / "README.md").read_text(encoding="utf-8")
+    for word in ("CC BY 4.0", "train.py --mode audio2faces", "seed", "s1_test", "consent"):
+        assert word in card
+    assert json.loads((MODEL / "config.json").read_text())["name"] == "grid-s1"
+
+
+def test_generate_uses_it_by_default(tmp_path):
+    done = run_program(ROOT / "generate.py", SAMPLES / "speech.wav", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "wrote talking.mp4: 74 frames at 25/s by grid-s1" in done.stdout
+    assert os.listdir(tmp_path) == ["talking.mp4"]
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("speaker", ["s2", "s4", "s26", "s31"])
+def test_other_voices_can_drive_it(speaker, tmp_path):
+    folder = os.path.join(os.environ["GRID_CLIPS"], speaker)
+    clip = os.path.join(folder, sorted(os.listdir(folder))[0])
+    assert generate_video(load_model(MODEL), clip, tmp_path / "out.mp4") in (74, 75)

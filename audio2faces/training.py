@@ -67,13 +67,13 @@ def train_regressor(config, dataset, run_dir):
             step += 1
             bar.update(1)
             if step % config.evaluate_every == 0 or step == config.steps:
-                rate = len(losses) / (time.monotonic() - since)
-                values, picture = examine(model)
-                if not np.isfinite([losses[-1], values["validation_loss"]]).all():
+                if not np.isfinite(losses[-1]):
                     raise InputError(
                         f"{run_dir}: the loss is no number after step {step}; the checkpoint before is kept; "
                         "look for NaN in the data, or start a new --run with another --seed"
                     )
+                rate = len(losses) / (time.monotonic() - since)
+                values, picture = examine(model)
                 values = {"train_loss": np.mean(losses), **values, "steps_per_second": rate}
                 if values["validation_loss"] < best:
                     best = values["validation_loss"]

@@ -1,6 +1,7 @@
 """Finds faces and their five landmarks in single frames."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -31,11 +32,12 @@ class Face:
 class MtcnnDetector:
     """MTCNN (Zhang et al., arXiv 1604.02878) as packaged by `mtcnn`, whose weights come with the package."""
 
-    def __init__(self):
+    @cached_property
+    def _network(self):
         import_keras()  # seconds, spent only by those who detect
         from mtcnn import MTCNN
 
-        self._network = MTCNN()
+        return MTCNN()
 
     def __call__(self, images):
         """Finds the faces of several frames of one size.

@@ -10,6 +10,7 @@ import av
 from .clips import prepare_clip
 from .contact_sheet import write_contact_sheet
 from .dataset import open_dataset, read_splits, split_by_hash, write_manifest
+from .detection import MtcnnDetector
 from .files import make_folder, sha256
 from .program import InputError, progress
 
@@ -72,23 +73,22 @@ def prepare_dataset(sources, folder, splits=None, size=64, licence="not stated",
     make_folder(Path(folder) / "clips")
     folder = Path(folder)
     entries = _entries_so_far(folder, size)
+    detector = detector or MtcnnDetector()
     report = Report()
     written = time.monotonic()
     try:
         with progress(len(videos), "clip", "preparing") as bar:
             for video in videos:
-                name = video.stem
+                name, clip_folder = video.stem, folder / "clips" / video.stem
                 try:
                     split = split_by_hash(name) if split_of is None else split_of.get(name)
                     if split is None:
                         raise InputError(f"{video}: {name} is in none of the lists in {splits}; add it to one")
-                    if _is_done(entries.get(name), folder / "clips" / name, video):
+                    if _is_done(entries.get(name), clip_folder, video):
                         entries[name]["split"] = split
                         report.kept += 1
                     else:
-                        if detector is None:
-                            detector = _default_detector()
-                        entry = prepare_clip(video, folder / "clips" / name, size, detector)
+                        entry = prepare_clip(video, clip_folder, size, detector)
                         entries[name] = {"name": name, **entry, "split": split, "licence": licence}
                         report.made += 1
                 except (InputError, av.error.FFmpegError) as error:
@@ -105,12 +105,6 @@ def prepare_dataset(sources, folder, splits=None, size=64, licence="not stated",
     dataset = open_dataset(folder)
     write_contact_sheet(dataset)
     return dataset, report
-
-
-def _default_detector():
-    from .detection import MtcnnDetector
-
-    return MtcnnDetector()
 
 
 def _entries_so_far(folder, size):

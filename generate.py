@@ -50,6 +50,8 @@ def main():
         f"wrote {output}: {frames} frames at {model.frame_rate:g}/s by {model.name}, "
         f"made in {seconds:.1f} s ({frames / seconds:.0f} frames/s)"
     )
+    if arguments.frames:
+        print(f"wrote {arguments.frames}: {frames} pictures of {model.config.size} pixels")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def parse_arguments():
     )
     parser.add_argument("--steps", type=positive, help="training steps (default: the preset's)")
     parser.add_argument("--batch-size", type=positive, help="frames per step (default: the preset's)")
-    parser.add_argument("--seed", type=int, help="of weights and order (default: 0)")
+    parser.add_argument("--seed", type=seed, help="of weights, order and noise (default: 0)")
     return parser.parse_args()
 
 
@@ -35,6 +35,13 @@ def positive(text):
     """A whole number of at least 1, for argparse."""
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
+
+
+def seed(text):
+    """A whole number that NumPy takes as a seed, for argparse."""
+    if not text.isdigit() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to {2**32 - 1}")
     return int(text)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from preprocessing.dataset import open_dataset
 from preprocessing.files import check_writable, write_json
-from preprocessing.program import import_keras, run_program
+from preprocessing.program import InputError, import_keras, run_program
 
 
 def parse_arguments():
@@ -27,6 +27,8 @@ def main():
     """Evaluates, prints the table and writes what was asked for."""
     arguments = parse_arguments()
     dataset = open_dataset(arguments.data)
+    if arguments.strip and Path(arguments.strip).suffix.lower() != ".png":
+        raise InputError(f"{arguments.strip}: the strip is a PNG file; give --strip a name that ends in .png")
     for output in filter(None, (arguments.json, arguments.strip)):
         check_writable(Path(output).parent)
 

@@ -47,15 +47,18 @@ def draw_strip(path, clips):
     """
     frames = len(next(iter(clips.values())))
     chosen = np.linspace(STRIP_SPAN[0] * (frames - 1), STRIP_SPAN[1] * (frames - 1), STRIP_FACES).round().astype(int)
-    figure, rows = pyplot.subplots(len(clips), 1, figsize=(STRIP_FACES, 1.02 * len(clips)), layout="constrained")
-    for axes, (label, faces) in zip(np.atleast_1d(rows), clips.items(), strict=True):
-        axes.imshow(tile(faces[chosen], STRIP_FACES), interpolation="lanczos")
-        axes.set_axis_off()
-        axes.text(-0.01, 0.5, label, transform=axes.transAxes, ha="right", va="center", fontsize=11)
+    sheet = tile(np.concatenate([faces[chosen] for faces in clips.values()]), STRIP_FACES)
+    height, width, _ = sheet.shape
+    figure, axes = pyplot.subplots(figsize=(14, 11.5 * height / width), layout="constrained")
+    axes.imshow(sheet, interpolation="lanczos")
+    axes.set_xticks([])
+    axes.set_yticks((np.arange(len(clips)) + 0.5) * height / len(clips), clips, fontsize=12)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
     _save(figure, path)
 
 
 def _save(figure, path):
     with whole_file(path) as partial:
-        figure.savefig(partial, dpi=110)
+        figure.savefig(partial, dpi=110, format="png")
     pyplot.close(figure)

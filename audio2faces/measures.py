@@ -13,6 +13,7 @@ from preprocessing.alignment import mouth_slices
 COMPONENTS = 5  # of mouth motion; on GRID s1 they hold about 60 % of its variance
 FIT_FRAMES = 20000  # at most so many frames decide the components
 LARGEST_LAG = 5  # frames
+STILL = 1e-4  # standard deviation along a component below which nothing moves; real mouths reach 1
 
 
 def mouth_motion(faces):
@@ -73,11 +74,9 @@ def mouth_measures(real, generated):
 
 def _correlation(x, y):
     """Pearson's; 0 where one of the two does not vary."""
-    if len(x) < 2:
+    if len(x) < 2 or min(x.std(), y.std()) < STILL:
         return 0.0
-    x, y = x - x.mean(), y - y.mean()
-    scale = np.sqrt((x**2).sum() * (y**2).sum())
-    return float((x * y).sum() / scale) if scale > 1e-9 else 0.0
+    return float(np.mean((x - x.mean()) * (y - y.mean())) / (x.std() * y.std()))
 
 
 def _lagged_correlation(real, generated, lag):

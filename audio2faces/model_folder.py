@@ -1,4 +1,4 @@
-"""The model folder: all that generation, evaluation and export need, and nothing else.
+"""The model folder: all that generation and evaluation need, and nothing else.
 
 config.json        schema, kind, name, frame rate, settings, feature statistics, sound needed around a frame
 regressor.keras    the network, float32
@@ -138,7 +138,7 @@ def load_model(folder):
         )
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    except (KeyError, TypeError, ValueError, OSError, EOFError) as error:
         raise InputError(f"{folder}: damaged model ({error}); copy the whole model folder again") from error
     if model.reference.shape != (config.size, config.size, 3):
         raise InputError(f"{folder / 'reference.png'}: not of {config.size} pixels; copy the model folder again")

@@ -47,7 +47,7 @@ def train_regressor(config, dataset, run_dir):
             f"prepare them with --size {config.size}"
         )
     config = dataclasses.replace(config, precision=choose_precision(config.precision))
-    run_dir = open_run(run_dir, config)
+    run_dir = open_run(run_dir, {"mode": "audio2faces", "data": dataset.fingerprint, **as_plain(config)})
     train = FrameSet(dataset.split("train"), config.features)
     validation = FrameSet(dataset.split("validation"), config.features)
     statistics = FeatureStatistics.of(train.maps)
@@ -99,15 +99,22 @@ def choose_precision(precision):
     return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
 
 
-def open_run(run_dir, config):
-    """Makes the run folder, or checks that it is this configuration's.
+def open_run(run_dir, ours):
+    """Makes the run folder, or checks that it is the run of these settings.
+
+    Args:
+        run_dir: folder of the run.
+        ours: mode, fingerprint of the data and settings, as a JSON object.
+
+    Returns:
+        the folder as a `Path`.
 
     Raises:
-        InputError: the folder is the run of another configuration (the differing fields are named) or no run at all.
+        InputError: the folder is the run of other settings or data (the differing fields are named) or no run at all.
     """
     run_dir = Path(run_dir)
     if (run_dir / "config.json").exists():
-        theirs, ours = read_json(run_dir / "config.json"), {"mode": "audio2faces", **as_plain(config)}
+        theirs = read_json(run_dir / "config.json")
         differing = [key for key in ours | theirs if ours.get(key) != theirs.get(key)]
         if differing:
             raise InputError(
@@ -118,7 +125,7 @@ def open_run(run_dir, config):
     elif run_dir.is_dir() and any(run_dir.iterdir()):
         raise InputError(f"{run_dir}: this folder holds something else; choose another --run")
     make_folder(run_dir / "samples")
-    write_json(run_dir / "config.json", {"mode": "audio2faces", **as_plain(config)})
+    write_json(run_dir / "config.json", ours)
     return run_dir
 
 

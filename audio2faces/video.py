@@ -7,8 +7,6 @@ import av
 import cv2
 import numpy as np
 
-from preprocessing.program import InputError
-
 SHORTEST_SIDE = 256  # pixels; smaller faces are scaled up by a whole factor
 SOUND_RATE = 44100  # Hz
 SOUND_BIT_RATE = 128000  # bit/s
@@ -29,7 +27,6 @@ class TalkingVideo:
 
     def __init__(self, path, size, frame_rate, comment):
         self.scale = -(-SHORTEST_SIDE // size)
-        self._path = path
         with self._writing():
             self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
         self._container.metadata["comment"] = comment
@@ -57,12 +54,14 @@ class TalkingVideo:
             with contextlib.suppress(av.error.FFmpegError):
                 self._container.close()
 
+    @staticmethod
     @contextlib.contextmanager
-    def _writing(self):
+    def _writing():
+        """An error of the system as Python knows it; who opened the file says its name."""
         try:
             yield
         except av.error.FFmpegError as error:
-            raise InputError(f"{self._path}: cannot be written ({error.strerror}); is the disk full?") from error
+            raise OSError(error.errno, error.strerror) from error
 
     @property
     def seconds(self):

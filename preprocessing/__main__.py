@@ -34,9 +34,11 @@ def main():
     entries = dataset.manifest["clips"]
     faces = sum(entry["frames_kept"] for entry in entries)
     dropped = sum(sum(entry["frames_dropped"].values()) for entry in entries)
+    damaged = sum(bool(entry["damage"]) for entry in entries)
     print(
         f"wrote {dataset.folder}: {len(entries)} clips ({report.made} new, {report.kept} kept, "
-        f"{len(report.failed)} sources left out), {faces} faces, {dropped} frames dropped"
+        f"{len(report.failed)} sources left out), {faces} faces, {dropped} frames dropped, "
+        f"{damaged} clips with damage"
     )
 
 

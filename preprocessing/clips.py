@@ -17,7 +17,7 @@ SPEECH_RATE_2017 = 44100  # Hz, what the feature maps of the 2017 preset are com
 def prepare_clip(source, folder, size, detector):
     """Writes faces.npy, speech.wav, speech_44k.wav and track.npz of one video, all of them or none.
 
-    The video is read twice, once to find the face and once to cut it out, so that memory does not grow with length.
+    The video is read twice, once to find the face and once to cut it out, so that few pictures are in memory at once.
 
     Args:
         source: path of a video with sound.
@@ -32,8 +32,11 @@ def prepare_clip(source, folder, size, detector):
         InputError: the video cannot be read, has no sound, or shows too few usable faces.
     """
     info = video_info(source)
-    speech = {rate: read_speech(source, rate, info.start) for rate in (SPEECH_RATE, SPEECH_RATE_2017)}
     damage = []
+    speech = {
+        SPEECH_RATE: read_speech(source, SPEECH_RATE, info.start, damage),
+        SPEECH_RATE_2017: read_speech(source, SPEECH_RATE_2017, info.start),
+    }
     track = track_face(read_frames(source, damage), detector)
     kept = track.kept()
     reasons = Counter(reason for reason in track.dropped if reason)
@@ -62,8 +65,8 @@ def prepare_clip(source, folder, size, detector):
         "fps": round(info.frame_rate, 3),
         "frames_kept": len(kept),
         "frames_dropped": dict(reasons),
-        "frames_with_several_faces": track.crowded,
-        "damage": damage,
+        "detections_with_several_faces": track.crowded,
+        "damage": dict(Counter(damage)),
     }
 
 

@@ -1,6 +1,8 @@
 """The dataset on disk: a manifest and, for each clip, faces, speech and track."""
 
 import hashlib
+import json
+import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,17 +37,17 @@ class Clip:
     @cached_property
     def times(self):
         """Time of each face in seconds; the speech starts at zero [shape=(frames,)]."""
-        return _load(self.folder / "track.npz")["time"]
+        return _load(self.folder / "track.npz", lambda track: track["time"])
 
     def speech(self):
         """Mono samples in [-1, 1] at 16 kHz [shape=(samples,)]."""
         return read_speech(self.folder / "speech.wav", SPEECH_RATE, start=0.0)
 
 
-def _load(path, **options):
+def _load(path, part=lambda content: content, **options):
     try:
-        return np.load(path, allow_pickle=False, **options)
-    except (OSError, ValueError) as error:
+        return part(np.load(path, allow_pickle=False, **options))
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: missing or damaged ({error}); run preprocessing again") from error
 
 
@@ -65,6 +67,12 @@ class Dataset:
     def frame_rate(self):
         """Frames per second of the clips."""
         return self.manifest["fps"]
+
+    @property
+    def fingerprint(self):
+        """SHA-256 over the names, contents and splits of all clips: the same data, the same fingerprint."""
+        clips = sorted([entry["name"], entry.get("sha256"), entry["split"]] for entry in self.manifest["clips"])
+        return hashlib.sha256(json.dumps(clips).encode()).hexdigest()
 
     def split(self, name):
         """The clips of "train", "validation" or "test", sorted by name.
@@ -125,7 +133,7 @@ def read_splits(folder):
         path = Path(folder) / f"{split}.txt"
         if not path.is_file():
             raise InputError(f"{path}: no such file; --splits needs train.txt, validation.txt and test.txt")
-        for name in path.read_text(encoding="utf-8").split():
+        for name in filter(None, map(str.strip, path.read_text(encoding="utf-8").splitlines())):
             if split_of.setdefault(name, split) != split:
                 raise InputError(f"{path}: clip {name} is already in {split_of[name]}.txt; keep it in one list")
     return split_of

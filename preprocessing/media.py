@@ -80,17 +80,23 @@ def read_frames(path, damage=None):
         damage: list that receives a line for each part that could not be decoded.
 
     Yields:
-        (time, image): seconds since the first frame of the stream; uint8 RGB [shape=(height, width, 3)].
+        (time, image): seconds since the first frame of the stream; uint8 RGB [shape=(height, width, 3)], upright as the
+        container says.
 
     Raises:
         InputError: the file cannot be opened or has no video.
     """
     damage = [] if damage is None else damage
-    start = video_info(path).start
+    info = video_info(path)
     with open_media(path, "video") as (container, stream):
-        for frame in _decode(container, stream, damage):
-            if frame.time is not None:
-                yield frame.time - start, frame.to_ndarray(format="rgb24")
+        # An AVI file numbers its frames in the order of decoding and knows no presentation times.
+        timeless = container.format.name == "avi"
+        for index, frame in enumerate(_decode(container, stream, damage)):
+            if frame.is_corrupt:
+                damage.append("damaged picture left out")
+            elif timeless or frame.time is not None:
+                time = index / info.frame_rate if timeless else frame.time - info.start
+                yield time, np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)
 
 
 def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
@@ -113,10 +119,17 @@ def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
     """
     damage = [] if damage is None else damage
     with open_media(path, "audio") as (container, stream):
-        layout = "mono" if stream.layout.nb_channels == 1 else "stereo"
-        resampler = av.AudioResampler(format="fltp", layout=layout, rate=sample_rate)
+        resampler, form = None, None
         position = None  # of the next sample, counted from time zero
         for frame in _decode(container, stream, damage):
+            if form != (frame.format.name, frame.layout.name, frame.sample_rate):  # files that were joined change it
+                if resampler:
+                    for samples in _as_mono(resampler.resample(None)):
+                        yield samples
+                        position += len(samples)
+                form = (frame.format.name, frame.layout.name, frame.sample_rate)
+                layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
+                resampler = av.AudioResampler(format="fltp", layout=layout, rate=sample_rate)
             if start is None:
                 start = frame.time or 0.0
             due = position or 0 if frame.time is None else round((frame.time - start) * sample_rate)
@@ -129,7 +142,8 @@ def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
             for samples in _as_mono(resampler.resample(frame)):
                 yield samples[max(-position, 0) :]
                 position += len(samples)
-        yield from _as_mono(resampler.resample(None))
+        if resampler:
+            yield from _as_mono(resampler.resample(None))
 
 
 def _as_mono(frames):

@@ -85,13 +85,14 @@ def prepare_dataset(sources, folder, splits=None, size=64, licence="not stated",
                     if split is None:
                         raise InputError(f"{video}: {name} is in none of the lists in {splits}; add it to one")
                     if _is_done(entries.get(name), clip_folder, video):
-                        entries[name]["split"] = split
+                        entries[name].update(split=split, licence=licence)
                         report.kept += 1
                     else:
                         entry = prepare_clip(video, clip_folder, size, detector)
                         entries[name] = {"name": name, **entry, "split": split, "licence": licence}
                         report.made += 1
                 except (InputError, av.error.FFmpegError) as error:
+                    entries.pop(name, None)  # what it was before is no longer what the source says
                     report.failed.append(str(error))
                     print(f"left out: {error}", file=sys.stderr)
                 if time.monotonic() - written > MANIFEST_SECONDS:

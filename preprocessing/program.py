@@ -40,7 +40,7 @@ def run_program(main):
         place = f"{error.filename}: " if error.filename else ""
         return _complain(f"error: {place}{error.strerror or error}{REMEDIES.get(error.errno, '')}", 1)
     except KeyboardInterrupt:
-        return _complain("interrupted: what was finished is kept, the same command continues", INTERRUPTED)
+        return _complain("interrupted: only finished files are kept", INTERRUPTED)
     return 0
 
 

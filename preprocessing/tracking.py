@@ -28,7 +28,7 @@ class Track:
         scores: of the detection, 0..1; between key frames the lower of the two [shape=(frames,)].
         landmarks: pixels [shape=(frames, 5, 2)], NaN where there is no usable face.
         dropped: for each frame "" or the reason why its face is not usable.
-        crowded: number of key frames with more than one face; the largest was taken.
+        crowded: number of frames in which the detector saw more than one face; the largest was taken.
     """
 
     times: list = field(default_factory=list)

@@ -25,12 +25,16 @@ def write_sound(path, channels, sample_rate, layout, codec):
         container.mux(stream.encode(None))
 
 
-def write_video(path, images, frame_rate=25, speech=None, sample_rate=16000):
-    """Writes RGB images, and mono speech where given."""
+def write_video(path, images, frame_rate=25, speech=None, sample_rate=16000, preset="ultrafast", rotation=0):
+    """Writes RGB images, and mono speech where given; returns whether the rotation (degrees) could be noted."""
     with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=Fraction(frame_rate), options={"crf": "12", "preset": "ultrafast"})
+        video = container.add_stream("libx264", rate=Fraction(frame_rate), options={"crf": "12", "preset": preset})
         video.height, video.width = images[0].shape[:2]
         video.pix_fmt = "yuv420p"
+        if rotation and not hasattr(video, "set_display_rotation"):
+            return False
+        if rotation:
+            video.set_display_rotation(rotation)
         sound = container.add_stream("aac", rate=sample_rate, layout="mono") if speech is not None else None
         for image in images:
             container.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
@@ -40,6 +44,7 @@ def write_video(path, images, frame_rate=25, speech=None, sample_rate=16000):
             frame.sample_rate, frame.pts, frame.time_base = sample_rate, 0, Fraction(1, sample_rate)
             container.mux(sound.encode(frame))
             container.mux(sound.encode(None))
+    return True
 
 
 def frames_of(path):

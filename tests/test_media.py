@@ -1,3 +1,4 @@
+import av
 import numpy as np
 import pytest
 
@@ -79,6 +80,48 @@ def test_a_video_cut_in_the_middle_gives_what_is_there(tmp_path):
     frames = frames_of(path)
     assert 20 < len(frames) < 75
     np.testing.assert_array_equal(frames[5], frames_of(SAMPLES / "bgbu4p.mpg")[5])
+
+
+def test_joined_files_of_different_form_are_read_through(tmp_path):
+    path = tmp_path / "joined.mp3"
+    for name, sample_rate, layout, channels in (("a.mp3", 44100, "stereo", 2), ("b.mp3", 32000, "mono", 1)):
+        write_sound(tmp_path / name, np.tile(tone(1.0, sample_rate), (channels, 1)), sample_rate, layout, "libmp3lame")
+    path.write_bytes((tmp_path / "a.mp3").read_bytes() + (tmp_path / "b.mp3").read_bytes())
+    speech = read_speech(path)
+    assert 1.9 < len(speech) / 16000 < 2.3
+    for second in (speech[4000:12000], speech[-12000:-4000]):
+        assert loudest_frequency(second, 16000) == pytest.approx(220, abs=3)
+
+
+def test_a_damaged_picture_is_left_out_and_counted(tmp_path):
+    data = bytearray((SAMPLES / "bgbu4p.mpg").read_bytes())
+    data[200_000:200_400] = b"\xff" * 400
+    (tmp_path / "damaged.mpg").write_bytes(data)
+    damage = []
+    times = [time for time, _ in read_frames(tmp_path / "damaged.mpg", damage)]
+    assert damage and 60 <= len(times) < 75 and np.all(np.diff(times) > 0)
+
+
+def test_avi_frames_come_in_order_at_the_frame_rate(tmp_path):
+    images = [np.full((64, 64, 3), 8 * index, np.uint8) for index in range(25)]
+    write_video(tmp_path / "a.avi", images, preset="medium")  # with frames that refer to later ones
+    times = [time for time, _ in read_frames(tmp_path / "a.avi")]
+    np.testing.assert_allclose(times, np.arange(25) / 25, atol=1e-6)
+    assert [round(image.mean() / 8) for image in frames_of(tmp_path / "a.avi")] == list(range(25))
+
+
+def test_a_phone_s_portrait_video_stands_upright(tmp_path):
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[:, :20] = [255, 0, 0]
+    if not write_video(tmp_path / "phone.mp4", [image] * 5, rotation=90):
+        pytest.skip("this PyAV cannot write a rotation")
+    (upright, *_) = frames_of(tmp_path / "phone.mp4")
+    assert upright.shape == (96, 64, 3)
+    with av.open(str(tmp_path / "phone.mp4")) as container:
+        turn = next(container.decode(video=0)).rotation
+    red_rows, red_columns = upright[..., 0].mean(axis=1) > 128, upright[..., 0].mean(axis=0) > 128
+    assert abs(turn) == 90 and red_rows.sum() in range(16, 25) and not red_columns.all()
+    assert red_rows[0] == (turn == -90)
 
 
 def test_what_cannot_be_read_is_one_clear_line(tmp_path):

@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 
-from preprocessing.alignment import face_transform
 from preprocessing.dataset import open_dataset, read_splits, split_by_hash, write_manifest
-from preprocessing.detection import Face, MtcnnDetector
+from preprocessing.detection import Face
 from preprocessing.files import sha256
 from preprocessing.prepare import find_videos, prepare_dataset
 from preprocessing.program import InputError
@@ -124,6 +124,31 @@ def test_an_interrupted_job_keeps_its_finished_clips(tmp_path):
     assert (report.made, report.kept) == (3 - len(done), len(done))
 
 
+def test_a_clip_that_is_left_out_later_leaves_the_dataset(tmp_path):
+    videos = [drawn_video(tmp_path / f"my clip {index}.mp4", seed=index) for index in range(2)]
+    prepare_dataset(videos, tmp_path / "data", size=32, detector=drawn_face_detector)
+    for split, names in (("train", "my clip 0\n"), ("validation", ""), ("test", "")):
+        (tmp_path / f"{split}.txt").write_text(names)
+    dataset, report = prepare_dataset(
+        videos, tmp_path / "data", tmp_path, size=32, licence="mine", detector=drawn_face_detector
+    )
+    (entry,) = dataset.manifest["clips"]
+    assert (entry["name"], entry["split"], entry["licence"]) == ("my clip 0", "train", "mine")
+    assert report.kept == 1 and "is in none of the lists" in report.failed[0]
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK damaged"])
+@pytest.mark.parametrize("name", ["track.npz", "faces.npy"])
+def test_a_damaged_file_of_a_clip_is_named(tmp_path, name, damage):
+    dataset, _ = prepare_dataset(
+        [drawn_video(tmp_path / "a.mp4")], tmp_path / "data", size=32, detector=drawn_face_detector
+    )
+    (clip,) = dataset.split(dataset.manifest["clips"][0]["split"])
+    (clip.folder / name).write_bytes(damage)
+    with pytest.raises(InputError, match=f"{name}: missing or damaged"):
+        _ = clip.times, clip.faces
+
+
 def test_splits_by_list_and_by_hash(tmp_path):
     split_of = read_splits(SAMPLES / "splits")
     assert len(split_of) == 934
@@ -167,20 +192,27 @@ def test_a_truncated_clip_keeps_its_faces(tmp_path):
     dataset, _ = prepare_dataset([tmp_path / "half.mpg"], tmp_path / "data")
     (entry,) = dataset.manifest["clips"]
     assert 20 < entry["frames_kept"] < 75
+    assert entry["damage"] == {"damaged picture left out": 1}  # the one that the cut went through
 
 
-def test_the_face_can_be_put_back_by_the_inverse_transform():
-    frame = frames_of(SAMPLES / "sgac2n.mkv")[0]
-    ((face,),) = MtcnnDetector()([frame])
-    matrix = np.vstack([face_transform(face.landmarks, 64), [0, 0, 1]])
-    there = matrix @ np.append(face.landmarks[2], 1)
-    np.testing.assert_allclose((np.linalg.inv(matrix) @ there)[:2], face.landmarks[2], atol=1e-6)
+def test_the_saved_transform_leads_from_the_frame_to_the_crop_and_back(tmp_path):
+    source = SAMPLES / "sgac2n.mkv"
+    dataset, _ = prepare_dataset([source], tmp_path / "data", SAMPLES / "splits")
+    (clip,) = dataset.split("train")
+    frame, transform = frames_of(source)[30], np.load(clip.folder / "track.npz")["transform"][30]
+    back = cv2.warpAffine(clip.faces[30], transform, (360, 288), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    corners = cv2.transform(np.float32([[[8, 8], [56, 56]]]), cv2.invertAffineTransform(transform))
+    (left, top), (right, bottom) = corners[0].astype(int)
+    inside = (slice(top, bottom), slice(left, right))
+    difference = np.abs(cv2.GaussianBlur(frame, (5, 5), 0)[inside].astype(float) - back[inside])
+    assert difference.mean() < 6  # grey levels; the same face elsewhere differs by far more
+    assert np.abs(np.roll(frame, 8, axis=1)[inside].astype(float) - back[inside]).mean() > 12
 
 
 def test_the_program_says_what_it_wrote_and_refuses_in_one_line(tmp_path):
     done = run_program("-m", "preprocessing", SAMPLES / "sgac2n.mkv", "--out", tmp_path / "data")
     assert done.returncode == 0, done.stderr
-    assert "1 clips (1 new, 0 kept, 0 sources left out), 75 faces, 0 frames dropped" in done.stdout
+    assert "1 clips (1 new, 0 kept, 0 sources left out), 75 faces, 0 frames dropped, 0 clips with damage" in done.stdout
     assert "no such file" in one_line(run_program("-m", "preprocessing", tmp_path / "no.mp4", "--out", tmp_path / "d2"))
 
 
@@ -204,7 +236,8 @@ def test_imperfect_clips_of_the_corpus(tmp_path):
     assert report.failed == []
     short, damaged = dataset.manifest["clips"]
     assert (short["name"], short["frames_kept"]) == ("lrae3s", 74)
-    assert (damaged["name"], damaged["frames_kept"]) == ("sgib8n", 75)
+    assert (damaged["name"], damaged["frames_kept"]) == ("sgib8n", 74)
+    assert damaged["damage"] == {"damaged picture left out": 1}
 
 
 def test_a_full_disk_ends_the_job_with_one_line_and_no_half_clip(tmp_path):

@@ -17,6 +17,7 @@ from audio2faces.training import choose_precision, train_regressor
 from began.audio_network import build_audio_network
 from began.decoder import build_decoder
 from preprocessing.alignment import mouth_slices
+from preprocessing.dataset import Dataset
 from preprocessing.pixels import to_signed
 from preprocessing.program import InputError
 
@@ -156,6 +157,10 @@ def test_another_seed_gives_another_network(tiny_dataset, tiny_config, tiny_mode
 def test_a_run_of_other_settings_is_refused_by_field(tiny_dataset, tiny_config, tiny_model_folder, tmp_path):
     with pytest.raises(InputError, match="batch_size 4, now 5"):
         train_regressor(dataclasses.replace(tiny_config, batch_size=5), tiny_dataset, tiny_model_folder.parent)
+    changed = [{**entry, "split": "train"} for entry in tiny_dataset.manifest["clips"] if entry["split"] != "test"]
+    other_data = Dataset(tiny_dataset.folder, {**tiny_dataset.manifest, "clips": changed})
+    with pytest.raises(InputError, match="other settings \\(data "):
+        train_regressor(tiny_config, other_data, tiny_model_folder.parent)
     (tmp_path / "letter.txt").touch()
     with pytest.raises(InputError, match="holds something else"):
         train_regressor(tiny_config, tiny_dataset, tmp_path)
@@ -233,7 +238,8 @@ def test_precision_is_chosen_or_given():
 
 def test_the_program_checks_its_arguments(tiny_dataset, tmp_path):
     assert run_program("train.py", "--mode", "nothing").returncode == 2
-    assert run_program("train.py", "--mode", "audio2faces", "--steps", "0").returncode == 2
+    for arguments in (("--steps", "0"), ("--seed", "-1"), ("--seed", str(2**32))):
+        assert run_program("train.py", "--mode", "audio2faces", *arguments).returncode == 2
     error = one_line(run_program("train.py", "--mode", "audio2faces", "--data", tmp_path))
     assert "no dataset here" in error
     error = one_line(
@@ -242,7 +248,7 @@ def test_the_program_checks_its_arguments(tiny_dataset, tmp_path):
     assert "prepare them with --size 64" in error and not (tmp_path / "r").exists()
 
 
-def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(tiny_dataset, tiny_model_folder, tmp_path):
+def test_a_run_killed_after_its_first_checkpoint_goes_on_to_the_same_bits(tiny_dataset, tiny_model_folder, tmp_path):
     program = tmp_path / "train_tiny.py"
     program.write_text(
         "import dataclasses, sys\n"

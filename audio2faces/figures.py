@@ -60,5 +60,5 @@ def draw_strip(path, clips):
 
 def _save(figure, path):
     with whole_file(path) as partial:
-        figure.savefig(partial, dpi=110, format="png")
+        figure.savefig(partial, dpi=110, format="png", bbox_inches="tight")
     pyplot.close(figure)

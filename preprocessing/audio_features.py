@@ -16,14 +16,21 @@ SMALLEST_DEVIATION = 1e-3  # a coefficient that never varies is not blown up
 
 @dataclass(frozen=True)
 class FeatureSettings:
-    """How maps are computed. The default is the wide context: 35 rows, 10 ms apart, of 25 ms each: 0.365 s."""
+    """How maps are computed. The default is the preset "wide": 35 rows, 10 ms apart, of 25 ms each: 0.365 s."""
 
     sample_rate: int = 16000  # Hz
     frame_length: int = 400  # samples of one row: 25 ms, a few pitch periods
     hop_length: int = 160  # samples between rows: 10 ms
     n_fft: int = 512  # at least frame_length, or the library cuts the frame
-    n_mfcc: int = 13  # coefficients of a row; the first is the logarithm of the energy
+    n_mfcc: int = 13  # coefficients computed for a row; the first is the logarithm of the energy
+    dropped: int = 0  # so many of the first coefficients are left out
     rows: int = 35
+    window: str = "hamming"  # over the samples of a row, or "rectangular", the library's default
+
+    @property
+    def coefficients(self):
+        """Coefficients of a row of the map."""
+        return self.n_mfcc - self.dropped
 
     @property
     def span(self):
@@ -39,6 +46,16 @@ class FeatureSettings:
     def look_ahead(self):
         """Samples of the future that a map needs, from the frame's time on."""
         return self.span - self.span // 2
+
+
+# The 2017 project's maps, from the sound at 44.1 kHz: a window of 35 ms with frames of 2 ms (shorter than a pitch
+# period) every 1 ms, and the one of 65 ms with frames of 4 ms every 2 ms that its authors meant to add.
+FEATURE_PRESETS = {
+    "wide": FeatureSettings(),
+    "2017": FeatureSettings(44100, 88, 44, dropped=1, rows=35, window="rectangular"),
+    "2017-long": FeatureSettings(44100, 176, 88, dropped=1, rows=32, window="rectangular"),
+}
+WINDOWS = {"hamming": np.hamming, "rectangular": np.ones}
 
 
 def pre_emphasise(samples, previous=0.0):
@@ -61,7 +78,7 @@ def mfcc_maps(emphasised, centres, settings):
         settings: `FeatureSettings`.
 
     Returns:
-        float64 [shape=(maps, rows, n_mfcc)].
+        float64 [shape=(maps, rows, coefficients)].
     """
     centres = np.asarray(centres, int)
     starts = centres[:, None] - settings.left_context + settings.hop_length * np.arange(settings.rows)
@@ -78,13 +95,13 @@ def mfcc_maps(emphasised, centres, settings):
         numcep=settings.n_mfcc,
         nfft=settings.n_fft,
         preemph=0,
-        winfunc=np.hamming,
-    )
+        winfunc=WINDOWS[settings.window],
+    )[:, settings.dropped :]
     return rows[row_of.reshape(starts.shape)]
 
 
 def speech_maps(samples, times, settings):
-    """Maps of a whole clip: samples at `settings.sample_rate`, times in seconds -> [shape=(times, rows, n_mfcc)]."""
+    """Maps of a whole clip: samples at the settings' rate, times in seconds -> [shape=(times, rows, coefficients)]."""
     return mfcc_maps(pre_emphasise(samples), frame_centres(times, settings), settings)
 
 

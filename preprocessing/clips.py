@@ -6,12 +6,11 @@ import numpy as np
 
 from .alignment import crop_face, face_transform
 from .files import sha256, whole_folder
-from .media import SPEECH_RATE, read_frames, read_speech, video_info, write_wav
+from .media import SPEECH_RATE, SPEECH_RATE_2017, read_frames, read_speech, video_info, write_wav
 from .program import InputError
 from .tracking import track_face
 
 FEWEST_FRAMES = 5  # a clip with fewer faces teaches nothing
-SPEECH_RATE_2017 = 44100  # Hz, what the feature maps of the 2017 preset are computed from
 
 
 def prepare_clip(source, folder, size, detector):

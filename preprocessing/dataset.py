@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .files import read_json, write_json
-from .media import SPEECH_RATE, read_speech
+from .media import SPEECH_RATE, SPEECH_RATE_2017, read_speech
 from .program import InputError
 
 SCHEMA = 1
@@ -39,9 +39,10 @@ class Clip:
         """Time of each face in seconds; the speech starts at zero [shape=(frames,)]."""
         return _load(self.folder / "track.npz", lambda track: track["time"])
 
-    def speech(self):
-        """Mono samples in [-1, 1] at 16 kHz [shape=(samples,)]."""
-        return read_speech(self.folder / "speech.wav", SPEECH_RATE, start=0.0)
+    def speech(self, sample_rate=SPEECH_RATE):
+        """Mono samples in [-1, 1] at 16 or 44.1 kHz [shape=(samples,)]."""
+        name = {SPEECH_RATE: "speech.wav", SPEECH_RATE_2017: "speech_44k.wav"}[sample_rate]
+        return read_speech(self.folder / name, sample_rate, start=0.0)
 
 
 def _load(path, part=lambda content: content, **options):

@@ -11,7 +11,8 @@ import numpy as np
 from .files import whole_file
 from .program import InputError
 
-SPEECH_RATE = 16000  # Hz, what the features are computed from
+SPEECH_RATE = 16000  # Hz, what the wide feature maps are computed from
+SPEECH_RATE_2017 = 44100  # Hz, what those of the 2017 presets are computed from
 LARGEST_JITTER = 0.05  # seconds by which presentation times may waver before it counts as a gap in the sound
 
 

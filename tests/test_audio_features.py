@@ -4,6 +4,7 @@ from python_speech_features import mfcc
 
 from audio2faces.generation import stream_maps
 from preprocessing.audio_features import (
+    FEATURE_PRESETS,
     FeatureSettings,
     FeatureStatistics,
     frame_centres,
@@ -29,15 +30,32 @@ def test_the_wide_context_is_what_the_design_says():
     assert SETTINGS.span == 34 * 160 + 400 == SETTINGS.left_context + SETTINGS.look_ahead
 
 
+def test_the_2017_maps_have_their_shapes():
+    short, long = FEATURE_PRESETS["2017"], FEATURE_PRESETS["2017-long"]
+    assert (short.rows, short.coefficients, short.sample_rate) == (35, 12, 44100)
+    assert 0.035 <= short.span / 44100 < 0.036 and 0.065 <= long.span / 44100 < 0.066
+    assert speech_maps(np.ones(44100), [0.5], short).shape == (1, 35, 12)
+
+
 @pytest.mark.parametrize("frame_rate", [25, 30, 30000 / 1001])
-def test_maps_equal_the_library_on_each_window(speech, frame_rate):
-    times = np.arange(int(len(speech) / 16000 * frame_rate)) / frame_rate
-    maps = speech_maps(speech, times, SETTINGS)
-    padded = np.pad(pre_emphasise(speech), SETTINGS.span)
-    for centre, of_frame in zip(frame_centres(times, SETTINGS), maps, strict=True):
-        start = centre - SETTINGS.left_context + SETTINGS.span
-        window = padded[start : start + SETTINGS.span]
-        expected = mfcc(window, 16000, nfft=512, preemph=0, winfunc=np.hamming)
+@pytest.mark.parametrize(
+    ("preset", "library"),
+    [
+        ("wide", {"winfunc": np.hamming}),
+        ("2017", {"winlen": 0.002, "winstep": 0.001}),
+        ("2017-long", {"winlen": 0.004, "winstep": 0.002}),
+    ],
+)
+def test_maps_equal_the_library_on_each_window(preset, library, frame_rate):
+    settings = FEATURE_PRESETS[preset]
+    speech = read_speech(SAMPLES / "speech.wav", settings.sample_rate)
+    times = np.arange(int(len(speech) / settings.sample_rate * frame_rate)) / frame_rate
+    maps = speech_maps(speech, times, settings)
+    padded = np.pad(pre_emphasise(speech), settings.span)
+    for centre, of_frame in zip(frame_centres(times, settings), maps, strict=True):
+        start = centre - settings.left_context + settings.span
+        window = padded[start : start + settings.span]
+        expected = mfcc(window, settings.sample_rate, nfft=512, preemph=0, **library)[:, settings.dropped :]
         np.testing.assert_allclose(of_frame, expected, atol=1e-6)
 
 

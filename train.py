@@ -56,13 +56,19 @@ def main():
     else:
         dataset, _ = prepare_dataset([SAMPLES], SAMPLE_DATASET, SAMPLES / "splits", config.size, SAMPLE_LICENCE)
     run_dir = Path(arguments.run or Path("runs") / f"{arguments.mode}-{time.strftime('%Y%m%d-%H%M%S')}")
-    print(f"run {run_dir}; interrupted, it goes on with --run {run_dir}", file=sys.stderr)
+    print(f"training on {dataset.folder}, run {run_dir}", file=sys.stderr)
 
     import_keras()
     from audio2faces.training import train_regressor
 
-    model = train_regressor(config, dataset, run_dir)
-    print(f"wrote {model}; try: python generate.py samples/speech.wav --model {model}")
+    try:
+        model = train_regressor(config, dataset, run_dir)
+    except KeyboardInterrupt:
+        print(f"stopped; the same command with --run {run_dir} goes on from the last checkpoint", file=sys.stderr)
+        raise
+    print(f"wrote {model}, the weights with the lowest validation loss; try:")
+    print(f"  python generate.py samples/speech.wav --model {model} --output mine.mp4")
+    print(f"  python -m audio2faces.evaluate --model {model} --data {dataset.folder}")
 
 
 if __name__ == "__main__":

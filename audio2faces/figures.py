@@ -32,7 +32,7 @@ def draw_curves(path, rows):
             axes.plot(steps, [float(row[name]) for row in rows], label=name.replace("_", " "))
         axes.set_xlabel("step")
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3)
     left.set_title("loss")
     right.set_title("mouth motion on validation clips")
     _save(figure, path)

@@ -116,6 +116,8 @@ def load_model(folder):
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such model folder; train one with python train.py --mode audio2faces")
+    if (folder / "model" / "config.json").is_file():
+        raise InputError(f"{folder}: this is a run; its model is {folder / 'model'}")
     content = read_json(folder / "config.json")
     if content.get("schema") != SCHEMA or content.get("kind") != KIND:
         raise InputError(

@@ -46,10 +46,11 @@ def train_regressor(config, dataset, run_dir):
             f"{dataset.folder}: faces of {dataset.size} pixels, the model has {config.size}; "
             f"prepare them with --size {config.size}"
         )
+    clips = {name: dataset.split(name) for name in ("train", "validation")}
     config = dataclasses.replace(config, precision=choose_precision(config.precision))
     run_dir = open_run(run_dir, {"mode": "audio2faces", "data": dataset.fingerprint, **as_plain(config)})
-    train = FrameSet(dataset.split("train"), config.features)
-    validation = FrameSet(dataset.split("validation"), config.features)
+    train = FrameSet(clips["train"], config.features)
+    validation = FrameSet(clips["validation"], config.features)
     statistics = FeatureStatistics.of(train.maps)
     maps = np.concatenate([statistics.standardise(of_clip) for of_clip in train.maps])
     examine = Validation(train, validation, statistics)
@@ -120,7 +121,7 @@ def open_run(run_dir, ours):
             raise InputError(
                 f"{run_dir}: a run of other settings ("
                 + ", ".join(f"{key} {theirs.get(key)}, now {ours.get(key)}" for key in differing)
-                + "); choose another --run or the same settings"
+                + "); give the same --data and settings, or another --run"
             )
     elif run_dir.is_dir() and any(run_dir.iterdir()):
         raise InputError(f"{run_dir}: this folder holds something else; choose another --run")

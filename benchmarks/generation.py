@@ -1,7 +1,7 @@
 """How fast and how small generation is: python -m benchmarks.generation [--model MODEL] [--minutes 10].
 
 Prints the network's frames/s, generate.py's frames/s once running, the time of generate.py on a short wav as a ratio to
-`python -c "import tensorflow"` (paired runs in turn), and the peak memory on a long wav.
+`python -c "import tensorflow"` (paired runs in turn), and the peak memory on a long wav. It takes two minutes.
 """
 
 import argparse
@@ -16,6 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from preprocessing.media import read_speech, write_wav
+from preprocessing.program import import_keras
+
 ROOT = Path(__file__).parent.parent
 SPEECH = ROOT / "samples" / "speech.wav"
 
@@ -29,6 +32,7 @@ def seconds_of(*command):
 
 def network_rate(model_folder, rounds=20):
     """Frames/s of the network alone, in the batches that generation uses: the median of the rounds."""
+    import_keras()
     from audio2faces.model_folder import BATCH, load_model
 
     model = load_model(model_folder)
@@ -48,8 +52,6 @@ def main():
     parser.add_argument("--minutes", type=float, default=10, help="length of the long wav (default: 10)")
     parser.add_argument("--pairs", type=int, default=5, help="paired runs of the short wav (default: 5)")
     arguments = parser.parse_args()
-    from preprocessing.media import read_speech, write_wav
-
     with tempfile.TemporaryDirectory() as folder:
         generate = (ROOT / "generate.py", "--model", arguments.model, "--output", f"{folder}/out.mp4", "--overwrite")
         ratios = []

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from .dataset import SPLITS
 from .prepare import prepare_dataset
 from .program import run_program
 
@@ -40,6 +41,14 @@ def main():
         f"{len(report.failed)} sources left out), {faces} faces, {dropped} frames dropped, "
         f"{damaged} clips with damage"
     )
+    sizes = {split: sum(entry["split"] == split for entry in entries) for split in SPLITS}
+    print("splits: " + ", ".join(f"{split} {size}" for split, size in sizes.items()))
+    if empty := [split for split, size in sizes.items() if not size]:
+        print(
+            f"note: no clip went to {' or '.join(empty)} (without --splits the name decides); training needs train and "
+            "validation, evaluation train and one more",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

@@ -71,9 +71,9 @@ class Dataset:
 
     @property
     def fingerprint(self):
-        """SHA-256 over the names, contents and splits of all clips: the same data, the same fingerprint."""
+        """Twelve digits of the SHA-256 over names, contents and splits of all clips: they change with the data."""
         clips = sorted([entry["name"], entry.get("sha256"), entry["split"]] for entry in self.manifest["clips"])
-        return hashlib.sha256(json.dumps(clips).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(clips).encode()).hexdigest()[:12]
 
     def split(self, name):
         """The clips of "train", "validation" or "test", sorted by name.
@@ -85,7 +85,7 @@ class Dataset:
             raise InputError(f"{name!r} is no split; choose one of {', '.join(SPLITS)}")
         entries = sorted((e for e in self.manifest["clips"] if e["split"] == name), key=lambda entry: entry["name"])
         if not entries:
-            raise InputError(f"{self.folder}: no clip in the {name} split; prepare more clips or give --splits")
+            raise InputError(f"{self.folder}: no clip in the {name} split; prepare more clips, or give --splits")
         return [Clip(self.folder / "clips" / entry["name"], entry) for entry in entries]
 
 

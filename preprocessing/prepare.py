@@ -100,7 +100,8 @@ def prepare_dataset(sources, folder, splits=None, size=64, licence="not stated",
                     written = time.monotonic()
                 bar.update(1)
     finally:
-        write_manifest(folder, size, entries.values())
+        if entries or (folder / "manifest.json").exists():
+            write_manifest(folder, size, entries.values())
     if not entries:
         raise InputError(f"{folder}: none of the {len(videos)} sources gave a clip; the reasons stand above")
     dataset = open_dataset(folder)

@@ -213,6 +213,8 @@ def test_the_program_says_what_it_wrote_and_refuses_in_one_line(tmp_path):
     done = run_program("-m", "preprocessing", SAMPLES / "sgac2n.mkv", "--out", tmp_path / "data")
     assert done.returncode == 0, done.stderr
     assert "1 clips (1 new, 0 kept, 0 sources left out), 75 faces, 0 frames dropped, 0 clips with damage" in done.stdout
+    assert "splits: train 1, validation 0, test 0" in done.stdout
+    assert "no clip went to validation or test" in done.stderr
     assert "no such file" in one_line(run_program("-m", "preprocessing", tmp_path / "no.mp4", "--out", tmp_path / "d2"))
 
 
@@ -225,8 +227,10 @@ def test_ctrl_c_ends_with_one_line_and_no_half_clip(tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 130 and "Traceback" not in errors and "interrupted: " in errors
-    done = {entry["name"] for entry in open_dataset(tmp_path / "data").manifest["clips"]}
-    assert done <= set(os.listdir(clips)) and not list(clips.glob(".partial-*"))
+    assert not list(clips.glob(".partial-*"))
+    if (tmp_path / "data" / "manifest.json").exists():  # a first clip was finished
+        done = {entry["name"] for entry in open_dataset(tmp_path / "data").manifest["clips"]}
+        assert done and done <= set(os.listdir(clips))
 
 
 @pytest.mark.corpus
@@ -249,4 +253,4 @@ def test_a_full_disk_ends_the_job_with_one_line_and_no_half_clip(tmp_path):
     )
     assert "clips/sgac2n: File too large" in one_line(process)
     assert os.listdir(tmp_path / "data" / "clips") == []
-    assert open_dataset(tmp_path / "data").manifest["clips"] == []
+    assert not (tmp_path / "data" / "manifest.json").exists()

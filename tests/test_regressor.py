@@ -154,11 +154,16 @@ def test_another_seed_gives_another_network(tiny_dataset, tiny_config, tiny_mode
     assert (load_model(other).motion(maps) != load_model(tiny_model_folder).motion(maps)).any()
 
 
-def test_a_run_of_other_settings_is_refused_by_field(tiny_dataset, tiny_config, tiny_model_folder, tmp_path):
+def test_a_run_of_other_settings_is_refused_by_field(
+    tiny_dataset, tiny_config, tiny_model_folder, tmp_path, monkeypatch
+):
     with pytest.raises(InputError, match="batch_size 4, now 5"):
         train_regressor(dataclasses.replace(tiny_config, batch_size=5), tiny_dataset, tiny_model_folder.parent)
-    changed = [{**entry, "split": "train"} for entry in tiny_dataset.manifest["clips"] if entry["split"] != "test"]
-    other_data = Dataset(tiny_dataset.folder, {**tiny_dataset.manifest, "clips": changed})
+    to_train = {"test": "train"}
+    clips = [
+        {**entry, "split": to_train.get(entry["split"], entry["split"])} for entry in tiny_dataset.manifest["clips"]
+    ]
+    other_data = Dataset(tiny_dataset.folder, {**tiny_dataset.manifest, "clips": clips})
     with pytest.raises(InputError, match="other settings \\(data "):
         train_regressor(tiny_config, other_data, tiny_model_folder.parent)
     (tmp_path / "letter.txt").touch()
@@ -220,6 +225,8 @@ def test_damaged_and_foreign_model_folders_are_refused(tiny_model_folder, tmp_pa
     (folder / "config.json").write_text(json.dumps({**content, "schema": 7}))
     with pytest.raises(InputError, match="of schema 7, this version reads"):
         load_model(folder)
+    with pytest.raises(InputError, match="this is a run; its model is "):
+        load_model(tiny_model_folder.parent)
     with pytest.raises(InputError, match="no such model folder"):
         load_model(tmp_path / "nowhere")
 

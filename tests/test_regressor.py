@@ -154,15 +154,10 @@ def test_another_seed_gives_another_network(tiny_dataset, tiny_config, tiny_mode
     assert (load_model(other).motion(maps) != load_model(tiny_model_folder).motion(maps)).any()
 
 
-def test_a_run_of_other_settings_is_refused_by_field(
-    tiny_dataset, tiny_config, tiny_model_folder, tmp_path, monkeypatch
-):
+def test_a_run_of_other_settings_is_refused_by_field(tiny_dataset, tiny_config, tiny_model_folder, tmp_path):
     with pytest.raises(InputError, match="batch_size 4, now 5"):
         train_regressor(dataclasses.replace(tiny_config, batch_size=5), tiny_dataset, tiny_model_folder.parent)
-    to_train = {"test": "train"}
-    clips = [
-        {**entry, "split": to_train.get(entry["split"], entry["split"])} for entry in tiny_dataset.manifest["clips"]
-    ]
+    clips = tiny_dataset.manifest["clips"][1:]
     other_data = Dataset(tiny_dataset.folder, {**tiny_dataset.manifest, "clips": clips})
     with pytest.raises(InputError, match="other settings \\(data "):
         train_regressor(tiny_config, other_data, tiny_model_folder.parent)

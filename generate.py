@@ -5,11 +5,10 @@ import sys
 import time
 from pathlib import Path
 
+from audio2faces.config import DEFAULT_MODEL
 from preprocessing.files import check_writable
 from preprocessing.media import sound_duration
 from preprocessing.program import InputError, import_keras, run_program
-
-DEFAULT_MODEL = Path(__file__).parent / "models" / "grid-s1"
 
 
 def parse_arguments():

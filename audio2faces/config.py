@@ -2,9 +2,12 @@
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 from preprocessing.audio_features import FeatureSettings
 from preprocessing.program import InputError
+
+DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "grid-s1"  # of generate.py and of the evaluation
 
 
 @dataclass(frozen=True)

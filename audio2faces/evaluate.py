@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from audio2faces.config import DEFAULT_MODEL
 from preprocessing.dataset import open_dataset
 from preprocessing.files import check_writable, write_json
 from preprocessing.program import InputError, import_keras, run_program
@@ -11,10 +12,9 @@ from preprocessing.program import InputError, import_keras, run_program
 
 def parse_arguments():
     """Reads the command line."""
-    default_model = Path(__file__).parent.parent / "models" / "grid-s1"
     parser = argparse.ArgumentParser(prog="python -m audio2faces.evaluate", description=__doc__)
     parser.add_argument(
-        "--model", metavar="MODEL", default=default_model, help="model folder (default: models/grid-s1)"
+        "--model", metavar="MODEL", default=DEFAULT_MODEL, help="model folder (default: models/grid-s1)"
     )
     parser.add_argument("--data", metavar="DATASET", required=True, help="prepared dataset with a train split")
     parser.add_argument("--split", choices=["validation", "test"], default="test", help="default: test")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from audio2faces.config import DEFAULT_MODEL
 from preprocessing.media import read_speech, write_wav
 from preprocessing.program import import_keras
 
@@ -48,7 +49,7 @@ def network_rate(model_folder, rounds=20):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=ROOT / "models" / "grid-s1", help="model folder (default: models/grid-s1)")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="model folder (default: models/grid-s1)")
     parser.add_argument("--minutes", type=float, default=10, help="length of the long wav (default: 10)")
     parser.add_argument("--pairs", type=int, default=5, help="paired runs of the short wav (default: 5)")
     arguments = parser.parse_args()

@@ -122,12 +122,19 @@ def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
     with open_media(path, "audio") as (container, stream):
         resampler, form = None, None
         position = None  # of the next sample, counted from time zero
+
+        def placed(frames):
+            """The samples as mono, without what lies before time zero."""
+            nonlocal position
+            for resampled in frames:
+                samples = np.clip(resampled.to_ndarray().mean(axis=0), -1, 1)
+                yield samples[max(-position, 0) :]
+                position += len(samples)
+
         for frame in _decode(container, stream, damage):
             if form != (frame.format.name, frame.layout.name, frame.sample_rate):  # files that were joined change it
                 if resampler:
-                    for samples in _as_mono(resampler.resample(None)):
-                        yield samples
-                        position += len(samples)
+                    yield from placed(resampler.resample(None))
                 form = (frame.format.name, frame.layout.name, frame.sample_rate)
                 layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
                 resampler = av.AudioResampler(format="fltp", layout=layout, rate=sample_rate)
@@ -140,15 +147,9 @@ def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
                 yield np.zeros(due - position, np.float32)
                 position = due
             allowed_gap = sample_rate * LARGEST_JITTER
-            for samples in _as_mono(resampler.resample(frame)):
-                yield samples[max(-position, 0) :]
-                position += len(samples)
+            yield from placed(resampler.resample(frame))
         if resampler:
-            yield from _as_mono(resampler.resample(None))
-
-
-def _as_mono(frames):
-    return (np.clip(frame.to_ndarray().mean(axis=0), -1, 1) for frame in frames)
+            yield from placed(resampler.resample(None))
 
 
 def read_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):

@@ -67,6 +67,14 @@ def test_speech_keeps_its_place_in_time(tmp_path):
         assert loudest == pytest.approx(8000 - 16000 * shift, abs=40)
 
 
+def test_what_lies_before_time_zero_is_left_out_to_the_last_sample(tmp_path):
+    write_wav(tmp_path / "short.wav", tone(0.1, 16000), 16000)
+    whole = read_speech(tmp_path / "short.wav", 44100)
+    for start in (0.05, 0.11):  # the resampler still holds samples when the file ends
+        late = np.concatenate(list(stream_speech(tmp_path / "short.wav", 44100, start=start)))
+        np.testing.assert_allclose(late, whole[round(start * 44100) :], atol=1e-6)
+
+
 def test_sound_arrives_in_chunks():
     chunks = list(stream_speech(SAMPLES / "speech.wav"))
     assert len(chunks) > 10

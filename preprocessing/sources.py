@@ -1,0 +1,228 @@
+"""What the sources of a dataset are: video files, folders of them, addresses on the web, and lists of all these."""
+
+import csv
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from .intervals import overlapping, parse_intervals
+from .program import InputError
+
+VIDEO_SUFFIXES = {".mp4", ".mkv", ".mpg", ".mpeg", ".mov", ".avi", ".webm", ".m4v", ".flv", ".wmv", ".ts"}
+COLUMNS = ("url", "interval", "name")  # of a list; the last may be left out
+YOUTUBE_HOSTS = {"youtube.com", "youtu.be", "youtube-nocookie.com"}
+YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+LONGEST_NAME = 60  # characters of a name that is made from an address
+
+
+@dataclass(frozen=True)
+class Source:
+    """One video: where it is, its name, and the (start, end) in seconds to take, () for the whole video."""
+
+    location: str  # path or http(s) address
+    name: str  # unique among the sources; the names of clips begin with it
+    intervals: tuple = ()  # in the order of time, without overlap
+
+    @property
+    def is_url(self):
+        """Whether `location` is an address on the web."""
+        return is_url(self.location)
+
+
+@dataclass
+class _Draft:
+    """A source that is still being gathered: `place` is the line of a list that first named it, or None."""
+
+    location: str
+    place: str | None
+    name: str | None = None  # as given by a list
+    whole: bool = False
+    intervals: list = field(default_factory=list)
+
+
+def read_sources(arguments):
+    """Reads what a command line gives as sources.
+
+    Args:
+        arguments: video files, folders whose videos are taken, http(s) addresses, and `.csv` lists with the columns
+            `url,interval` and optionally `name`; `url` may be a path, relative to the list's folder.
+
+    Returns:
+        (sources, refused): `Source`s sorted by name, and one line for each row or interval that was refused.
+
+    Raises:
+        InputError: an argument does not exist or holds nothing, a list is unreadable as a whole, or two files that
+            were given as arguments share a name.
+    """
+    drafts, refused = {}, []
+    for argument in map(str, arguments):
+        if is_url(argument):
+            _gather(drafts, _Draft(_checked_url(argument), None), (), refused)
+        elif Path(argument).suffix.lower() == ".csv":
+            for place, row in _rows(Path(argument)):
+                try:
+                    location, intervals, name = _read_row(row, Path(argument).parent)
+                    _gather(drafts, _Draft(location, place, name), intervals, refused)
+                except InputError as error:
+                    refused.append(f"{place}: {error}")
+        else:
+            for video in _videos(Path(argument)):
+                _gather(drafts, _Draft(str(video), None), (), refused)
+    return _named(drafts, refused), refused
+
+
+def is_url(text):
+    """Whether `text` is an http or https address."""
+    return text.lower().startswith(("http://", "https://"))
+
+
+def youtube_id(url):
+    """The id of the YouTube video at an address, or None where there is none."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    if not any(host == known or host.endswith(f".{known}") for known in YOUTUBE_HOSTS):
+        return None
+    *folders, last = parts.path.strip("/").split("/")
+    short = host.endswith("youtu.be") or folders[-1:] in (["shorts"], ["live"], ["embed"], ["v"])
+    candidate = last if short else parse_qs(parts.query).get("v", [""])[0]
+    return candidate if YOUTUBE_ID.fullmatch(candidate) else None
+
+
+def url_name(url):
+    """A short name of [A-Za-z0-9_-] made from an address: a YouTube video's id, or the path's last part and an id."""
+    if video := youtube_id(url):
+        return video
+    parts = urlsplit(url)
+    last = next((part for part in reversed(parts.path.split("/")) if part), "")
+    words = [re.sub(r"\.[A-Za-z][A-Za-z0-9]{1,4}$", "", unquote(last))]
+    query = parse_qs(parts.query)
+    words += [query[key][0] for key in ("id", "v", "video", "video_id") if key in query]
+    name = re.sub(r"[^A-Za-z0-9_]+", "-", "-".join(words)).strip("-")
+    return name[:LONGEST_NAME] or "video"
+
+
+def _checked_url(url):
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        host = None
+    if not host or re.search(r"\s", url):
+        raise InputError(f"{url}: no address of a video; give one as in https://example.org/talk.mp4")
+    return url
+
+
+def _videos(path):
+    if not path.is_dir():
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder")
+        return [path]
+    videos = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in VIDEO_SUFFIXES)
+    if not videos:
+        raise InputError(f"{path}: no video in this folder; expected {' '.join(sorted(VIDEO_SUFFIXES))}")
+    return videos
+
+
+def _rows(path):
+    """Yields ("FILE, line N", {column: text}) for the rows of a list; too many cells stand under None."""
+    expected = f"expected {','.join(COLUMNS[:2])} or {','.join(COLUMNS)}"
+    header, count = None, 0
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        # Line by line, so that a quote left open spoils its own row alone.
+        rows = [next(csv.reader([line], skipinitialspace=True), []) for line in lines]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read as a list ({reason}); give a CSV file in UTF-8") from error
+    for line, row in enumerate(rows, 1):
+        cells = [cell.strip() for cell in row]
+        if not any(cells) or cells[0].startswith("#"):
+            continue
+        if header is None:
+            header = [cell.lower() for cell in cells]
+            if sorted(header) not in (sorted(COLUMNS[:2]), sorted(COLUMNS)):
+                raise InputError(f"{path}: the header is {','.join(cells)}; {expected}")
+            continue
+        count += 1
+        yield f"{path}, line {line}", dict(zip(header, cells, strict=False)) | {None: cells[len(header) :]}
+    if not count:
+        raise InputError(f"{path}: a list without a row; {expected} and below it a row for each video")
+
+
+def _read_row(row, folder):
+    """The (location, intervals, name or None) of a row."""
+    if any(row[None]):
+        raise InputError("more cells than the header has; put quotes around a cell with a comma in it")
+    location, name = row.get("url", ""), row.get("name", "")
+    if not location:
+        raise InputError("no url; give the address or the path of a video")
+    if is_url(location):
+        _checked_url(location)
+    elif "://" in location:
+        raise InputError(f"{location}: neither http nor https; download the video and give its path")
+    elif not (folder / location).is_file():
+        raise InputError(f"{folder / location}: no such file; paths are relative to the list's folder")
+    else:
+        location = str(folder / location)
+    if name and not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise InputError(f"the name '{name}' has other characters than A-Z a-z 0-9 _ -; choose another")
+    return location, parse_intervals(row.get("interval", "")), name or None
+
+
+def _identity(location):
+    """What two ways of writing the place of one video have in common."""
+    if not is_url(location):
+        return str(Path(location).resolve())
+    video = youtube_id(location)
+    return f"https://youtu.be/{video}" if video else location.split("#")[0]
+
+
+def _gather(drafts, new, intervals, refused):
+    """Adds `new` with its intervals (() for all of it) to the draft of the same video, where there is one.
+
+    Raises:
+        InputError: the video was given another name before.
+    """
+    draft = drafts.setdefault(_identity(new.location), new)
+    if new.name and draft.name and new.name != draft.name:
+        raise InputError(f"this video is named {draft.name} above; give one name to all its rows")
+    draft.name = draft.name or new.name
+    place = new.place or new.location
+    if not intervals:
+        if draft.intervals:
+            refused.append(f"{place}: the whole video overlaps its intervals given before; leave one of them out")
+        draft.whole = not draft.intervals
+    for interval in intervals:
+        written = "-".join(f"{seconds:.8g}" for seconds in interval)
+        if draft.whole:
+            refused.append(f"{place}: {written} s overlaps the whole video given before; leave one of them out")
+        elif other := overlapping(interval, draft.intervals):
+            if other != interval:
+                before = "-".join(f"{seconds:.8g}" for seconds in other)
+                refused.append(f"{place}: {written} s overlaps {before} s given before; leave one of them out")
+        else:
+            draft.intervals.append(interval)
+
+
+def _named(drafts, refused):
+    """The sources of the drafts, each with a name of its own."""
+    taken, nameless = {}, []
+    for identity, draft in drafts.items():
+        name = draft.name or (None if is_url(draft.location) else Path(draft.location).stem)
+        if name is None:
+            nameless.append((identity, draft))
+        elif name not in taken:
+            taken[name] = draft
+        elif draft.place is None:
+            other = taken[name].location
+            raise InputError(f"{draft.location} and {other} have the same name; rename one, clips are named by it")
+        else:
+            other = taken[name].location
+            refused.append(f"{draft.place}: the name {name} is taken by {other}; give another in the column name")
+    names = [url_name(draft.location) for _, draft in nameless]
+    for name, (identity, draft) in zip(names, nameless, strict=True):
+        if name in taken or names.count(name) > 1:
+            name = f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+        taken[name] = draft
+    return [Source(draft.location, name, tuple(sorted(draft.intervals))) for name, draft in sorted(taken.items())]

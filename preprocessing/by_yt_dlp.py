@@ -1,6 +1,7 @@
 """Fetches a video from any site that yt-dlp reads, without the ffmpeg program."""
 
 import contextlib
+import re
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from .program import REMEDIES, InputError
 
 TIMEOUT = 30.0  # seconds without an answer
 INSTALL = "pip install yt-dlp"
+GAVE_UP = "Got error: "  # what yt-dlp says, without the error itself, when its own tries are used up
 FIND_ANOTHER = "give the address of a page with a video, or of a video file"
 
 
@@ -119,29 +121,29 @@ def choose_formats(formats, max_height):
         max_height: of the picture in pixels, exceeded only where there is no smaller one.
     """
     # A codec that is not stated is there; a height that is not stated is small enough.
-    both = [each for each in formats if "none" not in (each.get("vcodec"), each.get("acodec"))]
-    pictures = [each for each in formats if each.get("vcodec") != "none" and each.get("acodec") == "none"]
-    sounds = [each for each in formats if each.get("vcodec") == "none" and each.get("acodec") != "none"]
-    for wanted in (_is_whole_file, lambda each: True):
+    both = [entry for entry in formats if "none" not in (entry.get("vcodec"), entry.get("acodec"))]
+    pictures = [entry for entry in formats if entry.get("vcodec") != "none" and entry.get("acodec") == "none"]
+    sounds = [entry for entry in formats if entry.get("vcodec") == "none" and entry.get("acodec") != "none"]
+    for wanted in (_is_whole_file, lambda entry: True):
         small, small_pictures = (
-            [each for each in kind if wanted(each) and _height(each) <= max_height] for kind in (both, pictures)
+            [entry for entry in kind if wanted(entry) and _height(entry) <= max_height] for kind in (both, pictures)
         )
         if small:
             return small[-1:]
-        if small_pictures and (fitting := [each for each in sounds if wanted(each)]):
+        if small_pictures and (fitting := [entry for entry in sounds if wanted(entry)]):
             return [small_pictures[-1], fitting[-1]]
     if both:
         return [min(both, key=_height)]
     return [min(pictures, key=_height), sounds[-1]] if pictures and sounds else []
 
 
-def _is_whole_file(each):
+def _is_whole_file(entry):
     """Whether a format is one file, where others are lists of parts."""
-    return each.get("protocol") in ("http", "https")
+    return entry.get("protocol") in ("http", "https")
 
 
-def _height(each):
-    return each.get("height") or 0
+def _height(entry):
+    return entry.get("height") or 0
 
 
 def _fields(url, info):
@@ -189,7 +191,7 @@ def _failure(url, errors, refused_request, warnings, stem):
 
     extraction = first(utils.ExtractorError)
     reason = extraction.orig_msg if extraction else str(errors[0])
-    reason = reason.removeprefix("ERROR: ").replace("\r[download] ", "")
+    reason = re.sub(r"^ERROR: (\r\[download\] )?", "", reason)
     for candidate in errors:
         if isinstance(candidate, OSError) and candidate.errno in REMEDIES:
             return OSError(candidate.errno, candidate.strerror, str(Path(stem).parent))
@@ -199,13 +201,13 @@ def _failure(url, errors, refused_request, warnings, stem):
         return Refused(url, reason, "give a video that is available where you are")
     if first(utils.UserNotLive):
         return Refused(url, reason, "give a recording, not a live stream")
-    gave_up = not first((exceptions.RequestError, utils.ExtractorError)) and "Got error: " in reason
+    gave_up = not first((exceptions.RequestError, utils.ExtractorError)) and reason.startswith(GAVE_UP)
     if answer := first(exceptions.HTTPError) or (refused_request if gave_up else None):
-        return http_failure(url, answer.status, reason, answer.response.headers)
+        return http_failure(url, answer.status, reason.removeprefix(GAVE_UP), answer.response.headers)
     if first(exceptions.CertificateVerifyError):
         return Refused(url, reason, "check the clock and the certificates of this computer")
     if gave_up or first(exceptions.TransportError):
-        return Passing(f"the connection failed ({reason})")
+        return Passing(f"the connection failed ({reason.removeprefix(GAVE_UP)})")
     if isinstance(errors[0], utils.YoutubeDLError) and (extraction is None or extraction.expected):
         hint = f" ({warnings[-1]})" if warnings else ""
         return Refused(url, f"{reason}{hint}", SAVED_BY_HAND)

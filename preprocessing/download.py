@@ -2,14 +2,14 @@
 
 import hashlib
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from . import by_pytube, by_yt_dlp
 from .attempts import TRIES, Refused, try_again
 from .files import make_folder, read_json, write_json
 from .program import InputError
-from .sources import url_name, youtube_id
+from .sources import checked_url, url_name, youtube_id
 
 DOWNLOADERS = ("auto", "pytube", "yt-dlp")
 MAX_HEIGHT = 720  # pixels; faces are cropped to far fewer
@@ -52,14 +52,15 @@ def fetch(url, folder, downloader="auto", max_height=MAX_HEIGHT, tries=TRIES, sl
     """
     if downloader not in DOWNLOADERS:
         raise InputError(f"{downloader}: no downloader; choose one of {', '.join(DOWNLOADERS)}")
-    stem = make_folder(folder).resolve() / f"{url_name(url)}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
+    digest = hashlib.sha256(checked_url(url).encode()).hexdigest()[:8]
+    stem = make_folder(folder).resolve() / f"{url_name(url)}-{digest}"
     record = Path(f"{stem}.json")
     if (found := _recorded(record, max_height)) is not None:
         return found
 
     def by(library):
-        fields = try_again(lambda: LIBRARIES[library](url, stem, max_height, progress), url, tries, sleep)
-        return Fetched(**fields, downloader=library, note=f"{library}, as asked for")
+        got = try_again(lambda: LIBRARIES[library](url, stem, max_height, progress), url, tries, sleep)
+        return Fetched(**got, downloader=library, note=f"{library}, as asked for")
 
     if downloader == "pytube" and youtube_id(url) is None:
         raise Refused(url, "no YouTube video, and pytube reads no other", "use --downloader yt-dlp")
@@ -69,7 +70,7 @@ def fetch(url, folder, downloader="auto", max_height=MAX_HEIGHT, tries=TRIES, sl
         fetched = replace(by("yt-dlp"), note="yt-dlp, as pytube reads YouTube alone")
     else:
         fetched = _fetch_by_either(url, by)
-    write_json(record, _description(fetched, max_height))
+    write_json(record, {"url": url, "max_height": max_height, **_description(fetched)})
     return fetched
 
 
@@ -86,15 +87,11 @@ def _fetch_by_either(url, by):
         raise Refused(url, reasons, second.remedy) from second
 
 
-def _description(fetched, max_height):
-    """What is kept beside the files, so that a later run finds them: their names, sizes and `fetched`'s words."""
-    files = {kind: getattr(fetched, kind) for kind in ("picture", "sound")}
-    return {
-        **asdict(fetched),
-        **{kind: path.name for kind, path in files.items()},
-        "bytes": {path.name: path.stat().st_size for path in files.values()},
-        "max_height": max_height,
-    }
+def _description(fetched):
+    """What is kept beside the files, so that a later run finds them: names in place of paths, and sizes."""
+    files = {"picture": fetched.picture, "sound": fetched.sound}
+    sizes = {path.name: path.stat().st_size for path in files.values()}
+    return {**asdict(fetched), **{kind: path.name for kind, path in files.items()}, "bytes": sizes}
 
 
 def _recorded(record, max_height):
@@ -102,14 +99,11 @@ def _recorded(record, max_height):
     if not record.exists():
         return None
     content, folder = read_json(record), record.parent
-    sizes, height = content.pop("bytes"), content.pop("max_height")
-    broken = [
-        folder / name
-        for name, size in sizes.items()
-        if not (folder / name).is_file() or (folder / name).stat().st_size != size
-    ]
+    sizes = {folder / name: size for name, size in content["bytes"].items()}
+    broken = [path for path, size in sizes.items() if not path.is_file() or path.stat().st_size != size]
     for path in broken:
         path.unlink(missing_ok=True)  # or the downloader would take it for finished
-    if broken or height != max_height:
+    if broken or content["max_height"] != max_height:
         return None
-    return Fetched(**{**content, "picture": folder / content["picture"], "sound": folder / content["sound"]})
+    stated = {field.name: content[field.name] for field in fields(Fetched)}
+    return Fetched(**{**stated, "picture": folder / content["picture"], "sound": folder / content["sound"]})

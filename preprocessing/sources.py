@@ -59,7 +59,7 @@ def read_sources(arguments):
     drafts, refused = {}, []
     for argument in map(str, arguments):
         if is_url(argument):
-            _gather(drafts, _Draft(_checked_url(argument), None), (), refused)
+            _gather(drafts, _Draft(checked_url(argument), None), (), refused)
         elif Path(argument).suffix.lower() == ".csv":
             for place, row in _rows(Path(argument)):
                 try:
@@ -76,6 +76,21 @@ def read_sources(arguments):
 def is_url(text):
     """Whether `text` is an http or https address."""
     return text.lower().startswith(("http://", "https://"))
+
+
+def checked_url(url):
+    """The address itself.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        host = is_url(url) and urlsplit(url).hostname
+    except ValueError:
+        host = None
+    if not host or re.search(r"\s", url):
+        raise InputError(f"{url}: no address of a video; give one as in https://example.org/talk.mp4")
+    return url
 
 
 def youtube_id(url):
@@ -101,16 +116,6 @@ def url_name(url):
     words += [query[key][0] for key in ("id", "v", "video", "video_id") if key in query]
     name = re.sub(r"[^A-Za-z0-9_]+", "-", "-".join(words)).strip("-")
     return name[:LONGEST_NAME] or "video"
-
-
-def _checked_url(url):
-    try:
-        host = urlsplit(url).hostname
-    except ValueError:
-        host = None
-    if not host or re.search(r"\s", url):
-        raise InputError(f"{url}: no address of a video; give one as in https://example.org/talk.mp4")
-    return url
 
 
 def _videos(path):
@@ -158,7 +163,7 @@ def _read_row(row, folder):
     if not location:
         raise InputError("no url; give the address or the path of a video")
     if is_url(location):
-        _checked_url(location)
+        checked_url(location)
     elif "://" in location:
         raise InputError(f"{location}: neither http nor https; download the video and give its path")
     elif not (folder / location).is_file():

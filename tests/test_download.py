@@ -1,5 +1,6 @@
 import dataclasses
 import errno
+import gc
 import json
 import os
 import resource
@@ -14,7 +15,7 @@ from pytube.monostate import Monostate
 from yt_dlp.utils import ExtractorError, GeoRestrictedError, UserNotLive
 
 from preprocessing.attempts import LONGEST_WAIT, Passing, Refused, http_failure, try_again
-from preprocessing.download import Fetched, fetch
+from preprocessing.download import fetch
 from preprocessing.files import sha256
 from preprocessing.program import InputError
 
@@ -258,6 +259,19 @@ def test_a_live_stream_is_refused_and_a_recorded_one_is_fetched_without_ffmpeg(t
     assert set(calls) <= {"-bsfs"}  # it is asked for its version at most
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # yt-dlp leaves open what it was putting together
+def test_a_part_of_a_stream_that_fails_is_asked_for_again_or_named(tmp_path, server, waits):
+    url = server.serve("/done.m3u8", playlist(b"#EXT-X-ENDLIST\n"))
+    server.serve("/part.ts", Answer(status=503, headers={"Retry-After": "20"}), WHOLE)
+    assert sha256(fetch_quickly(url, tmp_path, waits).picture) == sha256(CLIP)
+    assert len(waits) == 1 and 20 <= waits[0] <= 30
+    server.serve("/part.ts", Answer(status=404))
+    with pytest.raises(InputError, match="HTTP Error 404: Not Found; check the address"):
+        fetch_quickly(url, tmp_path / "other", waits)
+    assert len(waits) == 1
+    gc.collect()  # so that the open file is warned of here, not in a later test
+
+
 @pytest.fixture
 def stated(monkeypatch, server):
     """Has yt-dlp find what a test states, at any address; it chooses and fetches by itself."""
@@ -499,7 +513,8 @@ def test_where_pytube_fails_yt_dlp_is_used_and_the_note_says_why(tmp_path, serve
     assert fetched.downloader == "yt-dlp" and sha256(fetched.picture) == sha256(CLIP)
     assert fetched.note.startswith("yt-dlp, as pytube failed: ") and str(error) in fetched.note
     (record,) = tmp_path.glob("*.json")
-    assert json.loads(record.read_text())["note"] == fetched.note
+    written = json.loads(record.read_text())
+    assert (written["url"], written["note"], written["picture"]) == (VIDEO, fetched.note, fetched.picture.name)
 
 
 def test_where_both_fail_both_reasons_are_told(tmp_path, server, youtube, redirected):
@@ -523,6 +538,8 @@ def test_choices_that_cannot_be(tmp_path, monkeypatch):
         fetch(VIDEO, tmp_path, downloader="curl")
     with pytest.raises(InputError, match="pytube reads no other; use --downloader yt-dlp"):
         fetch("https://example.org/x.mp4", tmp_path, downloader="pytube")
+    with pytest.raises(InputError, match="talk: no address of a video"):
+        fetch("talk", tmp_path)
     for library in ("pytube", "yt_dlp"):
         monkeypatch.setitem(sys.modules, library, None)  # importing it fails, as where it is not installed
     with pytest.raises(InputError, match="pytube is not installed; pip install pytube==15"):
@@ -536,7 +553,3 @@ def test_the_libraries_are_not_imported_before_they_are_needed():
         "-c", "import sys, preprocessing.download; print({'pytube', 'yt_dlp', 'tensorflow'} & set(sys.modules))"
     )
     assert done.stdout.strip() == "set()", done.stderr
-
-
-def test_what_is_told_of_a_video_is_complete():
-    assert {field.name for field in dataclasses.fields(Fetched)} >= {"picture", "sound", "downloader", "note"}

@@ -84,7 +84,7 @@ def _fetch_by_either(url, by):
         return replace(by("yt-dlp"), note=f"yt-dlp, as pytube failed: {first.reason}")
     except Refused as second:
         reasons = f"yt-dlp says: {second.reason}; pytube says: {first.reason}"
-        raise Refused(url, reasons, second.remedy) from second
+        raise InputError(f"{url}: {reasons}; {second.remedy}") from second
 
 
 def _description(fetched):

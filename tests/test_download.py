@@ -247,7 +247,7 @@ def playlist(ending):
 def test_a_live_stream_is_refused_and_a_recorded_one_is_fetched_without_ffmpeg(tmp_path, server, monkeypatch):
     program = tmp_path / "programs" / "ffmpeg"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/called\n')
+    program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/called\necho ffmpeg version 7.1\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     server.serve("/part.ts", WHOLE)
@@ -255,6 +255,9 @@ def test_a_live_stream_is_refused_and_a_recorded_one_is_fetched_without_ffmpeg(t
     assert "a live stream; give a recording" in refusal(server.serve("/live.m3u8", playlist(b"")), tmp_path / "media")
     fetched = fetch_quickly(server.serve("/done.m3u8", playlist(b"#EXT-X-ENDLIST\n")), tmp_path / "media")
     assert sha256(fetched.picture) == sha256(CLIP)
+    locked = server.serve("/locked.m3u8", playlist(b'#EXT-X-KEY:METHOD=SAMPLE-AES,URI="key"\n#EXT-X-ENDLIST\n'))
+    with pytest.raises(InputError, match="ffmpeg could not be found"):
+        fetch_quickly(locked, tmp_path / "media")
     calls = (tmp_path / "called").read_text().splitlines() if (tmp_path / "called").exists() else []
     assert set(calls) <= {"-bsfs"}  # it is asked for its version at most
 
@@ -305,15 +308,18 @@ def test_the_choice_of_files(tmp_path, server, stated, small, large, picture, so
     offers = {
         "small": (small, a_format(server, "small", 360)),
         "large": (large, a_format(server, "large", 1080)),
+        "largest": (large, a_format(server, "largest", 2160)),
         "picture": (picture, a_format(server, "picture", 720, sound=False)),
         "picture-large": (picture, a_format(server, "picture-large", 1080, sound=False)),
         "sound": (sound, a_format(server, "sound", None, picture=False)),
     }
-    stated(*(offer for there, offer in offers.values() if there), license="CC BY", uploader=None, channel="Her channel")
+    uploader = "She herself" if large else None
+    there = [offer for offered, offer in offers.values() if offered]
+    stated(*there, license="CC BY", uploader=uploader, channel="Her channel")
     url = "https://example.org/watch?id=5"
     fetched = fetch_quickly(url, tmp_path)
     assert tuple(path.read_text().split()[0] for path in (fetched.picture, fetched.sound)) == chosen
-    assert (fetched.title, fetched.licence, fetched.uploader) == ("T", "CC BY", "Her channel")
+    assert (fetched.title, fetched.licence, fetched.uploader) == ("T", "CC BY", uploader or "Her channel")
     assert len(os.listdir(tmp_path)) == 1 + len(set(chosen))  # and the record
     requests = len(server.requests)
     assert fetch_quickly(url, tmp_path) == fetched and len(server.requests) == requests
@@ -372,7 +378,7 @@ def youtube(monkeypatch, server):
     """Has pytube find the streams of `offer`, by itag, or fail with the errors in `failures` first."""
 
     class StandIn:
-        offer, failures, asked = (), (), 0
+        offer, failures, asked, timeout = (), (), 0, None
         title, author = "A talk", "A speaker"
 
         def __init__(self, url, on_progress_callback=None):
@@ -381,7 +387,7 @@ def youtube(monkeypatch, server):
 
         @property
         def streams(self):
-            StandIn.asked += 1
+            StandIn.asked, StandIn.timeout = StandIn.asked + 1, socket.getdefaulttimeout()
             if StandIn.asked <= len(self.failures):
                 raise self.failures[StandIn.asked - 1]
             return pytube.StreamQuery([pytube.Stream(stream, self.monostate) for stream in self.offer])
@@ -413,6 +419,7 @@ def test_pytube_fetches_one_file_once(tmp_path, server, youtube):
     assert fetched.picture == fetched.sound and fetched.picture.read_bytes() == CLIP.read_bytes() + b"22"
     assert (fetched.downloader, fetched.note) == ("pytube", "pytube, the first choice for YouTube")
     assert (fetched.title, fetched.uploader, fetched.licence) == ("A talk", "A speaker", None)
+    assert youtube.timeout == 30 and socket.getdefaulttimeout() is None
     assert steps[-1] == (CLIP.stat().st_size + 2,) * 2 and len(frames_of(fetched.picture)) == 75
     requests = len(server.requests)
     assert fetch_quickly(VIDEO, tmp_path) == fetched and len(server.requests) == requests
@@ -522,6 +529,8 @@ def test_where_both_fail_both_reasons_are_told(tmp_path, server, youtube, redire
     redirected(server.serve("/clip.mpg", Answer(status=404)))
     line = refusal(VIDEO, tmp_path)
     assert "HTTP Error 404" in line and "pytube says: x is a private video; check the address" in line
+    youtube.failures = [pytube_exceptions.RegexMatchError("find", "a" * 1000)] * 2
+    assert "pytube says: RegexMatchError" in refusal(VIDEO, tmp_path)
 
 
 def test_the_caller_s_own_troubles_are_not_the_download_s(tmp_path, server):

@@ -39,6 +39,16 @@ class Clip:
         """Time of each face in seconds; the speech starts at zero [shape=(frames,)]."""
         return _load(self.folder / "track.npz", lambda track: track["time"])
 
+    @cached_property
+    def track(self):
+        """The arrays of track.npz by name: see docs/formats.md."""
+        return _load(self.folder / "track.npz", lambda track: {name: track[name] for name in track.files})
+
+    @cached_property
+    def landmarks(self):
+        """Landmarks in pixels of the source frame, left and right as seen in the faces [shape=(frames, 5, 2)]."""
+        return _load(self.folder / "track.npz", lambda track: track["landmarks"])
+
     def speech(self, sample_rate=SPEECH_RATE):
         """Mono samples in [-1, 1] at 16 or 44.1 kHz [shape=(samples,)]."""
         name = {SPEECH_RATE: "speech.wav", SPEECH_RATE_2017: "speech_44k.wav"}[sample_rate]
@@ -72,8 +82,17 @@ class Dataset:
     @property
     def fingerprint(self):
         """Twelve digits of the SHA-256 over names, contents and splits of all clips: they change with the data."""
-        clips = sorted([entry["name"], entry.get("sha256"), entry["split"]] for entry in self.manifest["clips"])
+        clips = sorted(
+            [entry["name"], entry.get("sha256"), entry["split"], *(["mirrored"] if entry.get("mirrored") else [])]
+            for entry in self.manifest["clips"]
+        )
         return hashlib.sha256(json.dumps(clips).encode()).hexdigest()[:12]
+
+    @property
+    def clips(self):
+        """All clips, sorted by name."""
+        entries = sorted(self.manifest["clips"], key=lambda entry: entry["name"])
+        return [Clip(self.folder / "clips" / entry["name"], entry) for entry in entries]
 
     def split(self, name):
         """The clips of "train", "validation" or "test", sorted by name.
@@ -83,10 +102,10 @@ class Dataset:
         """
         if name not in SPLITS:
             raise InputError(f"{name!r} is no split; choose one of {', '.join(SPLITS)}")
-        entries = sorted((e for e in self.manifest["clips"] if e["split"] == name), key=lambda entry: entry["name"])
-        if not entries:
+        clips = [clip for clip in self.clips if clip.entry["split"] == name]
+        if not clips:
             raise InputError(f"{self.folder}: no clip in the {name} split; prepare more clips, or give --splits")
-        return [Clip(self.folder / "clips" / entry["name"], entry) for entry in entries]
+        return clips
 
 
 def open_dataset(folder):

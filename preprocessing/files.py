@@ -32,20 +32,26 @@ def whole_file(path):
 
 @contextlib.contextmanager
 def whole_folder(path):
-    """Gives an empty folder beside `path` to fill; on success it takes the place of `path`, on failure it goes."""
+    """Gives an empty folder beside `path` to fill; on success it takes the place of `path`, on failure it goes.
+
+    What stood at `path` is renamed away before it is deleted, so that no folder is ever seen half deleted.
+    """
     path = Path(path)
     partial = path.with_name(f".partial-{path.name}")
+    replaced = path.with_name(f".replaced-{path.name}")
     check_writable(path.parent)
     shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(replaced, ignore_errors=True)
     partial.mkdir()
     try:
         with _named(path):
             yield partial
             if path.exists():
-                shutil.rmtree(path)
+                os.replace(path, replaced)
             os.replace(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
 
 
 @contextlib.contextmanager

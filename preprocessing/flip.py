@@ -1,0 +1,155 @@
+"""Finds clips that are mirrored left to right against the others: python -m preprocessing.flip DATASET [--apply]."""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .contact_sheet import write_contact_sheet
+from .dataset import open_dataset
+from .files import check_writable, write_json
+from .flip_2017 import choose_reference_faces, distances_2017, threshold_2017
+from .flip_decision import KEPT, MIRRORED, UNDECIDED, decide
+from .flip_histogram import histogram_scores
+from .flip_landmarks import DETECTOR_SPREAD, yaw
+from .mirror import is_mirrored, mirror_clip
+from .program import InputError, progress, run_program
+
+RULES = ("histogram", "landmarks", "2017")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule found in a dataset.
+
+    Attributes:
+        rule: its name.
+        clips: the clips.
+        decisions: KEPT, MIRRORED or UNDECIDED for each clip.
+        scores: for each clip those of its frames [shape=(frames,)].
+        thresholds: scores at which decisions change, for the picture.
+        why: a line on the threshold.
+    """
+
+    rule: str
+    clips: list
+    decisions: list
+    scores: list
+    thresholds: tuple
+    why: str
+
+    def of(self, decision):
+        """Indices of the clips that were so decided."""
+        return [index for index, other in enumerate(self.decisions) if other == decision]
+
+
+def find_mirrored(dataset, rule="histogram"):
+    """Tells which clips of a dataset are mirrored against the majority; changes nothing.
+
+    Args:
+        dataset: an opened dataset of one speaker.
+        rule: "histogram" (`flip_histogram`), "landmarks" (`flip_landmarks`) or "2017" (`flip_2017`).
+
+    Returns:
+        `Finding`.
+
+    Raises:
+        InputError: there are fewer than two clips, or a file is missing or damaged.
+    """
+    clips = dataset.clips
+    if len(clips) < 2:
+        raise InputError(f"{dataset.folder}: {len(clips)} clip; mirrored clips show among two or more, add some")
+    if rule == "2017":
+        return _find_by_2017(dataset, clips)
+    if rule == "landmarks":
+        decisions = decide([yaw(clip.landmarks) for clip in clips], dataset.frame_rate, DETECTOR_SPREAD)
+    else:
+        with progress(2 * len(clips), "clip", "comparing") as bar:
+            scores = histogram_scores([clip.faces for clip in clips], update=bar.update)
+        decisions = decide(scores, dataset.frame_rate)
+    threshold = decisions.groups.threshold
+    return Finding(rule, clips, decisions.of_clips, decisions.scores, (-threshold, threshold), decisions.why)
+
+
+def _find_by_2017(dataset, clips):
+    """The 2017 rule frame by frame; a clip goes with most of its frames, since clips are mirrored as a whole."""
+    references = choose_reference_faces([clip.faces for clip in clips])
+    threshold = threshold_2017(dataset.size)
+    distances = [distances_2017(clip.faces, references) for clip in clips]
+    decisions = [MIRRORED if (of_frames > threshold).mean() > 0.5 else KEPT for of_frames in distances]
+    why = f"{threshold:.0f} counts between a frame and the mean of {len(references)} typical faces, as set in 2017"
+    return Finding("2017", clips, decisions, distances, (threshold,), why)
+
+
+def apply_finding(dataset, finding):
+    """Mirrors the clips that were found mirrored, and says so in the manifest.
+
+    The manifest is written from the tracks, so that a run that was interrupted is made good by the next one.
+
+    Returns:
+        number of clips mirrored now; a clip that was mirrored before stays as it is.
+    """
+    mirrored = finding.of(MIRRORED)
+    done = 0
+    with progress(len(mirrored), "clip", "mirroring") as bar:
+        for index in mirrored:
+            done += mirror_clip(finding.clips[index].folder)
+            bar.update(1)
+    dataset = open_dataset(dataset.folder)
+    for clip in dataset.clips:
+        if is_mirrored(clip):
+            clip.entry["mirrored"] = True
+    write_json(dataset.folder / "manifest.json", dataset.manifest)
+    write_contact_sheet(dataset)
+    return done
+
+
+def table(finding):
+    """The finding in lines: counts, the names of the clips that are not kept with their scores, the threshold."""
+    lines = [f"{'rule ' + finding.rule:16}  clips  frames"]
+    for decision in (KEPT, MIRRORED, UNDECIDED):
+        found = finding.of(decision)
+        lines.append(f"{decision:16}  {len(found):5}  {sum(len(finding.scores[index]) for index in found):6}")
+    for decision in (MIRRORED, UNDECIDED):
+        names = [f"{finding.clips[i].name} ({np.median(finding.scores[i]):.3g})" for i in finding.of(decision)]
+        if names:
+            lines.append(f"{decision}: {', '.join(names)}")
+    return "\n".join([*lines, f"threshold {finding.why}"])
+
+
+def parse_arguments():
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog="python -m preprocessing.flip", description=__doc__)
+    parser.add_argument("dataset", metavar="DATASET", help="folder of a dataset, of one speaker")
+    parser.add_argument("--rule", choices=RULES, default="histogram", help="what tells them (default: histogram)")
+    parser.add_argument("--apply", action="store_true", help="mirror them back; without it nothing is changed")
+    parser.add_argument("--picture", metavar="FILE.png", help="draw histograms, scores, threshold and faces")
+    arguments = parser.parse_args()
+    if arguments.picture and not arguments.picture.endswith(".png"):
+        parser.error("--picture must end in .png")
+    return arguments
+
+
+def main():
+    """Prints what was found; draws and mirrors where asked to."""
+    arguments = parse_arguments()
+    dataset = open_dataset(arguments.dataset)
+    if arguments.picture:
+        check_writable(Path(arguments.picture).parent)
+    finding = find_mirrored(dataset, arguments.rule)
+    print(table(finding))
+    if arguments.picture:
+        from .flip_report import draw_finding  # matplotlib takes a second to import
+
+        draw_finding(arguments.picture, finding)
+        print(f"wrote {arguments.picture}")
+    if arguments.apply:
+        print(f"mirrored {apply_finding(dataset, finding)} clips in {dataset.folder}")
+    elif finding.of(MIRRORED):
+        print("nothing was changed; --apply mirrors them")
+
+
+if __name__ == "__main__":
+    sys.exit(run_program(main))

@@ -1,0 +1,66 @@
+"""The 2017 project's rule for mirrored faces, number for number: a histogram of the strip at the left of the face.
+
+A strip of 10 pixels of a 64-pixel crop, all channels in one histogram of 256 bins; the L1 distance to the mean
+histogram of eight reference faces above 700 (of 64 x 10 x 3 = 1920 counts) means "mirrored", frame by frame. For crops
+of another size the strip and the threshold keep their share.
+"""
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+STRIP_SHARE = 10 / 64  # of the side of the crop
+THRESHOLD_SHARE = 700 / 1920  # of the counts of a strip
+REFERENCE_FACES = 8
+BINS = 256
+
+
+def strip_width(size):
+    """Width in pixels of the strip of a crop of `size` pixels: 10 of 64."""
+    return max(1, round(STRIP_SHARE * size))
+
+
+def threshold_2017(size):
+    """The distance in counts above which a face is mirrored: 700 for a crop of 64 pixels."""
+    return THRESHOLD_SHARE * size * strip_width(size) * 3
+
+
+def strip_histograms(faces):
+    """How often each value stands in the left strip of each face, all channels together.
+
+    Args:
+        faces: uint8 [shape=(frames, size, size, 3)].
+
+    Returns:
+        counts [shape=(frames, 256)].
+    """
+    strips = faces[:, :, : strip_width(faces.shape[2])]
+    return np.stack([np.bincount(strip.ravel(), minlength=BINS) for strip in strips])
+
+
+def distances_2017(faces, references):
+    """L1 distance in counts of each face's strip histogram to the mean one of the references [shape=(frames,)].
+
+    Args:
+        faces: uint8 [shape=(frames, size, size, 3)].
+        references: faces that are known not to be mirrored, of the same size.
+    """
+    return np.abs(strip_histograms(faces) - strip_histograms(references).mean(axis=0)).sum(axis=1)
+
+
+def mirrored_2017(faces, references):
+    """Whether each face is mirrored by the 2017 rule: its distance is greater than the threshold [shape=(frames,)]."""
+    return distances_2017(faces, references) > threshold_2017(faces.shape[1])
+
+
+def choose_reference_faces(clips):
+    """The middle faces of the eight clips whose strips are most like those of all others (2017 picked them by eye).
+
+    Args:
+        clips: list of faces, uint8 [shape=(frames, size, size, 3)] each.
+
+    Returns:
+        uint8 [shape=(at most 8, size, size, 3)].
+    """
+    middles = np.stack([faces[len(faces) // 2] for faces in clips])
+    histograms = strip_histograms(middles)
+    return middles[np.argsort(cdist(histograms, histograms, "cityblock").sum(axis=1))[:REFERENCE_FACES]]

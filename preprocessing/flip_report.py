@@ -1,0 +1,130 @@
+"""One picture of what a rule found: strip histograms, scores and threshold, mirrored faces before and after."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+from matplotlib import pyplot
+
+from .files import whole_file
+from .flip_2017 import strip_histograms
+from .flip_decision import KEPT, MIRRORED, UNDECIDED
+from .flip_histogram import side_histograms
+from .mirror import mirror_faces
+from .pictures import tile
+
+COLOURS = {KEPT: "#2a78b5", MIRRORED: "#d1495b", UNDECIDED: "#8a8a8a"}
+MOST_CLIPS = 60  # of each decision, in the histograms
+MOST_FACES = 10
+SCORE_NAMES = {
+    "histogram": "score of a frame: fits the references as it is (+1) or mirrored (-1)",
+    "landmarks": "yaw of a frame, in eye distances, positive on the usual side",
+    "2017": "distance of a frame's left strip to the reference, in counts",
+}
+
+
+def draw_finding(path, finding):
+    """Writes a PNG of what `flip.find_mirrored` found.
+
+    Args:
+        path: of the PNG.
+        finding: `flip.Finding`.
+    """
+    figure, panels = pyplot.subplot_mosaic(
+        [["values", "ranks"], ["scores", "scores"], ["faces", "faces"]],
+        figsize=(11, 9.2),
+        height_ratios=[1, 1, 0.85],
+        layout="constrained",
+    )
+    _draw_values(panels["values"], finding)
+    _draw_ranks(panels["ranks"], finding)
+    _draw_scores(panels["scores"], finding)
+    _draw_faces(panels["faces"], finding)
+    for name in ("values", "ranks", "scores"):
+        panels[name].spines[["top", "right"]].set_visible(False)
+        panels[name].grid(alpha=0.25)
+    counts = ", ".join(f"{len(finding.of(decision))} {decision}" for decision in COLOURS)
+    figure.suptitle(f"Rule {finding.rule}: {counts}", fontsize=14)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=80, format="png")
+    pyplot.close(figure)
+
+
+def _some(finding, decision, most):
+    """Faces of at most `most` clips that were so decided, spread evenly."""
+    found = finding.of(decision)
+    chosen = np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)
+    return [finding.clips[found[index]].faces for index in chosen]
+
+
+def _draw_values(axes, finding):
+    """Left-strip histograms as the 2017 rule sees them, eight values a bin for the eye."""
+    for decision in (KEPT, MIRRORED):
+        counts = [strip_histograms(faces[::8]).mean(axis=0) for faces in _some(finding, decision, MOST_CLIPS)]
+        histograms = [of_clip.reshape(32, 8).sum(axis=1) for of_clip in counts]
+        _draw_band(axes, np.arange(32) * 8 + 4, histograms, decision)
+    axes.set_title("left strip: histogram of its values")
+    axes.set_xlabel("value")
+    axes.set_ylabel("counts")
+    axes.legend(frameon=False)
+
+
+def _draw_ranks(axes, finding):
+    """Left-strip cumulative histograms of ranks, less those of the right strip: what the histogram rule sees."""
+    for decision in (KEPT, MIRRORED):
+        sides = [side_histograms(faces[::8]).mean(axis=0) for faces in _some(finding, decision, MOST_CLIPS)]
+        _draw_band(axes, np.arange(256) / 255, [left - right for left, right in sides], decision)
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set_title("left less right strip: cumulative histogram of ranks")
+    axes.set_xlabel("rank of the value among both strips of the clip")
+    axes.set_ylabel("share")
+
+
+def _draw_band(axes, x, curves, decision):
+    """The mean of the curves and the band that holds nine tenths of them."""
+    if curves:
+        low, high = np.quantile(curves, [0.05, 0.95], axis=0)
+        axes.fill_between(x, low, high, color=COLOURS[decision], alpha=0.2, linewidth=0)
+        label = {KEPT: "kept (the reference side)", MIRRORED: "mirrored"}[decision]
+        axes.plot(x, np.mean(curves, axis=0), color=COLOURS[decision], label=f"{label}: mean, 90 % of clips")
+
+
+def _draw_scores(axes, finding):
+    """How many frames have which score, coloured by the decision on their clip."""
+    groups = {name: [finding.scores[index] for index in finding.of(name)] for name in COLOURS}
+    drawn = {name: np.concatenate(scores) for name, scores in groups.items() if scores}
+    lines = [line for line in finding.thresholds if np.isfinite(line)]
+    every = np.concatenate([*drawn.values(), lines])
+    bins = np.linspace(every.min(), every.max(), 81)
+    axes.hist(drawn.values(), bins, stacked=True, color=[COLOURS[name] for name in drawn], label=list(drawn))
+    for index, line in enumerate(lines):
+        axes.axvline(line, color="black", linestyle="--", linewidth=1.2, label="_" * index + "threshold")
+    axes.set_title(f"threshold {finding.why}", fontsize=10)
+    axes.set_xlabel(SCORE_NAMES[finding.rule])
+    axes.set_ylabel("frames")
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.98))
+
+
+def _draw_faces(axes, finding):
+    """Middle faces of mirrored clips as they are, the same mirrored, and kept ones to compare with."""
+    rows = {}
+    mirrored, kept = (
+        np.array([faces[len(faces) // 2] for faces in _some(finding, decision, MOST_FACES)])
+        for decision in (MIRRORED, KEPT)
+    )
+    if len(mirrored):
+        rows = {"found\nmirrored": mirrored, "mirrored\nback": mirror_faces(mirrored)}
+    if len(kept):
+        rows["kept"] = kept
+    axes.set_axis_off()
+    columns = max((len(faces) for faces in rows.values()), default=0)
+    for row, (label, faces) in enumerate(rows.items()):
+        blank = np.full((columns - len(faces), *faces.shape[1:]), 255, np.uint8)
+        sheet = tile(np.concatenate([faces, blank]), columns)
+        height, width, _ = sheet.shape
+        axes.imshow(sheet, extent=(0, width, (row + 1) * height, row * height), interpolation="lanczos")
+        axes.text(-6, (row + 0.5) * height, label, ha="right", va="center", fontsize=10)
+    if rows:
+        axes.set_xlim(0, width)
+        axes.set_ylim(len(rows) * height, 0)

@@ -10,7 +10,7 @@ import numpy as np
 from .contact_sheet import write_contact_sheet
 from .dataset import open_dataset
 from .files import check_writable, write_json
-from .flip_2017 import choose_reference_faces, distances_2017, threshold_2017
+from .flip_2017 import choose_references, distances_2017, threshold_2017
 from .flip_decision import KEPT, MIRRORED, UNDECIDED, decide
 from .flip_histogram import histogram_scores
 from .flip_landmarks import DETECTOR_SPREAD, yaw
@@ -29,8 +29,9 @@ class Finding:
         clips: the clips.
         decisions: KEPT, MIRRORED or UNDECIDED for each clip.
         scores: for each clip those of its frames [shape=(frames,)].
-        thresholds: scores at which decisions change, for the picture.
+        thresholds: scores at which decisions change.
         why: a line on the threshold.
+        references: indices of the clips that all were compared with; none by landmarks.
     """
 
     rule: str
@@ -39,6 +40,7 @@ class Finding:
     scores: list
     thresholds: tuple
     why: str
+    references: tuple = ()
 
     def of(self, decision):
         """Indices of the clips that were so decided."""
@@ -63,24 +65,28 @@ def find_mirrored(dataset, rule="histogram"):
         raise InputError(f"{dataset.folder}: {len(clips)} clip; mirrored clips show among two or more, add some")
     if rule == "2017":
         return _find_by_2017(dataset, clips)
+    references = ()
     if rule == "landmarks":
         decisions = decide([yaw(clip.landmarks) for clip in clips], dataset.frame_rate, DETECTOR_SPREAD)
     else:
         with progress(2 * len(clips), "clip", "comparing") as bar:
-            scores = histogram_scores([clip.faces for clip in clips], update=bar.update)
+            scores, references = histogram_scores([clip.faces for clip in clips], update=bar.update)
         decisions = decide(scores, dataset.frame_rate)
     threshold = decisions.groups.threshold
-    return Finding(rule, clips, decisions.of_clips, decisions.scores, (-threshold, threshold), decisions.why)
+    return Finding(
+        rule, clips, decisions.of_clips, decisions.scores, (-threshold, threshold), decisions.why, references
+    )
 
 
 def _find_by_2017(dataset, clips):
     """The 2017 rule frame by frame; a clip goes with most of its frames, since clips are mirrored as a whole."""
-    references = choose_reference_faces([clip.faces for clip in clips])
+    middles = np.stack([clip.faces[len(clip.faces) // 2] for clip in clips])
+    references = choose_references(middles)
     threshold = threshold_2017(dataset.size)
-    distances = [distances_2017(clip.faces, references) for clip in clips]
+    distances = [distances_2017(clip.faces, middles[references]) for clip in clips]
     decisions = [MIRRORED if (of_frames > threshold).mean() > 0.5 else KEPT for of_frames in distances]
     why = f"{threshold:.0f} counts between a frame and the mean of {len(references)} typical faces, as set in 2017"
-    return Finding("2017", clips, decisions, distances, (threshold,), why)
+    return Finding("2017", clips, decisions, distances, (threshold,), why, references)
 
 
 def apply_finding(dataset, finding):

@@ -52,15 +52,14 @@ def mirrored_2017(faces, references):
     return distances_2017(faces, references) > threshold_2017(faces.shape[1])
 
 
-def choose_reference_faces(clips):
-    """The middle faces of the eight clips whose strips are most like those of all others (2017 picked them by eye).
+def choose_references(faces):
+    """Chooses the eight faces whose strips are most like those of all others; in 2017 they were picked by eye.
 
     Args:
-        clips: list of faces, uint8 [shape=(frames, size, size, 3)] each.
+        faces: one of each clip, uint8 [shape=(clips, size, size, 3)].
 
     Returns:
-        uint8 [shape=(at most 8, size, size, 3)].
+        their indices [shape=(at most 8,)].
     """
-    middles = np.stack([faces[len(faces) // 2] for faces in clips])
-    histograms = strip_histograms(middles)
-    return middles[np.argsort(cdist(histograms, histograms, "cityblock").sum(axis=1))[:REFERENCE_FACES]]
+    histograms = strip_histograms(faces)
+    return np.argsort(cdist(histograms, histograms, "cityblock").sum(axis=1))[:REFERENCE_FACES]

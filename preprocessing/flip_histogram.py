@@ -67,8 +67,8 @@ def histogram_scores(clips, ranked=True, update=lambda clips: None):
         update: called with the number of clips done, twice that of `clips` in all.
 
     Returns:
-        for each clip scores in [-1, 1] [shape=(frames,)]: positive on one side, negative on the other; which side is
-        the right one is not decided here.
+        (scores, references): for each clip scores in [-1, 1] [shape=(frames,)], positive on one side and negative on
+        the other (which is the right one is not decided here), and the indices of the eight clips.
     """
     means = []
     for faces in clips:
@@ -84,7 +84,7 @@ def histogram_scores(clips, ranked=True, update=lambda clips: None):
         reference = turned(means[compared[others]], signs[others]).mean(axis=0)
         scores.append(_fit(side_histograms(faces, ranked), reference[None])[:, 0])
         update(1)
-    return scores
+    return scores, [int(compared[place]) for place in most_typical[:REFERENCE_FACES]]
 
 
 def turned(sides, signs):

@@ -17,6 +17,7 @@ from .pictures import tile
 COLOURS = {KEPT: "#2a78b5", MIRRORED: "#d1495b", UNDECIDED: "#8a8a8a"}
 MOST_CLIPS = 60  # of each decision, in the histograms
 MOST_FACES = 10
+FRAME_STEP = 8  # every eighth frame is enough for a mean histogram
 SCORE_NAMES = {
     "histogram": "score of a frame: fits the references as it is (+1) or mirrored (-1)",
     "landmarks": "yaw of a frame, in eye distances, positive on the usual side",
@@ -33,7 +34,7 @@ def draw_finding(path, finding):
     """
     figure, panels = pyplot.subplot_mosaic(
         [["values", "ranks"], ["scores", "scores"], ["faces", "faces"]],
-        figsize=(11, 9.2),
+        figsize=(10.5, 9.2),
         height_ratios=[1, 1, 0.85],
         layout="constrained",
     )
@@ -47,7 +48,7 @@ def draw_finding(path, finding):
     counts = ", ".join(f"{len(finding.of(decision))} {decision}" for decision in COLOURS)
     figure.suptitle(f"Rule {finding.rule}: {counts}", fontsize=14)
     with whole_file(path) as partial:
-        figure.savefig(partial, dpi=80, format="png")
+        figure.savefig(partial, dpi=75, format="png")
     pyplot.close(figure)
 
 
@@ -58,12 +59,20 @@ def _some(finding, decision, most):
     return [finding.clips[found[index]].faces for index in chosen]
 
 
+def _reference(finding):
+    """Faces of the reference clips; those of the histogram rule are turned to the usual side, as it does itself."""
+    faces = [finding.clips[index].faces for index in finding.references]
+    turned = [finding.rule == "histogram" and finding.decisions[index] == MIRRORED for index in finding.references]
+    return [mirror_faces(of_clip) if turn else of_clip for of_clip, turn in zip(faces, turned, strict=True)]
+
+
 def _draw_values(axes, finding):
     """Left-strip histograms as the 2017 rule sees them, eight values a bin for the eye."""
-    for decision in (KEPT, MIRRORED):
-        counts = [strip_histograms(faces[::8]).mean(axis=0) for faces in _some(finding, decision, MOST_CLIPS)]
-        histograms = [of_clip.reshape(32, 8).sum(axis=1) for of_clip in counts]
-        _draw_band(axes, np.arange(32) * 8 + 4, histograms, decision)
+
+    def histogram(faces):
+        return strip_histograms(faces).mean(axis=0).reshape(32, 8).sum(axis=1)
+
+    _draw_curves(axes, np.arange(32) * 8 + 4, finding, histogram)
     axes.set_title("left strip: histogram of its values")
     axes.set_xlabel("value")
     axes.set_ylabel("counts")
@@ -72,22 +81,29 @@ def _draw_values(axes, finding):
 
 def _draw_ranks(axes, finding):
     """Left-strip cumulative histograms of ranks, less those of the right strip: what the histogram rule sees."""
-    for decision in (KEPT, MIRRORED):
-        sides = [side_histograms(faces[::8]).mean(axis=0) for faces in _some(finding, decision, MOST_CLIPS)]
-        _draw_band(axes, np.arange(256) / 255, [left - right for left, right in sides], decision)
+
+    def difference(faces):
+        left, right = side_histograms(faces).mean(axis=0)
+        return left - right
+
+    _draw_curves(axes, np.arange(256) / 255, finding, difference)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_title("left less right strip: cumulative histogram of ranks")
     axes.set_xlabel("rank of the value among both strips of the clip")
     axes.set_ylabel("share")
 
 
-def _draw_band(axes, x, curves, decision):
-    """The mean of the curves and the band that holds nine tenths of them."""
-    if curves:
-        low, high = np.quantile(curves, [0.05, 0.95], axis=0)
-        axes.fill_between(x, low, high, color=COLOURS[decision], alpha=0.2, linewidth=0)
-        label = {KEPT: "kept (the reference side)", MIRRORED: "mirrored"}[decision]
-        axes.plot(x, np.mean(curves, axis=0), color=COLOURS[decision], label=f"{label}: mean, 90 % of clips")
+def _draw_curves(axes, x, finding, curve):
+    """For each decision the mean curve of its clips and the band that holds nine tenths of them; the reference."""
+    for decision, colour in COLOURS.items():
+        curves = [curve(faces[::FRAME_STEP]) for faces in _some(finding, decision, MOST_CLIPS)]
+        if curves:
+            low, high = np.quantile(curves, [0.05, 0.95], axis=0)
+            axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+            axes.plot(x, np.mean(curves, axis=0), color=colour, label=f"{decision}: mean, 90 % of clips")
+    if len(finding.references):
+        reference = np.mean([curve(faces[::FRAME_STEP]) for faces in _reference(finding)], axis=0)
+        axes.plot(x, reference, color="black", linestyle=":", linewidth=1.8, label="reference")
 
 
 def _draw_scores(axes, finding):
@@ -107,24 +123,20 @@ def _draw_scores(axes, finding):
 
 
 def _draw_faces(axes, finding):
-    """Middle faces of mirrored clips as they are, the same mirrored, and kept ones to compare with."""
-    rows = {}
-    mirrored, kept = (
-        np.array([faces[len(faces) // 2] for faces in _some(finding, decision, MOST_FACES)])
-        for decision in (MIRRORED, KEPT)
-    )
-    if len(mirrored):
-        rows = {"found\nmirrored": mirrored, "mirrored\nback": mirror_faces(mirrored)}
-    if len(kept):
-        rows["kept"] = kept
+    """Middle faces of mirrored clips as they are, the same mirrored, and those of other clips to compare with."""
+    faces_of = {
+        decision: np.array([faces[len(faces) // 2] for faces in _some(finding, decision, MOST_FACES)])
+        for decision in COLOURS
+    }
+    mirrored = faces_of.pop(MIRRORED)
+    rows = {"found\nmirrored": mirrored, "mirrored\nback": mirror_faces(mirrored) if len(mirrored) else mirrored}
+    rows = {label: faces for label, faces in (rows | faces_of).items() if len(faces)}
     axes.set_axis_off()
-    columns = max((len(faces) for faces in rows.values()), default=0)
     for row, (label, faces) in enumerate(rows.items()):
-        blank = np.full((columns - len(faces), *faces.shape[1:]), 255, np.uint8)
-        sheet = tile(np.concatenate([faces, blank]), columns)
+        blank = np.full((MOST_FACES - len(faces), *faces.shape[1:]), 255, np.uint8)
+        sheet = tile(np.concatenate([faces, blank]), MOST_FACES)
         height, width, _ = sheet.shape
         axes.imshow(sheet, extent=(0, width, (row + 1) * height, row * height), interpolation="lanczos")
         axes.text(-6, (row + 0.5) * height, label, ha="right", va="center", fontsize=10)
-    if rows:
-        axes.set_xlim(0, width)
-        axes.set_ylim(len(rows) * height, 0)
+    axes.set_xlim(0, width)
+    axes.set_ylim(len(rows) * height, 0)

@@ -16,7 +16,7 @@ KEPT, MIRRORED, UNDECIDED = "kept", "mirrored", "undecided"
 ODDS = 100  # to one: what counts as sure, for the two groups and for a clip's being in one of them
 SMOOTHING_SECONDS = 0.4  # running mean of the scores of frames
 LEAST_SHARE = 0.25  # of the typical score: nearer to zero, a clip is like neither group, however narrow they are
-AGREEMENT = 0.8  # of a clip's frames that must be on one side
+AGREEMENT = 0.8  # share of a clip's frames that must be on one side
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _log_normal(x, spread):
 
 
 def side_of_clip(scores, threshold, frame_rate):
-    """The side of a clip: 1 or -1 where nearly all its frames are on it, or 0.
+    """The side of a clip: 1 or -1 where most of its frames (AGREEMENT) are on it, or 0.
 
     A frame is on a side from where the smoothed score passes the threshold, and stays there, in spite of lower scores,
     until it passes the other side's.
@@ -131,6 +131,8 @@ def side_of_clip(scores, threshold, frame_rate):
     smooth = uniform_filter1d(scores, max(1, round(SMOOTHING_SECONDS * frame_rate)), mode="nearest")
     passed = np.where(np.abs(smooth) > threshold, np.sign(smooth), 0)
     last = np.maximum.accumulate(np.where(passed != 0, np.arange(len(passed)), 0))
-    share = passed[last].mean()  # (on +1 less on -1) / frames
-    agreed = 2 * AGREEMENT - 1
-    return int(np.sign(share)) if abs(share) >= agreed else 0
+    states = passed[last]
+    for side in (1, -1):
+        if (states == side).mean() >= AGREEMENT:
+            return side
+    return 0

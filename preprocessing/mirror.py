@@ -1,6 +1,7 @@
 """Mirrors a clip of the dataset left to right: its faces, its landmarks and the way from the frame to the crop."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 
@@ -48,7 +49,7 @@ def mirror_clip(folder):
     Raises:
         InputError: faces.npy or track.npz is missing or damaged.
     """
-    clip = Clip(folder, {})
+    clip = Clip(Path(folder), {})
     if is_mirrored(clip):
         return False
     faces, track, landmarks = np.array(clip.faces), dict(clip.track), clip.landmarks

@@ -2,8 +2,9 @@
 
 DATA is DATASET or DATASET:SPLIT, one speaker each. Joined by commas, several are judged one by one and counted
 together; joined by plus signs, they are judged as one dataset of several speakers. Clips are mirrored at random in
-memory, again and again; then those with another background are. A table in Markdown tells, for each rule, which share
-of the frames was called right, and how many clips in a hundred were decided right / wrong / not at all.
+memory, again and again; then those with another background are; then again at random, but with the light evened out, so
+that both strips of a clip are as bright. A table in Markdown tells, for each rule, which per cent of the frames was
+called right; and which of the clips was decided right / wrong / not at all.
 
 With --detect the landmarks of mirrored clips are looked for anew in the mirrored frames of their source videos, since
 the detector itself is not quite symmetric; without it they are the found ones, mirrored.
@@ -30,7 +31,13 @@ from preprocessing.program import progress, run_program
 from preprocessing.tracking import track_face
 
 FRAME_RATE = 25.0
-SHARES = (0.0, 0.1, 0.3)  # of the clips that are mirrored
+SETTINGS = {  # what is mirrored: a share of the clips, or those of another background; and whether the light is evened
+    "none mirrored": (0.0, False),
+    "10 %": (0.1, False),
+    "30 %": (0.3, False),
+    "other background": (None, False),
+    "30 %, light evened": (0.3, True),
+}
 CAST_GAP = 0.3  # in log(blue / red) beside the face: clips further apart have another background
 
 
@@ -46,6 +53,14 @@ class Sample:
     def mirrored(self):
         """The clip as its mirror image."""
         return replace(self, faces=mirror_faces(self.faces), landmarks=self.landmarks_mirrored)
+
+    def evened(self):
+        """The clip under a gain that rises or falls from left to right, so that the means of both strips are equal."""
+        width = strip_width(self.faces.shape[2])
+        left, right = (strip.mean(axis=(0, 1, 2)) for strip in (self.faces[:, :, :width], self.faces[:, :, -width:]))
+        place = np.arange(self.faces.shape[2])[:, None] - (self.faces.shape[2] - 1) / 2
+        gain = (left / right) ** (place / (self.faces.shape[2] - width))
+        return replace(self, faces=np.clip(self.faces * gain, 0, 255).astype(np.uint8))
 
 
 def read_samples(place, detector):
@@ -113,12 +128,24 @@ def by_landmarks(samples, truth, generator):
     return by_scores([yaw(sample.landmarks) for sample in samples], DETECTOR_SPREAD)
 
 
+def by_both(samples, truth, generator):
+    """The histogram rule; landmarks decide where it does not, and where they contradict it nothing is decided."""
+    decisions, frames = by_histogram(samples, truth, generator)
+    turned, _ = by_landmarks(samples, truth, generator)
+    joined = [
+        one if other in (one, UNDECIDED) else other if one == UNDECIDED else UNDECIDED
+        for one, other in zip(decisions, turned, strict=True)
+    ]
+    return joined, frames
+
+
 RULES = {
     "2017, true references": by_2017,
     "2017, references and threshold from the data": by_2017_automatic,
     "both strips, values as they are": by_plain_histogram,
     "histogram": by_histogram,
     "landmarks": by_landmarks,
+    "histogram and landmarks": by_both,
 }
 
 
@@ -150,19 +177,20 @@ def truths(samples, share, draws, generator):
 
 
 def measure(groups, draws, bar):
-    """For each rule and share the cell of the table, over all draws and all groups of samples."""
+    """For each rule and setting the cell of the table, over all draws and all groups of samples."""
     cells = {}
-    for share in (*SHARES, None):
+    for setting, (share, even) in SETTINGS.items():
         generator = np.random.default_rng(0)
         outcomes = {rule: [] for rule in RULES}
-        for samples in groups:
+        for group in groups:
+            samples = [sample.evened() for sample in group] if even else group
             for truth in truths(samples, share, draws, generator):
                 shown = [sample.mirrored() if turn else sample for sample, turn in zip(samples, truth, strict=True)]
                 for rule, judge in RULES.items():
                     outcomes[rule] += compare(*judge(shown, truth, generator), truth)
                 bar.update(1)
         for rule, of_rule in outcomes.items():
-            cells[rule, share] = cell(np.array(of_rule))
+            cells[rule, setting] = cell(np.array(of_rule))
     return cells
 
 
@@ -175,11 +203,13 @@ def compare(decisions, frames, truth):
 
 
 def cell(outcomes):
-    """Per cent of frames called right; of clips decided right / wrong / not at all."""
+    """Per cent of the frames called right; of the clips decided right / wrong / not at all."""
     if not len(outcomes):
         return "-"
     right_frames, frames, *clips = outcomes.sum(axis=0)
-    return f"{100 * right_frames / frames:.1f}; " + " / ".join(f"{100 * n / len(outcomes):.1f}" for n in clips)
+    shares = [right_frames / frames, *(count / len(outcomes) for count in clips)]
+    right_frames, *clips = (f"{100 * share:.1f}".removesuffix(".0") for share in shares)
+    return f"{right_frames}; {' / '.join(clips)}"
 
 
 def draw_example(path, samples):
@@ -210,10 +240,10 @@ def main():
         groups = [[s for place in group.split("+") for s in samples_of[place]] for group in data.split(",")]
         with progress(None, "draw", data) as bar:
             cells = measure(groups, arguments.draws, bar)
-        print(f"\n{data}, {sum(map(len, groups))} clips\n\n| rule | none mirrored | 10 % | 30 % | other background |")
-        print("|---|---:|---:|---:|---:|")
+        print(f"\n{data}: {sum(map(len, groups))} clips\n\n| rule | {' | '.join(SETTINGS)} |")
+        print("|---" + "|---:" * len(SETTINGS) + "|")
         for rule in RULES:
-            print(f"| {rule} | " + " | ".join(cells[rule, share] for share in (*SHARES, None)) + " |", flush=True)
+            print(f"| {rule} | {' | '.join(cells[rule, setting] for setting in SETTINGS)} |", flush=True)
         if arguments.picture and data == arguments.data[0]:
             draw_example(arguments.picture, groups[0])
 

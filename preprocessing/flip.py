@@ -119,7 +119,7 @@ def table(finding):
         found = finding.of(decision)
         lines.append(f"{decision:16}  {len(found):5}  {sum(len(finding.scores[index]) for index in found):6}")
     for decision in (MIRRORED, UNDECIDED):
-        names = [f"{finding.clips[i].name} ({np.median(finding.scores[i]):.3g})" for i in finding.of(decision)]
+        names = [f"{finding.clips[i].name} ({np.median(finding.scores[i]):.4g})" for i in finding.of(decision)]
         if names:
             lines.append(f"{decision}: {', '.join(names)}")
     return "\n".join([*lines, f"threshold {finding.why}"])

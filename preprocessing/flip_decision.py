@@ -101,7 +101,7 @@ def find_groups(scores, least_spread=0.0):
         `Groups`.
     """
     clips = np.array([np.median(of_frames) for of_frames in scores])
-    noise = np.mean([np.var(of_frames) for of_frames in scores]) + least_spread**2 + 1e-12
+    noise = np.median([np.var(of_frames) for of_frames in scores]) + least_spread**2 + 1e-12
     typical, share = np.abs(clips).mean(), 0.5
     for _ in range(100):
         between = max((clips**2).mean() - typical**2, 1e-12)

@@ -174,8 +174,9 @@ def test_a_frame_stays_on_its_side_until_the_scores_pass_the_other_threshold():
     assert side_of_clip(-wavering, 0.3, frame_rate=1) == -1
     wavering[4:8] = -0.5  # and there it passes, and stays for the rest
     assert side_of_clip(wavering, 0.3, frame_rate=1) == -1
-    half = np.repeat([0.5, -0.5], 10)
-    assert side_of_clip(half, 0.3, frame_rate=1) == 0
+    assert side_of_clip(np.repeat([0.5, -0.5], 10), 0.3, frame_rate=1) == 0  # half a clip on either side
+    flicker = np.where(np.arange(50) % 10 == 5, -0.5, 0.5)
+    assert side_of_clip(flicker, 0.3, frame_rate=25) == 1  # single frames are smoothed away
     assert side_of_clip(np.full(20, 0.2), 0.3, frame_rate=1) == 0
 
 
@@ -220,6 +221,14 @@ def test_sample_clips_mirrored_at_random_are_found(prepared):
         shown = [mirror_faces(faces) if turn else faces for faces, turn in zip(shown, mirrored, strict=True)]
         scores, _ = histogram_scores(shown)
         assert decide(scores, 25).of_clips == [MIRRORED if turn else KEPT for turn in mirrored]
+
+
+def test_no_clip_is_its_own_reference():
+    uneven, even = (np.random.default_rng(seed).integers(0, 100, (20, 32, 32, 3)).astype(np.uint8) for seed in (0, 1))
+    uneven[:, :, :5] += 100
+    (score, _), references = histogram_scores([uneven, even])
+    assert np.abs(score).max() < 0.1  # it fits the other as well mirrored as not
+    assert sorted(references) == [0, 1]
 
 
 @pytest.mark.parametrize("rule", ["histogram", "landmarks"])

@@ -92,22 +92,24 @@ def _find_by_2017(dataset, clips):
 def apply_finding(dataset, finding):
     """Mirrors the clips that were found mirrored, and says so in the manifest.
 
-    The manifest is written from the tracks, so that a run that was interrupted is made good by the next one.
+    The manifest is written from the tracks, so that what a killed run left undone there the next one makes good.
 
     Returns:
         number of clips mirrored now; a clip that was mirrored before stays as it is.
     """
     mirrored = finding.of(MIRRORED)
     done = 0
-    with progress(len(mirrored), "clip", "mirroring") as bar:
-        for index in mirrored:
-            done += mirror_clip(finding.clips[index].folder)
-            bar.update(1)
-    dataset = open_dataset(dataset.folder)
-    for clip in dataset.clips:
-        if is_mirrored(clip):
-            clip.entry["mirrored"] = True
-    write_json(dataset.folder / "manifest.json", dataset.manifest)
+    try:
+        with progress(len(mirrored), "clip", "mirroring") as bar:
+            for index in mirrored:
+                done += mirror_clip(finding.clips[index].folder)
+                bar.update(1)
+    finally:
+        dataset = open_dataset(dataset.folder)
+        for clip in dataset.clips:
+            if is_mirrored(clip):
+                clip.entry["mirrored"] = True
+        write_json(dataset.folder / "manifest.json", dataset.manifest)
     write_contact_sheet(dataset)
     return done
 

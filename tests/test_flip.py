@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from preprocessing.contact_sheet import write_contact_sheet
 from preprocessing.dataset import Clip, open_dataset, write_manifest
 from preprocessing.detection import LEFT_EYE, RIGHT_EYE, MtcnnDetector
 from preprocessing.flip import apply_finding, find_mirrored
@@ -51,6 +52,7 @@ def spoilt(prepared, tmp_path):
         track["transform"] = mirror_transforms(track["transform"], 64) @ frame_mirror
         np.save(clip.folder / "faces.npy", faces)
         np.savez(clip.folder / "track.npz", **track)
+    write_contact_sheet(open_dataset(folder))
     return folder, names
 
 
@@ -141,10 +143,11 @@ def test_the_detector_sees_a_mirrored_face_turned_the_other_way():
 
 def test_threshold_by_hand():
     # Ten clips at 1 +- .4 and ten at -1 +- .4: variance .16 * 20 / 19, threshold .16842 * ln(100) / (2 * 1).
-    clips = [[1.4] * 3, [0.6] * 3, [-1.4] * 3, [-0.6] * 3] * 5
-    groups = find_groups([np.array(clip) for clip in clips])
+    clips = [np.full(3, value) for value in (1.4, 0.6, -1.4, -0.6)] * 5
+    groups = find_groups(clips)
     assert groups.typical == pytest.approx(1, abs=0.02) and groups.spread**2 == pytest.approx(0.16842, rel=0.1)
     assert groups.threshold == pytest.approx(0.388, rel=0.1)
+    assert find_groups(clips, 0.3).spread ** 2 - groups.spread**2 == pytest.approx(0.09)
     narrow = find_groups([np.full(3, value) for value in (0.9, 0.92, 0.91, -0.9)])
     assert narrow.threshold == pytest.approx(0.25 * narrow.typical) and narrow.typical == pytest.approx(0.9075)
 
@@ -283,6 +286,7 @@ def test_the_program_from_finding_to_mirroring_back(spoilt, prepared, tmp_path):
         np.testing.assert_array_equal(
             np.load(folder / "clips" / name / "faces.npy"), np.load(prepared / "clips" / name / "faces.npy")
         )
+    assert before["contact_sheet.png"] != digests(prepared)["contact_sheet.png"]
     assert digests(folder)["contact_sheet.png"] == digests(prepared)["contact_sheet.png"]
 
     settled = digests(folder)

@@ -3,42 +3,99 @@
 import argparse
 import sys
 
-from .dataset import SPLITS
+from .clips import Settings
+from .dataset import SPLITS, open_dataset
+from .detection import DETECTORS
+from .download import DOWNLOADERS
+from .intervals import parse_intervals
 from .prepare import prepare_dataset
 from .program import run_program
+from .report import write_report
+from .segments import SEGMENTS
 
 
 def parse_arguments():
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog="python -m preprocessing", description=__doc__)
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="video file, or folder of videos")
-    parser.add_argument("--out", required=True, metavar="DATASET", help="folder of the dataset; made, or added to")
+    parser.add_argument(
+        "sources",
+        nargs="*",
+        metavar="SOURCE",
+        help="video file, folder of videos, address of a video, or list (CSV: url,interval[,name])",
+    )
+    parser.add_argument("--out", metavar="DATASET", help="folder of the dataset; made, or added to")
+    parser.add_argument("--report", metavar="DATASET", help="show what is in a dataset, and nothing else")
     parser.add_argument(
         "--splits",
         metavar="FOLDER",
         help="folder with train.txt, validation.txt, test.txt of clip names (default: 80/10/10 by a hash of the name)",
     )
     parser.add_argument("--size", type=int, default=64, help="side of the face crops in pixels (default: 64)")
+    parser.add_argument(
+        "--segments",
+        choices=SEGMENTS,
+        default="whole",
+        help="whole: each video, or each interval of a list, is one clip; auto: the parts in which one person is seen "
+        "and heard speaking (default: whole)",
+    )
+    parser.add_argument(
+        "--intervals",
+        metavar="FROM-TO[;...]",
+        help="parts of the one SOURCE to take, as 1:08-42:26 (default: all, or what the list says)",
+    )
+    parser.add_argument("--detector", choices=DETECTORS, default="mtcnn", help="face detector (default: mtcnn)")
+    parser.add_argument(
+        "--exact", action="store_true", help="detect in every frame, six times slower, in place of tracking"
+    )
     parser.add_argument("--licence", default="not stated", help="note on the videos' licence, kept in the manifest")
+    parser.add_argument("--workers", type=int, default=1, help="processes to share the sources among (default: 1)")
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS", help="Dask scheduler to send the sources to, as tcp://host:8786, instead"
+    )
+    parser.add_argument(
+        "--downloader",
+        choices=DOWNLOADERS,
+        default="auto",
+        help="what fetches addresses (default: auto, pytube for YouTube, yt-dlp where it fails and elsewhere)",
+    )
     arguments = parser.parse_args()
     if arguments.size < 16:
         parser.error("--size must be 16 or more pixels")
+    if arguments.workers < 1:
+        parser.error("--workers must be 1 or more")
+    if arguments.report and (arguments.sources or arguments.out):
+        parser.error("--report goes without SOURCE and --out")
+    if not arguments.report and not (arguments.sources and arguments.out):
+        parser.error("give SOURCE... and --out DATASET, or --report DATASET")
+    if arguments.intervals and len(arguments.sources) != 1:
+        parser.error("--intervals goes with one SOURCE; for several write a list (CSV: url,interval)")
     return arguments
 
 
 def main():
     """Prepares the dataset and says what was done."""
     arguments = parse_arguments()
+    if arguments.report:
+        return write_report(open_dataset(arguments.report))
+    settings = Settings(arguments.size, arguments.detector, arguments.segments, arguments.exact)
     dataset, report = prepare_dataset(
-        arguments.sources, arguments.out, arguments.splits, arguments.size, arguments.licence
+        arguments.sources,
+        arguments.out,
+        arguments.splits,
+        settings,
+        arguments.licence,
+        workers=arguments.workers,
+        cluster=arguments.cluster,
+        downloader=arguments.downloader,
+        intervals=parse_intervals(arguments.intervals or ""),
     )
     entries = dataset.manifest["clips"]
     faces = sum(entry["frames_kept"] for entry in entries)
     dropped = sum(sum(entry["frames_dropped"].values()) for entry in entries)
     damaged = sum(bool(entry["damage"]) for entry in entries)
     print(
-        f"wrote {dataset.folder}: {len(entries)} clips ({report.made} new, {report.kept} kept, "
-        f"{len(report.failed)} sources left out), {faces} faces, {dropped} frames dropped, "
+        f"wrote {dataset.folder}: {len(entries)} clips (from {report.made} new and {report.kept} kept sources, "
+        f"{len(report.failed)} left out), {faces} faces, {dropped} frames dropped, "
         f"{damaged} clips with damage"
     )
     sizes = {split: sum(entry["split"] == split for entry in entries) for split in SPLITS}

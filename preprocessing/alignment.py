@@ -4,9 +4,10 @@ The transform is a similarity (rotation, one scale, shift), fitted to three poin
 mouth. The corners of the mouth are not used one by one, since speech moves them and the crop would move along.
 """
 
+from collections import deque
+
 import cv2
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from .detection import LEFT_EYE, MOUTH_LEFT, MOUTH_RIGHT, RIGHT_EYE
 
@@ -25,17 +26,38 @@ def mouth_slices(size):
     return slice(top, bottom), slice(left, right)
 
 
-def smooth_landmarks(landmarks, frame_rate):
-    """Smooths landmarks over the frames of one unbroken stretch.
+class LandmarkSmoother:
+    """Smooths landmarks over time, one unbroken stretch after the other, as they come.
 
-    Args:
-        landmarks: [shape=(frames, 5, 2)] in pixels.
-        frame_rate: frames per second.
-
-    Returns:
-        array of the same shape, smoothed with a Gaussian of SMOOTHING_SECONDS.
+    The filter is a Gaussian of SMOOTHING_SECONDS, cut at four standard deviations; before the first and after the last
+    frame of a stretch the face is taken to rest.
     """
-    return gaussian_filter1d(landmarks, SMOOTHING_SECONDS * frame_rate, axis=0, mode="nearest")
+
+    def __init__(self, frame_rate):
+        deviation = SMOOTHING_SECONDS * frame_rate
+        self._radius = int(4 * deviation + 0.5)
+        weights = np.exp(-0.5 * (np.arange(-self._radius, self._radius + 1) / deviation) ** 2)
+        self._weights = weights / weights.sum()
+        self._window = deque(maxlen=len(weights))
+
+    def push(self, landmarks):
+        """Takes the next frame's landmarks [shape=(5, 2)]; gives those that are now smooth, as a list of 0 or 1."""
+        if not self._window:
+            self._window.extend([landmarks] * self._radius)
+        self._window.append(landmarks)
+        if len(self._window) < len(self._weights):
+            return []
+        return [np.tensordot(self._weights, np.array(self._window), 1)]
+
+    def finish(self):
+        """Ends the stretch; gives the smooth landmarks of its last frames as a list."""
+        smooth = []
+        if self._window:
+            rest = self._window[-1]
+            for _ in range(self._radius):
+                smooth += self.push(rest)
+            self._window.clear()
+        return smooth
 
 
 def similarity_transform(points, targets):
@@ -66,7 +88,7 @@ def face_transform(landmarks, size):
 def crop_face(image, transform, size):
     """Cuts the aligned face out of a frame.
 
-    A face larger than the crop is sampled finely and then averaged, so that detail does not alias; what lies
+    A face larger than the crop is averaged, before and after it is turned, so that detail does not alias; what lies
     outside the frame repeats its edge.
 
     Args:
@@ -78,11 +100,25 @@ def crop_face(image, transform, size):
         uint8 RGB [shape=(size, size, 3)].
     """
     scale = np.hypot(*transform[:, 0])  # crop pixels per frame pixel
+    if (whole := int(1 / scale)) > 1:
+        height, width = image.shape[0] // whole, image.shape[1] // whole
+        image = image[: height * whole, : width * whole]
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        transform = transform @ _to_finer(whole)
+        scale *= whole
     fine = max(1, int(np.ceil(1 / scale)))
-    # Pixel centres lie at integers: the fine grid's centres are shifted by half a pixel against the coarse one's.
-    to_fine = np.array([[fine, 0, (fine - 1) / 2], [0, fine, (fine - 1) / 2]])
-    matrix = to_fine @ np.vstack([transform, [0, 0, 1]])
+    matrix = (_to_finer(fine) @ np.vstack([transform, [0, 0, 1]]))[:2]
     crop = cv2.warpAffine(
         image, matrix, (size * fine, size * fine), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return crop if fine == 1 else cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def _to_finer(factor):
+    """From the pixels of a grid to those of one `factor` times as fine [shape=(3, 3)]; centres lie at integers."""
+    return np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1]])
+
+
+def inverse_transform(transform):
+    """The 2x3 transform from the crop back to the frame."""
+    return cv2.invertAffineTransform(transform)

@@ -1,80 +1,179 @@
-"""Turns one video into one clip of the dataset."""
+"""Turns one source into clips of a dataset: extracts it as a whole, then cuts out the parts worth keeping."""
 
+import wave
 from collections import Counter
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
 
+import av
 import numpy as np
 
-from .alignment import crop_face, face_transform
-from .files import sha256, whole_folder
-from .media import SPEECH_RATE, SPEECH_RATE_2017, read_frames, read_speech, video_info, write_wav
+from .detection import make_detector
+from .files import scratch_folder, sha256, whole_folder, write_json
+from .intervals import clip_name
+from .media import SPEECH_FILES
 from .program import InputError
-from .tracking import track_face
+from .recording import record
+from .segments import Segment, find_segments
+from .voice import voice_activity
 
 FEWEST_FRAMES = 5  # a clip with fewer faces teaches nothing
 
 
-def prepare_clip(source, folder, size, detector):
-    """Writes faces.npy, speech.wav, speech_44k.wav and track.npz of one video, all of them or none.
+@dataclass(frozen=True)
+class Settings:
+    """What decides how clips come out; a source is done again where it changes."""
 
-    The video is read twice, once to find the face and once to cut it out, so that few pictures are in memory at once.
+    size: int = 64  # side of the face crops in pixels
+    detector: str = "mtcnn"
+    segments: str = "whole"  # or "auto": the parts in which one person is seen and heard speaking
+    exact: bool = False  # detect in every frame, without tracking
+
+
+@dataclass(frozen=True)
+class Task:
+    """One source to prepare: plain values, so that it can be sent to another process or machine."""
+
+    dataset: str  # folder of the dataset
+    name: str  # of the source; the names of its clips begin with it
+    location: str  # path or address, as the user gave it
+    picture: str  # path of the video
+    sound: str  # path of its sound, mostly the same file
+    sha256: str  # of these files, see `content_hash`
+    intervals: tuple  # (start, end) in seconds, () for the whole video
+    settings: Settings
+    details: dict = field(default_factory=dict)  # what else the record tells: downloader, title, ...
+
+
+def prepare_source(task, advance=lambda seconds: None):
+    """Makes the clips of one source and, when they are whole, its record `sources/NAME.json`.
 
     Args:
-        source: path of a video with sound.
-        folder: folder of the clip, made here.
-        size: side of the face crops in pixels.
-        detector: as in `tracking.track_face`.
+        task: a `Task`.
+        advance: as in `recording.record`.
 
     Returns:
-        the clip's entry for the manifest, but for name, split and licence.
+        the record (docs/formats.md); its `left_out` says in one line each why the source, or an interval of it, gave
+        no clip.
 
     Raises:
-        InputError: the video cannot be read, has no sound, or shows too few usable faces.
+        OSError: a file cannot be written, as on a full disk.
     """
-    info = video_info(source)
-    damage = []
-    speech = {
-        SPEECH_RATE: read_speech(source, SPEECH_RATE, info.start, damage),
-        SPEECH_RATE_2017: read_speech(source, SPEECH_RATE_2017, info.start),
+    clips, left_out, skipped = [], [], Counter()
+    for start, end in task.intervals or ((0.0, None),):
+        try:
+            entries, seconds = _clips_of_interval(task, start, end, advance)
+            clips += entries
+            skipped.update(seconds)
+        except (InputError, av.error.FFmpegError) as error:
+            left_out.append(" ".join(str(error).split()))
+    result = {
+        "name": task.name,
+        "location": task.location,
+        "sha256": task.sha256,
+        "intervals": [list(interval) for interval in task.intervals],
+        "settings": asdict(task.settings),
+        **task.details,
+        "seconds_not_kept": {reason: round(seconds, 2) for reason, seconds in skipped.items()},
+        "left_out": left_out,
+        "clips": clips,
     }
-    track = track_face(read_frames(source, damage), detector)
-    kept = track.kept()
-    reasons = Counter(reason for reason in track.dropped if reason)
+    write_json(Path(task.dataset) / "sources" / f"{task.name}.json", result)
+    return result
+
+
+def content_hash(picture, sound):
+    """SHA-256 of a source's files: of the video, or of video and sound where they are two."""
+    return sha256(picture) if picture == sound else f"{sha256(picture)}+{sha256(sound)}"
+
+
+@lru_cache
+def _detector(name):
+    """One detector for all sources of a process: its networks take seconds to load."""
+    return make_detector(name)
+
+
+def _clips_of_interval(task, start, end, advance):
+    """(entries of the clips, seconds not kept by reason) of one interval; `end` is None for the whole video."""
+    settings, clips = task.settings, Path(task.dataset) / "clips"
+    with scratch_folder(clips / f".whole-{task.name}", clips / task.name) as whole:
+        detector = _detector(settings.detector)
+        recording = record(
+            task.picture, task.sound, whole, settings.size, detector, start, end, settings.exact, advance
+        )
+        if settings.segments == "whole":
+            name = task.name if end is None else clip_name(task.name, start, end)
+            return [_write_clip(task, recording, Segment(0.0, np.inf), start, name)], {}
+        voice = voice_activity(whole / "speech.wav")
+        frames = recording.frames
+        segments, skipped = find_segments(frames["time"], recording.frame_reasons(), frames["faces"], voice)
+        if not segments:
+            why = ", ".join(f"{reason} {seconds:g} s" for reason, seconds in skipped.items()) or "no picture"
+            raise InputError(f"{task.location}: no part shows one person speaking ({why}); give intervals by hand")
+        names = [clip_name(task.name, start + segment.start, start + segment.end) for segment in segments]
+        made = zip(segments, names, strict=True)
+        return [_write_clip(task, recording, segment, start, name) for segment, name in made], skipped
+
+
+def _write_clip(task, recording, segment, start, name):
+    """Writes faces.npy, track.npz and the speech of one part of a recording, all of them or none.
+
+    Returns:
+        the clip's entry for the manifest, but for split and licence.
+
+    Raises:
+        InputError: too few of its frames show a usable face.
+    """
+    inside = (recording.frames["time"] >= segment.start) & (recording.frames["time"] < segment.end)
+    frames = recording.frames[inside]
+    dropped = Counter(reason for reason in recording.frame_reasons()[inside].tolist() if reason)
+    kept = frames[frames["reason"] == 0]
     if len(kept) < FEWEST_FRAMES:
-        why = "; ".join(f"{reason} in {count}" for reason, count in reasons.items()) or f"a clip needs {FEWEST_FRAMES}"
+        why = "; ".join(f"{reason} in {count}" for reason, count in dropped.items()) or f"a clip needs {FEWEST_FRAMES}"
         raise InputError(
-            f"{source}: only {len(kept)} of {len(track.times)} frames show a usable face ({why}); "
+            f"{task.location}: only {len(kept)} of {len(frames)} frames show a usable face ({why}); "
             "give a video with one large, frontal face"
         )
-    landmarks = track.smoothed(info.frame_rate)
-    transforms = np.stack([face_transform(points, size) for points in landmarks])
-    with whole_folder(folder) as partial:
-        _write_faces(partial / "faces.npy", source, kept, transforms, size)
+    with whole_folder(Path(task.dataset) / "clips" / name) as partial:
+        _write_faces(partial / "faces.npy", recording.crops[kept["crop"][0] : kept["crop"][-1] + 1])
         np.savez(
             partial / "track.npz",
-            time=np.array(track.times)[kept],
-            score=np.array(track.scores, np.float32)[kept],
-            landmarks=np.array(track.landmarks, np.float32)[kept],
-            transform=transforms,
+            time=kept["time"] - segment.start,
+            score=kept["score"],
+            landmarks=kept["landmarks"],
+            transform=kept["transform"],
         )
-        write_wav(partial / "speech.wav", speech[SPEECH_RATE], SPEECH_RATE)
-        write_wav(partial / "speech_44k.wav", speech[SPEECH_RATE_2017], SPEECH_RATE_2017)
+        for file in SPEECH_FILES.values():
+            _cut_sound(recording.folder / file, partial / file, segment)
+    end = segment.end if np.isfinite(segment.end) else float(frames["time"][-1]) + 1 / recording.frame_rate
     return {
-        "source": str(source),
-        "sha256": sha256(source),
-        "fps": round(info.frame_rate, 3),
+        "name": name,
+        "source": task.location,
+        "sha256": task.sha256,
+        "start": round(start + segment.start, 3),
+        "end": round(start + end, 3),
+        "fps": round(recording.frame_rate, 3),
         "frames_kept": len(kept),
-        "frames_dropped": dict(reasons),
-        "detections_with_several_faces": track.crowded,
-        "damage": dict(Counter(damage)),
+        "frames_dropped": dict(dropped),
+        "frames_with_several_faces": int((frames["faces"] > 1).sum()),
+        "damage": recording.damage,
     }
 
 
-def _write_faces(path, source, kept, transforms, size):
-    """Appends face after face behind the header: a full disk is then an error, where a memory map would crash."""
-    header = {"descr": "|u1", "fortran_order": False, "shape": (len(kept), size, size, 3)}
-    transform_of = dict(zip(kept.tolist(), transforms, strict=True))
+def _write_faces(path, faces):
+    """Writes as a stream: a full disk is then an error, where a memory map would crash."""
     with open(path, "wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        for index, (_, image) in enumerate(read_frames(source)):
-            if index in transform_of:
-                file.write(crop_face(image, transform_of[index], size).tobytes())
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(faces))
+        for face in faces:
+            file.write(face.tobytes())
+
+
+def _cut_sound(source, path, segment):
+    with wave.open(str(source)) as whole, wave.open(str(path), "wb") as part:
+        part.setparams(whole.getparams())
+        rate, length = whole.getframerate(), whole.getnframes()
+        first = min(round(segment.start * rate), length)
+        end = length if segment.end == np.inf else min(round(segment.end * rate), length)
+        whole.setpos(first)
+        part.writeframes(whole.readframes(end - first))

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from .files import read_json, write_json
-from .media import SPEECH_RATE, SPEECH_RATE_2017, read_speech
+from .media import SPEECH_FILES, SPEECH_RATE, read_speech
 from .program import InputError
 
-SCHEMA = 1
+SCHEMA = 2
 SPLITS = ("train", "validation", "test")
 
 
@@ -51,8 +51,7 @@ class Clip:
 
     def speech(self, sample_rate=SPEECH_RATE):
         """Mono samples in [-1, 1] at 16 or 44.1 kHz [shape=(samples,)]."""
-        name = {SPEECH_RATE: "speech.wav", SPEECH_RATE_2017: "speech_44k.wav"}[sample_rate]
-        return read_speech(self.folder / name, sample_rate, start=0.0)
+        return read_speech(self.folder / SPEECH_FILES[sample_rate], sample_rate, start=0.0)
 
 
 def _load(path, part=lambda content: content, **options):
@@ -125,12 +124,45 @@ def open_dataset(folder):
     return Dataset(folder, manifest)
 
 
-def write_manifest(folder, size, entries):
-    """Writes manifest.json for the given clip entries; its `fps` is the most common one of the clips."""
-    entries = sorted(entries, key=lambda entry: entry["name"])
-    rates = [entry["fps"] for entry in entries]
-    fps = max(sorted(set(rates)), key=rates.count) if rates else None
-    write_json(Path(folder) / "manifest.json", {"schema": SCHEMA, "fps": fps, "size": size, "clips": entries})
+def write_dataset(folder, size, records):
+    """Writes the records of all sources as `sources/NAME.json`, and manifest.json, which is made of them.
+
+    Args:
+        folder: of the dataset.
+        size: side of the face crops in pixels.
+        records: of the sources, each with its clips under `clips`; the manifest lists those that have a split.
+    """
+    folder, records = Path(folder), sorted(records, key=lambda record: record["name"])
+    for record in records:
+        path = folder / "sources" / f"{record['name']}.json"
+        if not path.exists() or read_json(path) != record:
+            write_json(path, record)
+    clips = [clip for record in records for clip in record["clips"] if clip["split"]]
+    clips.sort(key=lambda clip: clip["name"])
+    rates = [clip["fps"] for clip in clips]
+    manifest = {
+        "schema": SCHEMA,
+        "fps": max(sorted(set(rates)), key=rates.count) if rates else None,  # the most common one
+        "size": size,
+        "clips": clips,
+        "sources": [{key: value for key, value in record.items() if key != "clips"} for record in records],
+    }
+    write_json(folder / "manifest.json", manifest)
+
+
+def read_records(folder):
+    """The records `sources/*.json` of a dataset: a dictionary from the name of a source to its record."""
+    records = [read_json(path) for path in sorted((Path(folder) / "sources").glob("*.json"))]
+    return {record["name"]: record for record in records}
+
+
+def note_in_clips(folder, note):
+    """Adds to the entry of each clip what `note`, a function of the entry, gives: a dictionary."""
+    records = read_records(folder)
+    for record in records.values():
+        for clip in record["clips"]:
+            clip.update(note(clip))
+    write_dataset(folder, open_dataset(folder).size, records.values())
 
 
 def split_by_hash(name):

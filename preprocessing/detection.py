@@ -1,26 +1,32 @@
-"""Finds faces and their five landmarks in single frames."""
+"""What a face detector is: images in, faces with five landmarks out."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Protocol
 
 import numpy as np
-
-from .program import import_keras
 
 # Rows of a landmark array, as seen in the picture: the left eye is the one at the left.
 LEFT_EYE, RIGHT_EYE, NOSE, MOUTH_LEFT, MOUTH_RIGHT = range(5)
 
-MINIMUM_SCORE = 0.9  # mtcnn was seen to report a false face at .85
-BATCH_PIXELS = 16 * 360 * 288  # of one call of the networks: bounds memory whatever the resolution
+DETECTORS = ("mtcnn", "viola-jones")
 
 
 @dataclass(frozen=True)
 class Face:
-    """One face in a frame: box (left, top, right, bottom) and landmarks [shape=(5, 2)] in pixels, score 0..1."""
+    """One face in a frame.
+
+    Attributes:
+        box: left, top, right, bottom in pixels [shape=(4,)].
+        score: how sure the detector is, 0..1.
+        landmarks: x, y in pixels [shape=(5, 2)].
+        search_box: the square from which the detector told box and landmarks; looked at again in the next frame, it
+            finds the face again [shape=(4,)].
+    """
 
     box: np.ndarray
     score: float
     landmarks: np.ndarray
+    search_box: np.ndarray
 
     @property
     def area(self):
@@ -28,38 +34,53 @@ class Face:
         left, top, right, bottom = self.box
         return (right - left) * (bottom - top)
 
+    def scaled(self, factor):
+        """The same face in the picture enlarged by that factor."""
+        return Face(factor * self.box, self.score, factor * self.landmarks, factor * self.search_box)
 
-class MtcnnDetector:
-    """MTCNN (Zhang et al., arXiv 1604.02878) as packaged by `mtcnn`, whose weights come with the package."""
+    @property
+    def eye_distance(self):
+        """Between the two eyes, in pixels."""
+        return float(np.linalg.norm(self.landmarks[RIGHT_EYE] - self.landmarks[LEFT_EYE]))
 
-    @cached_property
-    def _network(self):
-        import_keras()  # seconds, spent only by those who detect
-        from mtcnn import MTCNN
 
-        return MTCNN()
+class Detector(Protocol):
+    """What tracking asks of a detector."""
 
-    def __call__(self, images):
-        """Finds the faces of several frames of one size.
+    def detect(self, images):
+        """Finds all faces.
+
+        Args:
+            images: list of uint8 RGB arrays of one size [shape=(height, width, 3)].
+
+        Returns:
+            for each image a list of `Face`, the largest first.
+        """
+
+    def follow(self, images, search_boxes):
+        """Looks again for one face in each image, where it was a moment ago.
 
         Args:
             images: list of uint8 RGB arrays [shape=(height, width, 3)].
+            search_boxes: a square near the face of each image [shape=(images, 4)].
 
         Returns:
-            for each image a list of `Face` with score >= MINIMUM_SCORE, the largest first.
+            for each image a `Face`, or None where it is no longer there.
         """
-        faces = []
-        if images:
-            per_call = max(1, BATCH_PIXELS // (images[0].shape[0] * images[0].shape[1]))
-            for first in range(0, len(images), per_call):
-                faces += self._detect(images[first : first + per_call])
-        return faces
 
-    def _detect(self, images):
-        found = self._network.detect_faces(list(images), output_type="numpy", box_format="xyxy", postprocess=False)
-        found = np.atleast_2d(np.asarray(found, np.float64))
-        faces = [[] for _ in images]
-        for row in found[found[:, 5] >= MINIMUM_SCORE] if found.size else []:
-            landmarks = np.stack([row[6:11], row[11:16]], axis=1)
-            faces[int(row[0])].append(Face(row[1:5], float(row[5]), landmarks))
-        return [sorted(of_image, key=lambda face: -face.area) for of_image in faces]
+
+def make_detector(name):
+    """The detector of that name, one of DETECTORS.
+
+    Raises:
+        ValueError: there is no such detector.
+    """
+    if name == "mtcnn":
+        from .mtcnn_detector import MtcnnDetector
+
+        return MtcnnDetector()
+    if name == "viola-jones":
+        from .viola_jones import ViolaJonesDetector
+
+        return ViolaJonesDetector()
+    raise ValueError(f"{name!r} is no detector; choose one of {', '.join(DETECTORS)}")

@@ -55,6 +55,19 @@ def whole_folder(path):
 
 
 @contextlib.contextmanager
+def scratch_folder(path, purpose):
+    """Gives the empty folder `path` to work in, and removes it; an error of writing there names `purpose`."""
+    path = Path(path)
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    try:
+        with _named(purpose):
+            yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
 def _named(path):
     """Lets an error of writing, which knows no name, say which output it was about."""
     try:
@@ -111,6 +124,32 @@ def read_json(path):
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path}: not valid JSON ({error}); restore or make it again") from error
+
+
+@contextlib.contextmanager
+def exclusive(path, complaint):
+    """Holds a lock file, which the system releases when the process ends, however it ends.
+
+    Args:
+        path: of the lock file, made where missing.
+        complaint: message of the error.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    with open(path, "a") as file:
+        try:
+            if os.name == "nt":
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(complaint) from error
+        yield
 
 
 def sha256(path):

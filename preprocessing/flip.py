@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from .contact_sheet import write_contact_sheet
-from .dataset import open_dataset
-from .files import check_writable, write_json
+from .dataset import note_in_clips, open_dataset
+from .files import check_writable
 from .flip_2017 import choose_references, distances_2017, threshold_2017
 from .flip_decision import KEPT, MIRRORED, UNDECIDED, decide
 from .flip_histogram import histogram_scores
@@ -106,10 +106,8 @@ def apply_finding(dataset, finding):
                 bar.update(1)
     finally:
         dataset = open_dataset(dataset.folder)
-        for clip in dataset.clips:
-            if is_mirrored(clip):
-                clip.entry["mirrored"] = True
-        write_json(dataset.folder / "manifest.json", dataset.manifest)
+        mirrored = {clip.name for clip in dataset.clips if is_mirrored(clip)}
+        note_in_clips(dataset.folder, lambda clip: {"mirrored": True} if clip["name"] in mirrored else {})
     write_contact_sheet(dataset)
     return done
 

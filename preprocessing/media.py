@@ -13,15 +13,26 @@ from .program import InputError
 
 SPEECH_RATE = 16000  # Hz, what the wide feature maps are computed from
 SPEECH_RATE_2017 = 44100  # Hz, what those of the 2017 presets are computed from
+SEEKING_MARGIN = 1.0  # seconds of sound read before the part that is wanted: decoders need a run-up
+SPEECH_FILES = {SPEECH_RATE: "speech.wav", SPEECH_RATE_2017: "speech_44k.wav"}  # of a clip
 LARGEST_JITTER = 0.05  # seconds by which presentation times may waver before it counts as a gap in the sound
+
+decoder_threads = 0  # of this process; 0 for one on each core
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a container says of its video: frames per second and the presentation time of its start, in seconds."""
+    """What a container says of its video.
+
+    Attributes:
+        frame_rate: frames per second, on average.
+        start: presentation time of the first frame, in seconds.
+        duration: in seconds, or None where the container does not say.
+    """
 
     frame_rate: float
     start: float
+    duration: float | None
 
 
 @contextlib.contextmanager
@@ -49,15 +60,23 @@ def open_media(path, kind):
 
 def video_info(path):
     """The `VideoInfo` of a video file."""
-    with open_media(path, "video") as (_, stream):
+    with open_media(path, "video") as (container, stream):
         rate = stream.average_rate or stream.base_rate or 25
         start = float(stream.start_time * stream.time_base) if stream.start_time is not None else 0.0
-        return VideoInfo(float(rate), start)
+        return VideoInfo(float(rate), start, _duration(container, stream))
+
+
+def _duration(container, stream):
+    """In seconds as the container states it, or None where it does not."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration else None
 
 
 def _decode(container, stream, damage):
     """The stream's frames; a packet that cannot be decoded is counted in `damage` and left out."""
     stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = decoder_threads
     packets = container.demux(stream)
     while True:
         try:
@@ -73,34 +92,68 @@ def _decode(container, stream, damage):
             damage.append(f"packet left out: {error.strerror}")
 
 
-def read_frames(path, damage=None):
-    """Yields the frames of a video in order of presentation.
+def read_frames(path, damage=None, start=0.0, end=None):
+    """Yields the frames of a video in order of presentation, upright as the container says and without interlacing.
 
     Args:
         path: any video that FFmpeg reads.
         damage: list that receives a line for each part that could not be decoded.
+        start: of the part to read, in seconds since the first frame of the stream.
+        end: of the part to read; None for the end of the video.
 
     Yields:
-        (time, image): seconds since the first frame of the stream; uint8 RGB [shape=(height, width, 3)], upright as the
-        container says.
+        (time, image): seconds since `start`; uint8 RGB [shape=(height, width, 3)].
 
     Raises:
         InputError: the file cannot be opened or has no video.
     """
     damage = [] if damage is None else damage
     info = video_info(path)
+    first = start - 0.5 / info.frame_rate
+    last = np.inf if end is None else end - 0.5 / info.frame_rate
     with open_media(path, "video") as (container, stream):
         # An AVI file numbers its frames in the order of decoding and knows no presentation times.
         timeless = container.format.name == "avi"
-        for index, frame in enumerate(_decode(container, stream, damage)):
-            if frame.is_corrupt:
+        if start > 0 and not timeless:
+            container.seek(int((info.start + start) / stream.time_base), stream=stream)
+        for index, frame in enumerate(_deinterlaced(_decode(container, stream, damage), stream)):
+            if not timeless and frame.time is None:
+                continue
+            time = index / info.frame_rate if timeless else frame.time - info.start
+            if time >= last:
+                return
+            if time >= first and frame.is_corrupt:
                 damage.append("damaged picture left out")
-            elif timeless or frame.time is not None:
-                time = index / info.frame_rate if timeless else frame.time - info.start
-                yield time, np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)
+            elif time >= first:
+                yield time - start, np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)
 
 
-def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
+def _deinterlaced(frames, stream):
+    """The frames, from the first interlaced one on with their two fields woven into whole pictures."""
+    graph = None
+    for frame in frames:
+        if frame.interlaced_frame and graph is None:
+            graph = av.filter.Graph()
+            # Frames that are whole pass as they are.
+            nodes = [graph.add_buffer(template=stream), graph.add("bwdif", "send_frame:auto:interlaced")]
+            graph.link_nodes(*nodes, graph.add("buffersink")).configure()
+        if graph is None:
+            yield frame
+        else:
+            graph.push(frame)
+            yield from _pulled(graph)
+    if graph is not None:
+        graph.push(None)
+        yield from _pulled(graph)
+
+
+def _pulled(graph):
+    with contextlib.suppress(BlockingIOError, av.error.EOFError):
+        while True:
+            yield graph.pull()
+
+
+def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None, duration=None):
     """Yields the sound of a file as mono samples, a stretch at a time.
 
     Two channels are averaged; more are first mixed down to two by FFmpeg, which keeps the level of a voice that sits in
@@ -111,6 +164,7 @@ def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
         sample_rate: of the result, in Hz.
         start: presentation time in seconds that becomes sample 0 (None: where the audio itself starts).
         damage: list that receives a line for each part that could not be decoded.
+        duration: seconds to read; None for all.
 
     Yields:
         float32 samples in [-1, 1] [shape=(n,)].
@@ -122,16 +176,21 @@ def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
     with open_media(path, "audio") as (container, stream):
         resampler, form = None, None
         position = None  # of the next sample, counted from time zero
+        end = np.inf if duration is None else round(duration * sample_rate)
 
         def placed(frames):
             """The samples as mono, without what lies before time zero."""
             nonlocal position
             for resampled in frames:
                 samples = np.clip(resampled.to_ndarray().mean(axis=0), -1, 1)
-                yield samples[max(-position, 0) :]
+                yield samples[max(-position, 0) : max(min(end - position, len(samples)), 0)]
                 position += len(samples)
 
+        if start is not None and start > SEEKING_MARGIN:
+            container.seek(int((start - SEEKING_MARGIN) / stream.time_base), stream=stream)
         for frame in _decode(container, stream, damage):
+            if position is not None and position >= end:
+                break
             if form != (frame.format.name, frame.layout.name, frame.sample_rate):  # files that were joined change it
                 if resampler:
                     yield from placed(resampler.resample(None))
@@ -144,7 +203,7 @@ def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
             if position is None:
                 position, allowed_gap = min(due, 0), 0
             if due - position > allowed_gap:
-                yield np.zeros(due - position, np.float32)
+                yield np.zeros(min(due, end) - position, np.float32)
                 position = due
             allowed_gap = sample_rate * LARGEST_JITTER
             yield from placed(resampler.resample(frame))
@@ -171,16 +230,26 @@ def sound_duration(path):
         InputError: the file cannot be opened or has no audio.
     """
     with open_media(path, "audio") as (container, stream):
-        if stream.duration:
-            return float(stream.duration * stream.time_base)
-        return container.duration / av.time_base if container.duration else None
+        return _duration(container, stream)
 
 
-def write_wav(path, samples, sample_rate):
-    """Writes mono float samples in [-1, 1] as a 16-bit wav file, whole or not at all."""
-    pcm = np.clip(np.rint(np.asarray(samples) * 32767), -32768, 32767).astype("<i2")
+def write_wav(path, blocks, sample_rate):
+    """Writes mono sound as a 16-bit wav file, whole or not at all.
+
+    Args:
+        path: of the file.
+        blocks: float samples in [-1, 1] [shape=(n,)], or an iterable of stretches of them.
+        sample_rate: in Hz.
+
+    Returns:
+        number of samples written.
+    """
+    blocks = [blocks] if isinstance(blocks, np.ndarray) else blocks
     with whole_file(path) as partial, wave.open(str(partial), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(sample_rate)
-        file.writeframes(pcm.tobytes())
+        for samples in blocks:
+            pcm = np.clip(np.rint(np.asarray(samples) * 32767), -32768, 32767).astype("<i2")
+            file.writeframes(pcm.tobytes())
+        return file.getnframes()

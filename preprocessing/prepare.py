@@ -1,122 +1,207 @@
-"""Prepares a dataset from video files; finished clips are kept, so that an interrupted job goes on."""
+"""Prepares a dataset from sources; what is finished is kept, so that an interrupted job goes on."""
 
+import shutil
 import sys
-import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import av
-
-from .clips import prepare_clip
+from .clips import Settings, Task, content_hash, prepare_source
 from .contact_sheet import write_contact_sheet
-from .dataset import open_dataset, read_splits, split_by_hash, write_manifest
-from .detection import MtcnnDetector
-from .files import make_folder, sha256
+from .dataset import open_dataset, read_records, read_splits, split_by_hash, write_dataset
+from .download import fetch
+from .files import exclusive, make_folder
+from .media import video_info
 from .program import InputError, progress
-
-VIDEO_SUFFIXES = {".mp4", ".mkv", ".mpg", ".mpeg", ".mov", ".avi", ".webm", ".m4v", ".flv", ".wmv", ".ts"}
-MANIFEST_SECONDS = 5.0  # how old the manifest may grow while clips are being finished
+from .scheduling import run_tasks
+from .sources import read_sources
 
 
 @dataclass
 class Report:
-    """What a preparation did: clips made, clips that were there already, and a line for each source left out."""
+    """What a preparation did: sources made, sources that were there already, and a line for each thing left out."""
 
     made: int = 0
     kept: int = 0
     failed: list = field(default_factory=list)
 
-
-def find_videos(sources):
-    """The video files named by `sources` (files, or folders whose videos are taken), each once, sorted by name.
-
-    Raises:
-        InputError: a source does not exist, a folder holds no video, or two files share a name.
-    """
-    found = {}
-    for source in map(Path, sources):
-        if source.is_dir():
-            videos = sorted(path for path in source.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
-            if not videos:
-                raise InputError(f"{source}: no video in this folder; expected {' '.join(sorted(VIDEO_SUFFIXES))}")
-        elif source.exists():
-            videos = [source]
-        else:
-            raise InputError(f"{source}: no such file or folder")
-        for video in videos:
-            other = found.setdefault(video.stem, video)
-            if other.resolve() != video.resolve():
-                raise InputError(f"{video} and {other} have the same name; rename one, clips are named by their file")
-    return [found[name] for name in sorted(found)]
+    def leave_out(self, line):
+        """Notes and shows a line on what was left out."""
+        self.failed.append(line)
+        print(f"left out: {line}", file=sys.stderr)
 
 
-def prepare_dataset(sources, folder, splits=None, size=64, licence="not stated", detector=None):
+def prepare_dataset(
+    sources,
+    folder,
+    splits=None,
+    settings=None,
+    licence="not stated",
+    workers=1,
+    cluster=None,
+    downloader="auto",
+    intervals=(),
+):
     """Turns videos into a dataset (see docs/formats.md) or adds to one.
 
     Args:
-        sources: video files and folders of videos.
+        sources: what `sources.read_sources` takes: video files, folders, addresses, lists.
         folder: the dataset's folder, made where missing.
         splits: folder with train.txt, validation.txt and test.txt, or None for 80/10/10 by a hash of the name.
-        size: side of the face crops in pixels.
+        settings: a `clips.Settings`; None for the default.
         licence: a note on the licence of the videos, kept in the manifest.
-        detector: as in `tracking.track_face`; None for MTCNN.
+        workers: number of processes; with 1, everything happens in this one.
+        cluster: address of a Dask scheduler, as in `scheduling.run_tasks`.
+        downloader: as in `download.fetch`.
+        intervals: (start, end) in seconds, the parts to take of the only source; () for all of it.
 
     Returns:
         (dataset, report).
 
     Raises:
-        InputError: the sources or the split lists are at fault, the folder holds a dataset of another size, or not
-            one source gave a clip.
+        InputError: the sources or the split lists are at fault, the folder holds a dataset of another kind or is being
+            written by another process, or not one source gave a clip.
     """
-    videos = find_videos(sources)
+    settings = settings or Settings()
+    found, refused = read_sources(sources)
+    if intervals:
+        if len(found) != 1:
+            raise InputError(f"intervals go with one video, {len(found)} were given; write them into a list")
+        found = [replace(found[0], intervals=tuple(sorted(intervals)))]
     split_of = read_splits(splits) if splits else None
-    make_folder(Path(folder) / "clips")
-    folder = Path(folder)
-    entries = _entries_so_far(folder, size)
-    detector = detector or MtcnnDetector()
+    folder = make_folder(folder)
+    with exclusive(folder / ".lock", f"{folder}: another process is preparing this dataset; wait for it to end"):
+        return _prepare(found, refused, folder, split_of, settings, licence, workers, cluster, downloader)
+
+
+def _prepare(found, refused, folder, split_of, settings, licence, workers, cluster, downloader):
     report = Report()
-    written = time.monotonic()
+    for line in refused:
+        report.leave_out(line)
+    for name in ("clips", "sources"):
+        make_folder(folder / name)
+    records = _records_so_far(folder, settings.size)
     try:
-        with progress(len(videos), "clip", "preparing") as bar:
-            for video in videos:
-                name, clip_folder = video.stem, folder / "clips" / video.stem
-                try:
-                    split = split_by_hash(name) if split_of is None else split_of.get(name)
-                    if split is None:
-                        raise InputError(f"{video}: {name} is in none of the lists in {splits}; add it to one")
-                    if _is_done(entries.get(name), clip_folder, video):
-                        entries[name].update(split=split, licence=licence)
-                        report.kept += 1
-                    else:
-                        entry = prepare_clip(video, clip_folder, size, detector)
-                        entries[name] = {"name": name, **entry, "split": split, "licence": licence}
-                        report.made += 1
-                except (InputError, av.error.FFmpegError) as error:
-                    entries.pop(name, None)  # what it was before is no longer what the source says
-                    report.failed.append(str(error))
-                    print(f"left out: {error}", file=sys.stderr)
-                if time.monotonic() - written > MANIFEST_SECONDS:
-                    write_manifest(folder, size, entries.values())
-                    written = time.monotonic()
-                bar.update(1)
+        tasks = []
+        for source in found:
+            try:
+                task = _task(source, folder, settings, downloader, split_of, records, tasks)
+            except InputError as error:
+                report.leave_out(str(error))
+                continue
+            if _is_done(records.get(task.name), task):
+                report.kept += 1
+                for line in records[task.name]["left_out"]:
+                    report.leave_out(line)
+            else:
+                _forget(folder, records, task.name)  # what it was before is no longer what the source says
+                tasks.append(task)
+        for task, result in _run(tasks, workers, cluster):
+            if isinstance(result, InputError):
+                report.leave_out(f"{task.location}: {result}")
+                continue
+            records[task.name] = result
+            report.made += 1
+            for line in result["left_out"]:
+                report.leave_out(line)
     finally:
-        if entries or (folder / "manifest.json").exists():
-            write_manifest(folder, size, entries.values())
-    if not entries:
-        raise InputError(f"{folder}: none of the {len(videos)} sources gave a clip; the reasons stand above")
+        for source in found:
+            if source.name in records:
+                _assign(records[source.name], split_of, licence)
+        if records or (folder / "manifest.json").exists():
+            write_dataset(folder, settings.size, records.values())
+    for record in records.values():
+        for clip in record["clips"]:
+            if clip["split"] is None:
+                report.leave_out(f"{clip['name']}: this clip is in none of the lists of --splits; add it to one")
     dataset = open_dataset(folder)
+    if not dataset.manifest["clips"]:
+        raise InputError(f"{folder}: none of the {len(found)} sources gave a clip; the reasons stand above")
     write_contact_sheet(dataset)
     return dataset, report
 
 
-def _entries_so_far(folder, size):
-    if not (folder / "manifest.json").exists():
-        return {}
-    dataset = open_dataset(folder)
-    if dataset.size != size:
-        raise InputError(f"{folder}: holds faces of {dataset.size} pixels, {size} were asked for; choose another --out")
-    return {entry["name"]: entry for entry in dataset.manifest["clips"]}
+def _records_so_far(folder, size):
+    """The records of the sources that were prepared before, by name."""
+    if (folder / "manifest.json").exists():
+        open_dataset(folder)  # of this schema, or an error
+    records = read_records(folder)
+    for record in records.values():
+        if record["settings"]["size"] != size:
+            raise InputError(
+                f"{folder}: holds faces of {record['settings']['size']} pixels, {size} were asked for; "
+                "choose another --out"
+            )
+    return records
 
 
-def _is_done(entry, clip_folder, video):
-    return entry is not None and (clip_folder / "faces.npy").is_file() and entry["sha256"] == sha256(video)
+def _task(source, folder, settings, downloader, split_of, records, tasks):
+    """What is to be done for a source; one from the web is fetched.
+
+    Raises:
+        InputError: it cannot be had, stands in none of the split lists, or is there already under another name.
+    """
+    if split_of is not None and not any(name == source.name or name.startswith(f"{source.name}_") for name in split_of):
+        raise InputError(f"{source.location}: {source.name} is in none of the lists of --splits; add it to one")
+    picture = sound = source.location
+    details = {}
+    if source.is_url:
+        fetched = fetch(source.location, folder / "downloads", downloader)
+        picture, sound = str(fetched.picture), str(fetched.sound)
+        stated = {"title": fetched.title, "uploader": fetched.uploader, "site_licence": fetched.licence}
+        details = {"fetched": fetched.note} | {key: value for key, value in stated.items() if value}
+    digest = content_hash(picture, sound)
+    intervals = [list(interval) for interval in source.intervals]
+    others = [*records.values(), *({**vars(task), "intervals": list(map(list, task.intervals))} for task in tasks)]
+    for other in others:
+        if other["name"] != source.name and (other["sha256"], other["intervals"]) == (digest, intervals):
+            raise InputError(f"{source.location}: the same video is there already as {other['name']}; remove one")
+    return Task(str(folder), source.name, source.location, picture, sound, digest, source.intervals, settings, details)
+
+
+def _is_done(record, task):
+    """Whether a record tells of the same content, prepared in the same way, and its clips are there."""
+    if record is None or record["sha256"] != task.sha256:
+        return False
+    same = (record["settings"], record["intervals"]) == (asdict(task.settings), [list(i) for i in task.intervals])
+    clips = Path(task.dataset) / "clips"
+    return same and all((clips / clip["name"] / "faces.npy").is_file() for clip in record["clips"])
+
+
+def _forget(folder, records, name):
+    """Removes what a source gave before."""
+    for clip in records.pop(name, {"clips": []})["clips"]:
+        shutil.rmtree(folder / "clips" / clip["name"], ignore_errors=True)
+    (folder / "sources" / f"{name}.json").unlink(missing_ok=True)
+
+
+def _run(tasks, workers, cluster):
+    """The tasks and their results as they are done, with a progress bar in seconds of video."""
+    lengths = [_seconds(task) for task in tasks]
+    with progress(round(sum(lengths)), "second", "video prepared") as bar:
+        if workers > 1 or cluster:
+            length_of = dict(zip((task.name for task in tasks), lengths, strict=True))
+            for task, result in run_tasks(prepare_source, tasks, workers, cluster):
+                bar.update(length_of[task.name])
+                yield task, result
+        else:
+            for task in tasks:
+                yield task, prepare_source(task, bar.update)
+
+
+def _seconds(task):
+    if task.intervals:
+        return sum(end - start for start, end in task.intervals)
+    try:
+        return video_info(task.picture).duration or 0.0
+    except InputError:
+        return 0.0
+
+
+def _assign(record, split_of, licence):
+    """Notes split and licence in each clip of a record."""
+    for clip in record["clips"]:
+        if split_of is None:
+            split = split_by_hash(clip["name"])
+        else:
+            split = split_of.get(clip["name"], split_of.get(record["name"]))
+        clip.update(split=split, licence=licence)

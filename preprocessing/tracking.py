@@ -1,126 +1,119 @@
-"""Follows one face through a video: detection in key frames, interpolation between, detection again where unsure."""
+"""Follows the largest face through a video: a look at the whole picture now and then, and where it was in between."""
 
-from dataclasses import dataclass, field
-from itertools import islice, pairwise
+from dataclasses import dataclass
+from itertools import islice
 
 import cv2
 import numpy as np
 
-from .alignment import smooth_landmarks
-from .detection import LEFT_EYE, RIGHT_EYE
+from .detection import Face
 
-KEY_FRAME_INTERVAL = 4  # frames between two detections where nothing happens
-CHUNK_FRAMES = 48  # held in memory at once
-SMALLEST_EYE_DISTANCE = 10.0  # pixels; a smaller face has no mouth to learn from
-LARGEST_STEP = 0.25  # of the eye distance: a face that moves further between key frames is detected in each frame
-LARGEST_CHANGE = 12.0  # grey levels by which a frame may differ from its key frame before it is looked at itself
-
-NO_FACE = "no face found"
-TOO_SMALL = f"eyes less than {SMALLEST_EYE_DISTANCE:.0f} pixels apart"
+KEY_FRAME_INTERVAL = 32  # frames between two looks at the whole picture
+SMALLEST_FACE = 0.1  # of the frame's height: a smaller face is not the speaker's
+DETECTED_SIZE = 20  # pixels to which the smallest face is shrunk for a look at the whole picture
+LARGEST_LEAP = 0.5  # of the eye distance, between two frames: a face that moves further is another one
+THUMBNAIL = 32  # rows of the few pixels by which two pictures are compared
+CUT = 30.0  # grey levels between the thumbnails of two frames that belong to different scenes
 
 
-@dataclass
-class Track:
-    """The face in each frame of a video.
+@dataclass(frozen=True)
+class TrackedFrame:
+    """One frame of a video and the face in it.
 
     Attributes:
-        times: seconds since the first frame [shape=(frames,)].
-        scores: of the detection, 0..1; between key frames the lower of the two [shape=(frames,)].
-        landmarks: pixels [shape=(frames, 5, 2)], NaN where there is no usable face.
-        dropped: for each frame "" or the reason why its face is not usable.
-        crowded: number of frames in which the detector saw more than one face; the largest was taken.
+        time: seconds since the first frame.
+        image: uint8 RGB [shape=(height, width, 3)].
+        face: the largest `Face`, or None.
+        faces: number of faces in the picture, as of the last look at the whole of it.
+        cut: whether the scene or the face changes from the frame before to this one.
     """
 
-    times: list = field(default_factory=list)
-    scores: list = field(default_factory=list)
-    landmarks: list = field(default_factory=list)
-    dropped: list = field(default_factory=list)
-    crowded: int = 0
-
-    def kept(self):
-        """Indices of the frames with a usable face [shape=(n,)]."""
-        return np.array([index for index, reason in enumerate(self.dropped) if not reason], int)
-
-    def smoothed(self, frame_rate):
-        """Landmarks of the kept frames, smoothed within each stretch of neighbouring frames [shape=(n, 5, 2)]."""
-        kept = self.kept()
-        result = np.array(self.landmarks)[kept]
-        eyes = np.linalg.norm(result[:, RIGHT_EYE] - result[:, LEFT_EYE], axis=-1)
-        leaps = np.linalg.norm(np.diff(result.mean(axis=1), axis=0), axis=-1) > eyes[1:]
-        breaks = np.flatnonzero((np.diff(kept) > 1) | leaps) + 1
-        for stretch in np.split(np.arange(len(kept)), breaks):
-            result[stretch] = smooth_landmarks(result[stretch], frame_rate)
-        return result
+    time: float
+    image: np.ndarray
+    face: Face | None
+    faces: int
+    cut: bool
 
 
-def track_face(frames, detector):
-    """Tracks the largest face.
+def track_faces(frames, detector, exact=False):
+    """Finds the largest face of each frame.
+
+    In a look at the whole picture the picture is shrunk as far as the smallest face allows; the face is then told from
+    the picture as it is, and so it is between two such looks, where the places of both say. Where it is not there, and
+    where a look showed none, every picture is looked at as a whole.
 
     Args:
         frames: iterable of (time, image) as `media.read_frames` gives it.
-        detector: function of a list of images that returns a list of `Face` lists, the largest first.
+        detector: a `detection.Detector`.
+        exact: detect in every picture, as it is.
 
-    Returns:
-        a `Track` with one entry per frame.
+    Yields:
+        a `TrackedFrame` for each frame, in order.
     """
-    track = Track()
     frames = iter(frames)
-    while chunk := list(islice(frames, CHUNK_FRAMES)):
+    key, last = None, None  # the faces of the last key frame; the last frame
+    while chunk := list(islice(frames, KEY_FRAME_INTERVAL)):
         times, images = zip(*chunk, strict=True)
-        faces = _faces_of_chunk(images, detector, track)
-        for time, face in zip(times, faces, strict=True):
-            reason = _why_unusable(face)
-            track.times.append(time)
-            track.dropped.append(reason)
-            track.scores.append(0.0 if face is None else face[0])
-            track.landmarks.append(np.full((5, 2), np.nan) if reason else face[1])
-    return track
-
-
-def _why_unusable(face):
-    if face is None:
-        return NO_FACE
-    eye_distance = np.linalg.norm(face[1][RIGHT_EYE] - face[1][LEFT_EYE])
-    return TOO_SMALL if eye_distance < SMALLEST_EYE_DISTANCE else ""
-
-
-def _faces_of_chunk(images, detector, track):
-    """For each image (score, landmarks) or None."""
-    keys = sorted({*range(0, len(images), KEY_FRAME_INTERVAL), len(images) - 1})
-    found = _detect(images, keys, detector, track)
-    unsure = []
-    for first, last in pairwise(keys):
-        between = range(first + 1, last)
-        if _calm(found[first], found[last]) and _alike([images[index] for index in range(first, last + 1)]):
-            for index in between:
-                found[index] = _interpolate(found[first], found[last], (index - first) / (last - first))
+        if exact:
+            found = [_largest(faces) for faces in detector.detect(images)]
         else:
-            unsure += between
-    found.update(_detect(images, unsure, detector, track))
-    return [found[index] for index in range(len(images))]
+            found, key = _faces_of_chunk(images, key, detector)
+        for time, image, (face, count) in zip(times, images, found, strict=True):
+            cut = last is not None and (_leap(last.face, face) or _change(last.image, image) > CUT)
+            last = TrackedFrame(time, image, face, count, cut)
+            yield last
 
 
-def _detect(images, indices, detector, track):
+def _faces_of_chunk(images, key, detector):
+    """(largest face or None, number of faces) of each image, and the faces of the last one, the new key frame.
+
+    `key` are the faces of the image before the first, or None where there is none: the first is then a key frame too.
+    """
+    last, seen, before = len(images) - 1, {}, -1  # faces seen in whole pictures; the index of the key frame before
+    if key is None:
+        (key,) = _look(images[:1], detector)
+        seen[0], before = key, 0
+    (new_key,) = _look(images[-1:], detector)
+    seen[last] = new_key
     found = {}
-    for index, faces in zip(indices, detector([images[index] for index in indices]), strict=True):
-        track.crowded += len(faces) > 1
-        found[index] = (faces[0].score, faces[0].landmarks) if faces else None
-    return found
+    if key and new_key:
+        places = [(index - before) / max(last - before, 1) for index in range(len(images))]
+        boxes = [(1 - place) * key[0].search_box + place * new_key[0].search_box for place in places]
+        count = max(len(key), len(new_key))
+        found = {index: (face, count) for index, face in enumerate(detector.follow(images, boxes)) if face is not None}
+    lost = [index for index in range(len(images)) if index not in found]
+    unseen = [index for index in lost if index not in seen]
+    seen.update(zip(unseen, _look([images[index] for index in unseen], detector), strict=True))
+    told = [index for index in lost if seen[index]]
+    faces = detector.follow([images[index] for index in told], [seen[index][0].search_box for index in told])
+    for index, face in zip(told, faces, strict=True):
+        found[index] = face or seen[index][0], len(seen[index])
+    return [found.get(index, (None, 0)) for index in range(len(images))], new_key
 
 
-def _calm(first, last):
-    """Whether two key frames show the same face at nearly the same place."""
-    if first is None or last is None:
-        return False
-    eye_distance = np.linalg.norm(first[1][RIGHT_EYE] - first[1][LEFT_EYE])
-    return np.linalg.norm(last[1] - first[1], axis=-1).mean() < LARGEST_STEP * eye_distance
+def _look(images, detector):
+    """The faces of each image, detected in a smaller one."""
+    if not images:
+        return []
+    scale = min(1.0, DETECTED_SIZE / (SMALLEST_FACE * images[0].shape[0]))
+    small = [cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for image in images]
+    return [[face.scaled(1 / scale) for face in faces] for faces in detector.detect(small)]
 
 
-def _alike(images):
-    """Whether no image differs much from the first: a black frame or a cut between two key frames does."""
-    small = [cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32) for image in images]
-    return all(np.abs(image - small[0]).mean() < LARGEST_CHANGE for image in small)
+def _largest(faces):
+    return (faces[0] if faces else None), len(faces)
 
 
-def _interpolate(first, last, fraction):
-    return min(first[0], last[0]), (1 - fraction) * first[1] + fraction * last[1]
+def _leap(before, after):
+    if before is None or after is None:
+        return before is not after
+    way = np.linalg.norm(after.landmarks.mean(axis=0) - before.landmarks.mean(axis=0))
+    return way > LARGEST_LEAP * before.eye_distance
+
+
+def _change(before, after):
+    """Mean difference in grey levels between the thumbnails of two frames."""
+    if before.shape != after.shape:
+        return np.inf
+    step = max(1, before.shape[0] // THUMBNAIL)
+    return np.abs(before[::step, ::step].astype(np.int16) - after[::step, ::step]).mean()

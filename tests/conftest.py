@@ -15,7 +15,7 @@ SAMPLES = ROOT / "samples"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 sys.path.insert(0, str(ROOT))
 
-from preprocessing.dataset import open_dataset, write_manifest  # noqa: E402
+from preprocessing.dataset import open_dataset, write_dataset  # noqa: E402
 from preprocessing.media import write_wav  # noqa: E402
 
 FACE_SIZE = 16
@@ -64,14 +64,20 @@ def drawn_clip(folder, name, split, seed, frames=20):
     return {"name": name, "fps": 25.0, "split": split, "frames_kept": frames, "frames_dropped": {}}
 
 
+def dataset_of(folder, entries, size=FACE_SIZE):
+    """A dataset of the given clips, each the only one of its source."""
+    (folder / "sources").mkdir()
+    write_dataset(folder, size, [{"name": e["name"], "settings": {"size": size}, "clips": [e]} for e in entries])
+    return open_dataset(folder)
+
+
 @pytest.fixture(scope="session")
 def tiny_dataset(tmp_path_factory):
     """Eight drawn clips: five to train on, one to choose by, two to test on."""
     folder = tmp_path_factory.mktemp("dataset")
     splits = ["train"] * 5 + ["validation"] + ["test"] * 2
     entries = [drawn_clip(folder, f"clip{index}", split, index) for index, split in enumerate(splits)]
-    write_manifest(folder, FACE_SIZE, entries)
-    return open_dataset(folder)
+    return dataset_of(folder, entries)
 
 
 @pytest.fixture(scope="session")

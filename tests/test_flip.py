@@ -11,18 +11,19 @@ import numpy as np
 import pytest
 
 from preprocessing.contact_sheet import write_contact_sheet
-from preprocessing.dataset import Clip, open_dataset, write_manifest
-from preprocessing.detection import LEFT_EYE, RIGHT_EYE, MtcnnDetector
+from preprocessing.dataset import Clip, open_dataset
+from preprocessing.detection import LEFT_EYE, RIGHT_EYE
 from preprocessing.flip import apply_finding, find_mirrored
 from preprocessing.flip_2017 import choose_references, distances_2017, mirrored_2017, strip_width, threshold_2017
 from preprocessing.flip_decision import KEPT, MIRRORED, UNDECIDED, decide, find_groups, side_of_clip
 from preprocessing.flip_histogram import histogram_scores, side_histograms
 from preprocessing.flip_landmarks import yaw
 from preprocessing.mirror import mirror_clip, mirror_faces, mirror_landmarks, mirror_transforms
+from preprocessing.mtcnn_detector import MtcnnDetector
 from preprocessing.prepare import prepare_dataset
 from preprocessing.program import InputError
 
-from .conftest import ROOT, SAMPLES, drawn_clip, one_line, run_program
+from .conftest import ROOT, SAMPLES, dataset_of, drawn_clip, one_line, run_program
 from .media_files import frames_of
 
 NAMES = ["bbir8p.mkv", "bgbu4p.mpg", "lbbq9s.mkv", "lbwk9s.mpg", "pgij9s.mkv", "pwad5a.mpg", "sgac2n.mkv"]
@@ -254,7 +255,7 @@ def test_clips_whose_two_sides_look_alike_are_undecided(prepared):
 
 def test_landmarks_find_turned_heads(tmp_path):
     entries = [drawn_clip(tmp_path, f"clip{index:02}", "train", index) for index in range(20)]
-    write_manifest(tmp_path, 16, entries)
+    dataset_of(tmp_path, entries)
     for index, clip in enumerate(open_dataset(tmp_path).clips):
         landmarks = np.tile(LANDMARKS, (20, 1, 1)) + np.random.default_rng(index).normal(0, 0.3, (20, 5, 2))
         landmarks = mirror_landmarks(landmarks) if index in (1, 6) else landmarks
@@ -315,6 +316,7 @@ def replace_or_die(*paths):
     left[0] -= 1
     replace(*paths)
 os.replace = replace_or_die
+from preprocessing.mtcnn_detector import MtcnnDetector
 from preprocessing.mirror import mirror_clip
 mirror_clip({str(clip)!r})
 """
@@ -342,11 +344,11 @@ def test_the_manifest_follows_the_tracks_after_an_interruption(spoilt):
 
 def test_bad_input_gives_one_line(tmp_path):
     assert "no dataset here" in one_line(run_program("-m", "preprocessing.flip", tmp_path))
-    write_manifest(tmp_path, 16, [drawn_clip(tmp_path, "only", "train", 0)])
+    dataset_of(tmp_path, [drawn_clip(tmp_path, "only", "train", 0)])
     assert "1 clip; mirrored clips show among two or more" in one_line(
         run_program("-m", "preprocessing.flip", tmp_path)
     )
-    write_manifest(tmp_path, 16, [drawn_clip(tmp_path, name, "train", 0) for name in ("a", "b")])
+    dataset_of(tmp_path, [drawn_clip(tmp_path, name, "train", 0) for name in ("a", "b")])
     with pytest.raises(InputError, match=r"track\.npz: missing or damaged"):  # a track without landmarks
         find_mirrored(open_dataset(tmp_path), "landmarks")
     nowhere = run_program("-m", "preprocessing.flip", tmp_path, "--picture", tmp_path / "no" / "a.png")

@@ -9,21 +9,36 @@ import cv2
 import numpy as np
 import pytest
 
-from preprocessing.dataset import open_dataset, read_splits, split_by_hash, write_manifest
+from preprocessing import clips
+from preprocessing.clips import Settings
+from preprocessing.dataset import open_dataset, read_splits, split_by_hash
 from preprocessing.detection import Face
 from preprocessing.files import sha256
-from preprocessing.prepare import find_videos, prepare_dataset
+from preprocessing.prepare import prepare_dataset
 from preprocessing.program import InputError
 
-from .conftest import ROOT, SAMPLES, one_line, run_program
+from .conftest import ROOT, SAMPLES, dataset_of, drawn_clip, one_line, run_program
 from .media_files import frames_of, tone, write_video
 
+SMALL = Settings(size=32)
 LANDMARKS = np.array([[40.0, 50], [80, 50], [60, 70], [48, 98], [72, 98]])
 
 
-def drawn_face_detector(images):
+class DrawnFaceDetector:
     """Finds "a face" in every image that is not black."""
-    return [[Face(np.array([30.0, 30, 90, 110]), 0.99, LANDMARKS)] if image.mean() > 20 else [] for image in images]
+
+    def detect(self, images):
+        face = Face(np.array([30.0, 30, 90, 110]), 0.99, LANDMARKS, np.array([20.0, 30, 100, 110]))
+        return [[face] if image.mean() > 20 else [] for image in images]
+
+    def follow(self, images, search_boxes):
+        return [faces[0] if faces else None for faces in self.detect(images)]
+
+
+@pytest.fixture
+def drawn_faces(monkeypatch):
+    """Puts the detector of drawn faces in place of MTCNN."""
+    monkeypatch.setattr(clips, "_detector", lambda name: DrawnFaceDetector())
 
 
 def drawn_video(path, frames=25, black=(), seed=0):
@@ -39,7 +54,7 @@ def test_two_real_clips_become_a_dataset(tmp_path):
     dataset, report = prepare_dataset(sources, tmp_path / "data", SAMPLES / "splits", licence="CC BY 4.0")
     assert (report.made, report.kept, report.failed) == (2, 0, [])
     manifest = json.loads((tmp_path / "data" / "manifest.json").read_text())
-    assert (manifest["schema"], manifest["fps"], manifest["size"]) == (1, 25.0, 64)
+    assert (manifest["schema"], manifest["fps"], manifest["size"]) == (2, 25.0, 64)
     test, train = manifest["clips"]
     assert (test["name"], test["split"], train["name"], train["split"]) == ("bgbu4p", "test", "sgac2n", "train")
     assert (train["frames_kept"], train["frames_dropped"], train["licence"]) == (75, {}, "CC BY 4.0")
@@ -61,36 +76,34 @@ def test_two_real_clips_become_a_dataset(tmp_path):
     assert (tmp_path / "data" / "contact_sheet.png").stat().st_size > 1000
 
 
-def test_a_second_run_keeps_what_is_done_and_a_changed_file_is_done_again(tmp_path):
+def test_a_second_run_keeps_what_is_done_and_a_changed_file_is_done_again(tmp_path, drawn_faces):
     videos = [drawn_video(tmp_path / f"clip{index}.mp4", seed=index) for index in range(3)]
-    prepare_dataset(videos, tmp_path / "data", size=32, detector=drawn_face_detector)
+    prepare_dataset(videos, tmp_path / "data", settings=SMALL)
     before = (tmp_path / "data" / "clips" / "clip0" / "faces.npy").stat().st_mtime_ns
     drawn_video(videos[1], frames=30, seed=9)
-    dataset, report = prepare_dataset(videos, tmp_path / "data", size=32, detector=drawn_face_detector)
+    dataset, report = prepare_dataset(videos, tmp_path / "data", settings=SMALL)
     assert (report.made, report.kept) == (1, 2)
     assert (tmp_path / "data" / "clips" / "clip0" / "faces.npy").stat().st_mtime_ns == before
     assert [entry["frames_kept"] for entry in dataset.manifest["clips"]] == [25, 30, 25]
 
 
-def test_a_second_of_black_is_dropped_counted_and_leaves_a_gap_in_time(tmp_path):
+def test_a_second_of_black_is_dropped_counted_and_leaves_a_gap_in_time(tmp_path, drawn_faces):
     video = drawn_video(tmp_path / "gap.mp4", frames=75, black=range(30, 55))
-    dataset, _ = prepare_dataset([video], tmp_path / "data", size=32, detector=drawn_face_detector)
+    dataset, _ = prepare_dataset([video], tmp_path / "data", settings=SMALL)
     (entry,) = dataset.manifest["clips"]
     assert entry["frames_kept"] == 50 and entry["frames_dropped"] == {"no face found": 25}
     (clip,) = dataset.split(entry["split"])
     np.testing.assert_allclose(clip.times, np.r_[np.arange(30), np.arange(55, 75)] / 25, atol=1e-3)
 
 
-def test_bad_sources_are_left_out_and_the_rest_goes_on(tmp_path, capsys):
+def test_bad_sources_are_left_out_and_the_rest_goes_on(tmp_path, capsys, drawn_faces):
     silent = tmp_path / "silent.mp4"
     write_video(silent, [np.full((128, 128, 3), 60, np.uint8)] * 10)
     faceless = drawn_video(tmp_path / "faceless.mp4", black=range(25))
     text = tmp_path / "text.mp4"
     text.write_text("no video\n")
     good = drawn_video(tmp_path / "good.mp4")
-    dataset, report = prepare_dataset(
-        [silent, faceless, text, good], tmp_path / "data", size=32, detector=drawn_face_detector
-    )
+    dataset, report = prepare_dataset([silent, faceless, text, good], tmp_path / "data", settings=SMALL)
     assert [entry["name"] for entry in dataset.manifest["clips"]] == ["good"]
     reasons = "\n".join(report.failed)
     for expected in ("silent.mp4: has no audio", "faceless.mp4: only 0 of 25 frames", "text.mp4: cannot be read"):
@@ -99,39 +112,37 @@ def test_bad_sources_are_left_out_and_the_rest_goes_on(tmp_path, capsys):
     assert os.listdir(tmp_path / "data" / "clips") == ["good"]
 
 
-def test_when_nothing_is_left_the_job_fails(tmp_path):
+def test_when_nothing_is_left_the_job_fails(tmp_path, drawn_faces):
     with pytest.raises(InputError, match="none of the 1 sources gave a clip"):
-        prepare_dataset(
-            [drawn_video(tmp_path / "a.mp4", black=range(25))], tmp_path / "data", detector=drawn_face_detector
-        )
+        prepare_dataset([drawn_video(tmp_path / "a.mp4", black=range(25))], tmp_path / "data")
 
 
-def test_an_interrupted_job_keeps_its_finished_clips(tmp_path):
+def test_an_interrupted_job_keeps_its_finished_clips(tmp_path, drawn_faces, monkeypatch):
     videos = [drawn_video(tmp_path / f"clip{index}.mp4", seed=index) for index in range(3)]
     calls = []
 
-    def interrupted(images):
-        calls.append(1)
-        if len(calls) > 4:
-            raise KeyboardInterrupt
-        return drawn_face_detector(images)
+    class Interrupted(DrawnFaceDetector):
+        def detect(self, images):
+            calls.append(1)
+            if len(calls) > 7:
+                raise KeyboardInterrupt
+            return super().detect(images)
 
-    with pytest.raises(KeyboardInterrupt):
-        prepare_dataset(videos, tmp_path / "data", size=32, detector=interrupted)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(clips, "_detector", lambda name: Interrupted())
+        prepare_dataset(videos, tmp_path / "data", settings=SMALL)
     done = [entry["name"] for entry in open_dataset(tmp_path / "data").manifest["clips"]]
     assert done == sorted(os.listdir(tmp_path / "data" / "clips")) and 0 < len(done) < 3
-    _, report = prepare_dataset(videos, tmp_path / "data", size=32, detector=drawn_face_detector)
+    _, report = prepare_dataset(videos, tmp_path / "data", settings=SMALL)
     assert (report.made, report.kept) == (3 - len(done), len(done))
 
 
-def test_a_clip_that_is_left_out_later_leaves_the_dataset(tmp_path):
+def test_a_clip_that_is_left_out_later_leaves_the_dataset(tmp_path, drawn_faces):
     videos = [drawn_video(tmp_path / f"my clip {index}.mp4", seed=index) for index in range(2)]
-    prepare_dataset(videos, tmp_path / "data", size=32, detector=drawn_face_detector)
+    prepare_dataset(videos, tmp_path / "data", settings=SMALL)
     for split, names in (("train", "my clip 0\n"), ("validation", ""), ("test", "")):
         (tmp_path / f"{split}.txt").write_text(names)
-    dataset, report = prepare_dataset(
-        videos, tmp_path / "data", tmp_path, size=32, licence="mine", detector=drawn_face_detector
-    )
+    dataset, report = prepare_dataset(videos, tmp_path / "data", tmp_path, settings=SMALL, licence="mine")
     (entry,) = dataset.manifest["clips"]
     assert (entry["name"], entry["split"], entry["licence"]) == ("my clip 0", "train", "mine")
     assert report.kept == 1 and "is in none of the lists" in report.failed[0]
@@ -139,10 +150,8 @@ def test_a_clip_that_is_left_out_later_leaves_the_dataset(tmp_path):
 
 @pytest.mark.parametrize("damage", [b"", b"PK damaged"])
 @pytest.mark.parametrize("name", ["track.npz", "faces.npy"])
-def test_a_damaged_file_of_a_clip_is_named(tmp_path, name, damage):
-    dataset, _ = prepare_dataset(
-        [drawn_video(tmp_path / "a.mp4")], tmp_path / "data", size=32, detector=drawn_face_detector
-    )
+def test_a_damaged_file_of_a_clip_is_named(tmp_path, drawn_faces, name, damage):
+    dataset, _ = prepare_dataset([drawn_video(tmp_path / "a.mp4")], tmp_path / "data", settings=SMALL)
     (clip,) = dataset.split(dataset.manifest["clips"][0]["split"])
     (clip.folder / name).write_bytes(damage)
     with pytest.raises(InputError, match=f"{name}: missing or damaged"):
@@ -161,26 +170,13 @@ def test_splits_by_list_and_by_hash(tmp_path):
         read_splits(tmp_path)
 
 
-def test_sources_that_cannot_be_told_apart_or_do_not_exist(tmp_path):
-    (tmp_path / "a").mkdir()
-    for path in (tmp_path / "x.mp4", tmp_path / "a" / "x.mp4"):
-        path.touch()
-    with pytest.raises(InputError, match="have the same name"):
-        find_videos([tmp_path / "x.mp4", tmp_path / "a"])
-    with pytest.raises(InputError, match="no such file"):
-        find_videos([tmp_path / "missing.mp4"])
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no video in this folder"):
-        find_videos([tmp_path / "empty"])
-
-
 def test_datasets_of_another_schema_or_size_are_refused(tmp_path):
-    write_manifest(tmp_path, 64, [])
+    dataset_of(tmp_path, [drawn_clip(tmp_path, "a", "train", 0)], size=64)
     with pytest.raises(InputError, match="holds faces of 64 pixels, 32 were asked for"):
-        prepare_dataset([SAMPLES], tmp_path, size=32)
+        prepare_dataset([SAMPLES], tmp_path, settings=SMALL)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "schema": 99}))
-    with pytest.raises(InputError, match="schema 99, this version reads 1"):
+    with pytest.raises(InputError, match="schema 99, this version reads 2"):
         open_dataset(tmp_path)
     with pytest.raises(InputError, match="no dataset here"):
         open_dataset(tmp_path / "elsewhere")
@@ -212,7 +208,10 @@ def test_the_saved_transform_leads_from_the_frame_to_the_crop_and_back(tmp_path)
 def test_the_program_says_what_it_wrote_and_refuses_in_one_line(tmp_path):
     done = run_program("-m", "preprocessing", SAMPLES / "sgac2n.mkv", "--out", tmp_path / "data")
     assert done.returncode == 0, done.stderr
-    assert "1 clips (1 new, 0 kept, 0 sources left out), 75 faces, 0 frames dropped, 0 clips with damage" in done.stdout
+    assert (
+        "1 clips (from 1 new and 0 kept sources, 0 left out), 75 faces, 0 frames dropped, 0 clips with damage"
+        in done.stdout
+    )
     assert "splits: train 1, validation 0, test 0" in done.stdout
     assert "no clip went to validation or test" in done.stderr
     assert "no such file" in one_line(run_program("-m", "preprocessing", tmp_path / "no.mp4", "--out", tmp_path / "d2"))

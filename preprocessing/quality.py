@@ -1,0 +1,86 @@
+"""Which faces are good enough to learn from, and why the others are not."""
+
+import cv2
+import numpy as np
+
+from .alignment import mouth_slices
+from .detection import LEFT_EYE, MOUTH_LEFT, MOUTH_RIGHT, NOSE, RIGHT_EYE
+
+SMALLEST_EYE_DISTANCE = 10.0  # pixels; a smaller face has no mouth to learn from
+LARGEST_YAW = 0.35  # of the eye distance; a profile has .5 and more
+LOWEST_MOUTH, HIGHEST_MOUTH = 0.7, 1.8  # distance of eyes and mouth over that of the eyes; a frontal face has 1.1
+LEAST_SHARPNESS = 0.005  # sharp GRID faces have .017 to .044, blurred by 1.5 of 64 pixels they have .002 to .0055
+MOUTH_DETAIL = (0.45, 20.0)  # vertical over horizontal; whole mouths have .7 to 10, one smeared by a lost packet .25
+
+NO_FACE = "no face found"
+TOO_SMALL = f"eyes less than {SMALLEST_EYE_DISTANCE:.0f} pixels apart"
+TURNED = "face turned away"
+OUTSIDE = "face cut off by the edge of the picture"
+BLURRED = "face blurred"
+SMEARED = "mouth smeared by damage"
+
+
+def why_face_unusable(face, shape):
+    """The reason why a face in a frame is not used, or "".
+
+    Args:
+        face: a `detection.Face` or None.
+        shape: height and width of its frame in pixels.
+    """
+    if face is None:
+        return NO_FACE
+    if face.eye_distance < SMALLEST_EYE_DISTANCE:
+        return TOO_SMALL
+    yaw, pitch = pose(face.landmarks)
+    if abs(yaw) > LARGEST_YAW or not LOWEST_MOUTH < pitch < HIGHEST_MOUTH:
+        return TURNED
+    inside = (face.landmarks >= 0) & (face.landmarks < [shape[1], shape[0]])
+    return "" if inside.all() else OUTSIDE
+
+
+def pose(landmarks):
+    """How the head is turned, roughly, in units of the eye distance.
+
+    Args:
+        landmarks: [shape=(..., 5, 2)].
+
+    Returns:
+        yaw: how far the nose lies to the right of the middle between eyes and mouth, seen along the line of the eyes.
+        pitch: distance from the middle of the eyes to the middle of the mouth, across the line of the eyes.
+    """
+    landmarks = np.asarray(landmarks, float)
+    eyes = landmarks[..., RIGHT_EYE, :] - landmarks[..., LEFT_EYE, :]
+    length = np.linalg.norm(eyes, axis=-1, keepdims=True)
+    along = eyes / length
+    across = np.stack([-along[..., 1], along[..., 0]], axis=-1)
+    middle = (landmarks[..., RIGHT_EYE, :] + landmarks[..., LEFT_EYE, :]) / 2
+    mouth = (landmarks[..., MOUTH_LEFT, :] + landmarks[..., MOUTH_RIGHT, :]) / 2
+    nose = landmarks[..., NOSE, :] - (middle + mouth) / 2
+    return (nose * along).sum(axis=-1) / length[..., 0], ((mouth - middle) * across).sum(axis=-1) / length[..., 0]
+
+
+def why_crop_unusable(crop):
+    """The reason why an aligned face, uint8 RGB [shape=(size, size, 3)], is not used, or ""."""
+    if sharpness(crop) < LEAST_SHARPNESS:
+        return BLURRED
+    least, most = MOUTH_DETAIL
+    return "" if least <= mouth_detail(crop) <= most else SMEARED
+
+
+def sharpness(crop):
+    """Energy of the finest detail (finer than 1/64 of the side) over that of all in a crop, 0..1."""
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    blurred = cv2.GaussianBlur(grey, (0, 0), len(crop) / 64)
+    return float((grey - blurred).var() / max(grey.var(), 1.0))
+
+
+def mouth_detail(crop):
+    """Energy of the finest detail in the mouth box along its columns over that along its rows."""
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    deviation = len(crop) / 64
+    width = 2 * int(np.ceil(3 * deviation)) + 1
+    rows, columns = mouth_slices(len(crop))
+    down, along = (
+        (grey - cv2.GaussianBlur(grey, shape, deviation))[rows, columns].var() for shape in ((1, width), (width, 1))
+    )
+    return float((down + 1e-6) / (along + 1e-6))

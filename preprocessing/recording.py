@@ -1,0 +1,106 @@
+"""One video, or one interval of it, extracted to disk as a whole, before it is cut into clips.
+
+Everything is written as it comes, so that an hour of video needs no more memory than a minute.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .extraction import extract_faces
+from .media import SPEECH_FILES, SPEECH_RATE, read_frames, stream_speech, video_info, write_wav
+from .program import InputError
+
+# A row for each frame; of a dropped one only time and faces mean something. `crop` is its number among the crops.
+FRAME = np.dtype(
+    [
+        ("time", "f8"),
+        ("reason", "i2"),
+        ("faces", "i2"),
+        ("score", "f4"),
+        ("landmarks", "f4", (5, 2)),
+        ("transform", "f8", (2, 3)),
+        ("crop", "i8"),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What was extracted.
+
+    Attributes:
+        folder: holds speech.wav and speech_44k.wav.
+        frame_rate: frames per second.
+        frames: structured array of FRAME [shape=(frames,)].
+        crops: memory-mapped uint8 RGB [shape=(kept frames, size, size, 3)].
+        reasons: texts that the column `reason` counts off; the first is "", for frames that are kept.
+        damage: what could not be decoded, with counts.
+    """
+
+    folder: Path
+    frame_rate: float
+    frames: np.ndarray
+    crops: np.ndarray
+    reasons: tuple
+    damage: dict
+
+    def frame_reasons(self):
+        """For each frame why it is dropped, or "" [shape=(frames,)]."""
+        return np.array(self.reasons)[self.frames["reason"]]
+
+
+def record(picture, sound, folder, size, detector, start=0.0, end=None, exact=False, advance=lambda seconds: None):
+    """Extracts faces and speech of a video into a folder.
+
+    Args:
+        picture: path of the video.
+        sound: path of its sound, the same file or another one.
+        folder: an empty folder.
+        size: side of the face crops in pixels.
+        detector: a `detection.Detector`.
+        start: of the interval, in seconds.
+        end: of the interval; None for the whole video.
+        exact: detect in every frame, without tracking.
+        advance: called now and then with the seconds of video that have been done since the last call.
+
+    Returns:
+        a `Recording`.
+
+    Raises:
+        InputError: the video cannot be read, has no sound, or ends before the interval.
+    """
+    info = video_info(picture)
+    if end is not None and info.duration is not None and end > info.duration + 1 / info.frame_rate:
+        raise InputError(f"{picture}: lasts {info.duration:.2f} s, the interval ends at {end:.2f} s; shorten it")
+    damage = []
+    for rate, name in SPEECH_FILES.items():
+        noticed = damage if rate == SPEECH_RATE else []  # once is enough
+        duration = None if end is None else end - start
+        blocks = stream_speech(sound, rate, info.start + start, noticed, duration)
+        if not write_wav(folder / name, blocks, rate):
+            raise InputError(f"{sound}: its audio track is empty{' there' if end else ''}; give a file with sound")
+    reasons = [""]
+    crops = seconds = 0
+    with open(folder / "crops.raw", "wb") as crop_file, open(folder / "frames.raw", "wb") as frame_file:
+        frames = read_frames(picture, damage, start, end)
+        for face in extract_faces(frames, detector, info.frame_rate, size, exact):
+            row = np.zeros((), FRAME)
+            row["time"], row["faces"], row["score"] = face.time, face.faces, face.score
+            if face.reason not in reasons:
+                reasons.append(face.reason)
+            row["reason"] = reasons.index(face.reason)
+            if face.crop is not None:
+                row["landmarks"], row["transform"], row["crop"] = face.landmarks, face.transform, crops
+                crop_file.write(face.crop.tobytes())
+                crops += 1
+            frame_file.write(row.tobytes())
+            if face.time >= seconds + 1:
+                advance(1)
+                seconds += 1
+    shape = (crops, size, size, 3)
+    pixels = np.memmap(folder / "crops.raw", np.uint8, "r", shape=shape) if crops else np.zeros(shape, np.uint8)
+    rows = np.fromfile(folder / "frames.raw", FRAME)
+    return Recording(folder, info.frame_rate, rows, pixels, tuple(reasons), dict(Counter(damage)))

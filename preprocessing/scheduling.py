@@ -1,0 +1,97 @@
+"""Runs tasks in several processes, or on the machines of a Dask cluster."""
+
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+import cv2
+
+from . import media
+from .program import InputError
+
+TRIES = 3  # how often a task may lose its process before it is given up
+
+
+def run_tasks(function, tasks, workers=1, cluster=None, threads=None):
+    """Runs a function over tasks; a task whose process dies is done again.
+
+    Args:
+        function: importable function of one task; what it raises is raised here.
+        tasks: list of picklable values.
+        workers: number of processes.
+        cluster: address of a Dask scheduler, as `tcp://host:8786`, in place of processes here. Its workers need the
+            project installed, and the same paths for the dataset and the sources.
+        threads: of each process; None for an equal share of the cores.
+
+    Yields:
+        (task, result) as they are done; the result is an `InputError` where the task's process died TRIES times.
+
+    Raises:
+        InputError: there is no such cluster, or Dask is not installed.
+    """
+    if cluster:
+        yield from _on_cluster(function, tasks, cluster)
+    else:
+        yield from _in_processes(function, tasks, workers, threads or max(1, (os.cpu_count() or 1) // workers))
+
+
+def use_threads(count):
+    """Limits this process to so many threads of computing; to be called before TensorFlow is imported."""
+    for variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ[variable] = str(count)
+    cv2.setNumThreads(count)
+    media.decoder_threads = count
+
+
+def _in_processes(function, tasks, workers, threads):
+    waiting = dict.fromkeys(range(len(tasks)), 0)  # how often each task's pool broke
+    # New processes, not copies of this one: TensorFlow does not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    while waiting:
+        with ProcessPoolExecutor(workers, context, use_threads, (threads,)) as pool:
+            futures = {pool.submit(function, tasks[index]): index for index in waiting}
+            started = set()
+            try:
+                for future in as_completed(futures):
+                    index = futures[future]
+                    try:
+                        result = future.result()
+                    except BrokenProcessPool:
+                        started.add(index)
+                        continue
+                    del waiting[index]
+                    yield tasks[index], result
+            finally:
+                pool.shutdown(cancel_futures=True)
+        # The pool does not say which process died: all that were unfinished count.
+        for index in started:
+            waiting[index] += 1
+        given_up = [index for index, tries in waiting.items() if tries >= TRIES]
+        for index in given_up:
+            del waiting[index]
+            yield (
+                tasks[index],
+                InputError(f"its process died {TRIES} times; is there enough memory? try fewer --workers"),
+            )
+
+
+def _on_cluster(function, tasks, address):
+    try:
+        from dask.distributed import Client, KilledWorker
+        from dask.distributed import as_completed as completed
+    except ImportError as error:
+        raise InputError("--cluster needs Dask: pip install 'dask[distributed]'") from error
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{address}: no Dask scheduler answers there ({error}); start one with `dask scheduler`"
+        ) from error
+    with client:
+        futures = {client.submit(function, task, pure=False): task for task in tasks}
+        for future in completed(futures):
+            try:
+                yield futures[future], future.result()
+            except KilledWorker:
+                yield futures[future], InputError("its worker died several times; do the workers have enough memory?")

@@ -1,0 +1,98 @@
+"""Finds the parts of a video in which one person is seen and heard speaking."""
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from .voice import CHUNK_SECONDS, VOICED
+
+MARGIN = 0.25  # seconds kept before the first and after the last voiced moment: lips move before they sound
+LONGEST_PAUSE = 0.6  # seconds without voice that do not end a segment
+LONGEST_LOSS = 0.2  # seconds without a usable face that do not end a segment
+SHORTEST = 1.0  # seconds; a shorter segment holds no sentence
+LONGEST = 20.0  # seconds; a longer one is cut where the voice is weakest, so that splits by clip stay fine
+
+SEGMENTS = ("whole", "auto")  # the ways to cut a video into clips
+
+SILENT = "no voice"
+SEVERAL_FACES = "several faces"
+TOO_SHORT = f"part shorter than {SHORTEST:g} s"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Part of a video, in seconds since its start."""
+
+    start: float
+    end: float
+
+
+def find_segments(times, reasons, faces, voice):
+    """Finds the speaking parts of a video.
+
+    Args:
+        times: of the frames, in seconds [shape=(n,)].
+        reasons: for each frame why its face is not usable, or "".
+        faces: number of faces in each frame [shape=(n,)].
+        voice: probability of voice as `voice.voice_activity` gives it [shape=(chunks,)].
+
+    Returns:
+        (segments, seconds): a list of `Segment`, and how many seconds of the video were left out for each reason.
+    """
+    times = np.asarray(times, float)
+    if not len(times):
+        return [], {}
+    frame_seconds = np.median(np.diff(times)) if len(times) > 1 else 1.0
+    why = np.array(
+        [reason or (SEVERAL_FACES if count > 1 else "") for reason, count in zip(reasons, faces, strict=True)]
+    )
+    seen = _bridged(why == "", round(LONGEST_LOSS / frame_seconds))
+    voiced = _bridged(np.asarray(voice) > VOICED, round(LONGEST_PAUSE / CHUNK_SECONDS))
+    voiced = _widened(voiced, round(MARGIN / CHUNK_SECONDS))
+    heard = voiced[np.minimum((times / CHUNK_SECONDS).astype(int), len(voiced) - 1)] if len(voiced) else seen & False
+    kept = np.zeros(len(times), bool)
+    segments = []
+    for first, end in _stretches(seen & heard):
+        for part in _pieces(times[first], times[end - 1] + frame_seconds, voice):
+            if part.end - part.start >= SHORTEST:
+                segments.append(part)
+                kept |= (times >= part.start) & (times < part.end)
+    left_out = np.where(why != "", why, np.where(heard, TOO_SHORT, SILENT))[~kept]
+    seconds = Counter(left_out.tolist())
+    return segments, {reason: round(count * float(frame_seconds), 2) for reason, count in seconds.items()}
+
+
+def _pieces(start, end, voice):
+    """The segment from start to end, cut in two (and again) while it is too long."""
+    if end - start <= LONGEST:
+        return [Segment(float(start), float(end))]
+    # Not at the ends: each piece is to keep a third.
+    first, last = (round((start + share * (end - start)) / CHUNK_SECONDS) for share in (1 / 3, 2 / 3))
+    weakest = np.convolve(voice[first:last], np.ones(5) / 5, "same").argmin()
+    middle = (first + weakest + 0.5) * CHUNK_SECONDS
+    return _pieces(start, middle, voice) + _pieces(middle, end, voice)
+
+
+def _stretches(flags):
+    """(first, end) of each run of true values; `end` is the index after its last."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def _bridged(flags, longest_gap):
+    """Flags with gaps between two true runs filled if they are not longer than that."""
+    result = flags.copy()
+    runs = _stretches(flags)
+    for (_, end), (first, _) in pairwise(runs):
+        if first - end <= longest_gap:
+            result[end:first] = True
+    return result
+
+
+def _widened(flags, margin):
+    result = flags.copy()
+    for first, end in _stretches(flags):
+        result[max(first - margin, 0) : end + margin] = True
+    return result

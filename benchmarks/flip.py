@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 
 from preprocessing.dataset import open_dataset
-from preprocessing.detection import MtcnnDetector
 from preprocessing.files import check_writable
 from preprocessing.flip import Finding
 from preprocessing.flip_2017 import choose_references, distances_2017, strip_width, threshold_2017
@@ -27,8 +26,9 @@ from preprocessing.flip_histogram import histogram_scores
 from preprocessing.flip_landmarks import DETECTOR_SPREAD, yaw
 from preprocessing.media import read_frames
 from preprocessing.mirror import mirror_faces, mirror_landmarks
+from preprocessing.mtcnn_detector import MtcnnDetector
 from preprocessing.program import progress, run_program
-from preprocessing.tracking import track_face
+from preprocessing.tracking import track_faces
 
 FRAME_RATE = 25.0
 SETTINGS = {  # what is mirrored: a share of the clips, or those of another background; and whether the light is evened
@@ -80,8 +80,7 @@ def read_samples(place, detector):
 def detect_mirrored(clip, detector):
     """Landmarks that the detector finds in the mirrored frames of a clip's source [shape=(frames, 5, 2)]."""
     frames = ((time, np.ascontiguousarray(image[:, ::-1])) for time, image in read_frames(clip.entry["source"]))
-    track = track_face(frames, detector)
-    return np.array(track.landmarks)[track.kept()]
+    return np.stack([frame.face.landmarks for frame in track_faces(frames, detector) if frame.face])
 
 
 def by_2017(samples, truth, generator):

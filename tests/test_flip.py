@@ -136,7 +136,7 @@ def test_yaw_by_hand_whatever_roll_and_size():
 
 def test_the_detector_sees_a_mirrored_face_turned_the_other_way():
     frame = frames_of(SAMPLES / "pgij9s.mkv")[30]
-    faces = MtcnnDetector()([frame, np.ascontiguousarray(frame[:, ::-1])])
+    faces = MtcnnDetector().detect([frame, np.ascontiguousarray(frame[:, ::-1])])
     one, other = (yaw(of_frame[0].landmarks[None])[0] for of_frame in faces)
     assert abs(one) > 0.06 and one * other < 0
     assert abs(one + other) < 0.05

@@ -140,9 +140,8 @@ def main():
                 for other in ("package", "face mesh", "decoding"):
                     if other in rates:
                         ratios = [a / b for a, b in zip(rates[key], rates[other], strict=True)]
-                        print(
-                            f"  {key} / {other}: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-                        )
+                        middle, least, most = statistics.median(ratios), min(ratios), max(ratios)
+                        print(f"  {key} / {other}: {middle:.2f} ({least:.2f} to {most:.2f})")
             found = [landmark_distances(path, detector) for path in paths]
             tracked, trembling = (np.concatenate(parts) for parts in zip(*found, strict=True))
             for what, values in (

@@ -19,14 +19,14 @@ import numpy as np
 
 from preprocessing.dataset import open_dataset
 from preprocessing.files import check_writable
-from preprocessing.flip import Finding
+from preprocessing.flip import YAW_SPREAD, Finding
 from preprocessing.flip_2017 import choose_references, distances_2017, strip_width, threshold_2017
 from preprocessing.flip_decision import KEPT, MIRRORED, UNDECIDED, decide
 from preprocessing.flip_histogram import histogram_scores
-from preprocessing.flip_landmarks import DETECTOR_SPREAD, yaw
 from preprocessing.media import read_frames
 from preprocessing.mirror import mirror_faces, mirror_landmarks
 from preprocessing.mtcnn_detector import MtcnnDetector
+from preprocessing.pose import yaw
 from preprocessing.program import progress, run_program
 from preprocessing.tracking import track_faces
 
@@ -124,7 +124,7 @@ def by_histogram(samples, truth, generator):
 
 def by_landmarks(samples, truth, generator):
     """The yaw rule of the program."""
-    return by_scores([yaw(sample.landmarks) for sample in samples], DETECTOR_SPREAD)
+    return by_scores([yaw(sample.landmarks) for sample in samples], YAW_SPREAD)
 
 
 def by_both(samples, truth, generator):

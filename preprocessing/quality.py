@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 
 from .alignment import mouth_slices
-from .detection import LEFT_EYE, MOUTH_LEFT, MOUTH_RIGHT, NOSE, RIGHT_EYE
+from .pose import pitch, yaw
 
 SMALLEST_EYE_DISTANCE = 10.0  # pixels; a smaller face has no mouth to learn from
 LARGEST_YAW = 0.35  # of the eye distance; a profile has .5 and more
-LOWEST_MOUTH, HIGHEST_MOUTH = 0.7, 1.8  # distance of eyes and mouth over that of the eyes; a frontal face has 1.1
+PITCHES = (0.7, 1.8)  # distance of eyes and mouth over that of the eyes; in a level head 1.1 to 1.3
 LEAST_SHARPNESS = 0.005  # sharp GRID faces have .017 to .044, blurred by 1.5 of 64 pixels they have .002 to .0055
 MOUTH_DETAIL = (0.45, 20.0)  # vertical over horizontal; whole mouths have .7 to 10, one smeared by a lost packet .25
 
@@ -31,32 +31,11 @@ def why_face_unusable(face, shape):
         return NO_FACE
     if face.eye_distance < SMALLEST_EYE_DISTANCE:
         return TOO_SMALL
-    yaw, pitch = pose(face.landmarks)
-    if abs(yaw) > LARGEST_YAW or not LOWEST_MOUTH < pitch < HIGHEST_MOUTH:
+    least, most = PITCHES
+    if abs(yaw(face.landmarks)) > LARGEST_YAW or not least < pitch(face.landmarks) < most:
         return TURNED
     inside = (face.landmarks >= 0) & (face.landmarks < [shape[1], shape[0]])
     return "" if inside.all() else OUTSIDE
-
-
-def pose(landmarks):
-    """How the head is turned, roughly, in units of the eye distance.
-
-    Args:
-        landmarks: [shape=(..., 5, 2)].
-
-    Returns:
-        yaw: how far the nose lies to the right of the middle between eyes and mouth, seen along the line of the eyes.
-        pitch: distance from the middle of the eyes to the middle of the mouth, across the line of the eyes.
-    """
-    landmarks = np.asarray(landmarks, float)
-    eyes = landmarks[..., RIGHT_EYE, :] - landmarks[..., LEFT_EYE, :]
-    length = np.linalg.norm(eyes, axis=-1, keepdims=True)
-    along = eyes / length
-    across = np.stack([-along[..., 1], along[..., 0]], axis=-1)
-    middle = (landmarks[..., RIGHT_EYE, :] + landmarks[..., LEFT_EYE, :]) / 2
-    mouth = (landmarks[..., MOUTH_LEFT, :] + landmarks[..., MOUTH_RIGHT, :]) / 2
-    nose = landmarks[..., NOSE, :] - (middle + mouth) / 2
-    return (nose * along).sum(axis=-1) / length[..., 0], ((mouth - middle) * across).sum(axis=-1) / length[..., 0]
 
 
 def why_crop_unusable(crop):

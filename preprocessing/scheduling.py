@@ -1,8 +1,10 @@
 """Runs tasks in several processes, or on the machines of a Dask cluster."""
 
+import contextlib
 import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
 import cv2
@@ -11,6 +13,7 @@ from . import media
 from .program import InputError
 
 TRIES = 3  # how often a task may lose its process before it is given up
+CONNECTION_SECONDS = 10  # to wait for a scheduler to answer
 
 
 def run_tasks(function, tasks, workers=1, cluster=None, threads=None):
@@ -45,35 +48,38 @@ def use_threads(count):
 
 
 def _in_processes(function, tasks, workers, threads):
-    waiting = dict.fromkeys(range(len(tasks)), 0)  # how often each task's pool broke
+    waiting, suspects = deque(tasks), []
+    while waiting:
+        with _pool(workers, threads) as pool:
+            running = {}
+            try:
+                while waiting or running:
+                    while waiting and len(running) < workers:
+                        future = pool.submit(function, waiting[0])
+                        running[future] = waiting.popleft()
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        task = running[future]
+                        result = future.result()
+                        del running[future]
+                        yield task, result
+            except BrokenProcessPool:  # it does not say which process died
+                suspects += running.values()
+    for task in suspects:
+        yield task, _alone(function, task, threads)
+
+
+def _alone(function, task, threads):
+    """The result of a task that was running when a process died, in a process for itself."""
+    for _ in range(TRIES - 1):
+        with _pool(1, threads) as pool, contextlib.suppress(BrokenProcessPool):
+            return pool.submit(function, task).result()
+    return InputError(f"its process died {TRIES} times; is there enough memory for it?")
+
+
+def _pool(workers, threads):
     # New processes, not copies of this one: TensorFlow does not survive a fork.
     context = multiprocessing.get_context("spawn")
-    while waiting:
-        with ProcessPoolExecutor(workers, context, use_threads, (threads,)) as pool:
-            futures = {pool.submit(function, tasks[index]): index for index in waiting}
-            started = set()
-            try:
-                for future in as_completed(futures):
-                    index = futures[future]
-                    try:
-                        result = future.result()
-                    except BrokenProcessPool:
-                        started.add(index)
-                        continue
-                    del waiting[index]
-                    yield tasks[index], result
-            finally:
-                pool.shutdown(cancel_futures=True)
-        # The pool does not say which process died: all that were unfinished count.
-        for index in started:
-            waiting[index] += 1
-        given_up = [index for index, tries in waiting.items() if tries >= TRIES]
-        for index in given_up:
-            del waiting[index]
-            yield (
-                tasks[index],
-                InputError(f"its process died {TRIES} times; is there enough memory? try fewer --workers"),
-            )
+    return ProcessPoolExecutor(workers, context, use_threads, (threads,))
 
 
 def _on_cluster(function, tasks, address):
@@ -83,7 +89,7 @@ def _on_cluster(function, tasks, address):
     except ImportError as error:
         raise InputError("--cluster needs Dask: pip install 'dask[distributed]'") from error
     try:
-        client = Client(address, timeout=10)
+        client = Client(address, timeout=CONNECTION_SECONDS)
     except (OSError, ValueError) as error:
         raise InputError(
             f"{address}: no Dask scheduler answers there ({error}); start one with `dask scheduler`"

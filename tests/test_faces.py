@@ -21,6 +21,7 @@ from preprocessing.alignment import (
 from preprocessing.detection import Face, make_detector
 from preprocessing.extraction import extract_faces
 from preprocessing.mtcnn_detector import MtcnnDetector, suppress
+from preprocessing.pose import pitch, yaw
 from preprocessing.quality import (
     BLURRED,
     NO_FACE,
@@ -28,7 +29,6 @@ from preprocessing.quality import (
     SMEARED,
     TOO_SMALL,
     TURNED,
-    pose,
     why_crop_unusable,
     why_face_unusable,
 )
@@ -218,12 +218,11 @@ def test_smoothing_does_not_reach_across_a_leap():
 
 
 def test_poses_by_hand():
-    yaw, pitch = pose(LANDMARKS)  # eyes 40 apart, 48 above the mouth, the nose in the middle
-    assert (yaw, pitch) == (0, 1.2)
+    assert (yaw(LANDMARKS), pitch(LANDMARKS)) == (0, 1.2)  # eyes 40 apart, 48 above the mouth, nose in the middle
     turned = LANDMARKS + np.array([[0, 0], [0, 0], [10, 0], [0, 0], [0, 0]])
-    assert pose(turned)[0] == 0.25
-    rotation = np.array([[0.6, -0.8], [0.8, 0.6]])
-    np.testing.assert_allclose(pose(3 * turned @ rotation), (0.25, 1.2))
+    assert yaw(turned) == 0.25
+    rotation = 3 * np.array([[0.6, -0.8], [0.8, 0.6]])
+    np.testing.assert_allclose((yaw(turned @ rotation), pitch(turned @ rotation)), (0.25, 1.2))
 
 
 def test_reasons_against_a_face():

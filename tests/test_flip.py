@@ -17,9 +17,9 @@ from preprocessing.flip import apply_finding, find_mirrored
 from preprocessing.flip_2017 import choose_references, distances_2017, mirrored_2017, strip_width, threshold_2017
 from preprocessing.flip_decision import KEPT, MIRRORED, UNDECIDED, decide, find_groups, side_of_clip
 from preprocessing.flip_histogram import histogram_scores, side_histograms
-from preprocessing.flip_landmarks import yaw
 from preprocessing.mirror import mirror_clip, mirror_faces, mirror_landmarks, mirror_transforms
 from preprocessing.mtcnn_detector import MtcnnDetector
+from preprocessing.pose import yaw
 from preprocessing.prepare import prepare_dataset
 from preprocessing.program import InputError
 
@@ -317,6 +317,7 @@ def replace_or_die(*paths):
     replace(*paths)
 os.replace = replace_or_die
 from preprocessing.mtcnn_detector import MtcnnDetector
+from preprocessing.pose import yaw
 from preprocessing.mirror import mirror_clip
 mirror_clip({str(clip)!r})
 """

@@ -124,13 +124,14 @@ def open_dataset(folder):
     return Dataset(folder, manifest)
 
 
-def write_dataset(folder, size, records):
+def write_dataset(folder, size, records, refused):
     """Writes the records of all sources as `sources/NAME.json`, and manifest.json, which is made of them.
 
     Args:
         folder: of the dataset.
         size: side of the face crops in pixels.
         records: of the sources, each with its clips under `clips`; the manifest lists those that have a split.
+        refused: a line for each thing that the last run left out, whether it came to be a source or not.
     """
     folder, records = Path(folder), sorted(records, key=lambda record: record["name"])
     for record in records:
@@ -146,6 +147,7 @@ def write_dataset(folder, size, records):
         "size": size,
         "clips": clips,
         "sources": [{key: value for key, value in record.items() if key != "clips"} for record in records],
+        "refused": list(refused),
     }
     write_json(folder / "manifest.json", manifest)
 
@@ -162,7 +164,8 @@ def note_in_clips(folder, note):
     for record in records.values():
         for clip in record["clips"]:
             clip.update(note(clip))
-    write_dataset(folder, open_dataset(folder).size, records.values())
+    manifest = open_dataset(folder).manifest
+    write_dataset(folder, manifest["size"], records.values(), manifest["refused"])
 
 
 def split_by_hash(name):

@@ -3,6 +3,7 @@
 import contextlib
 import wave
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -13,7 +14,7 @@ from .program import InputError
 
 SPEECH_RATE = 16000  # Hz, what the wide feature maps are computed from
 SPEECH_RATE_2017 = 44100  # Hz, what those of the 2017 presets are computed from
-SEEKING_MARGIN = 1.0  # seconds of sound read before the part that is wanted: decoders need a run-up
+SEEKING_MARGIN = 1.0  # seconds read before the part that is wanted: decoders need a run-up
 SPEECH_FILES = {SPEECH_RATE: "speech.wav", SPEECH_RATE_2017: "speech_44k.wav"}  # of a clip
 LARGEST_JITTER = 0.05  # seconds by which presentation times may waver before it counts as a gap in the sound
 
@@ -92,6 +93,17 @@ def _decode(container, stream, damage):
             damage.append(f"packet left out: {error.strerror}")
 
 
+def _decode_from(container, stream, damage, time):
+    """The stream's frames from a little before a presentation time on, or from the start where seeking goes too far."""
+    container.seek(int((time - SEEKING_MARGIN) / stream.time_base), stream=stream)
+    frames = _decode(container, stream, damage)
+    first = next(frames, None)
+    if first is not None and first.time is not None and first.time <= time:
+        return chain([first], frames)
+    container.seek(0)
+    return _decode(container, stream, damage)
+
+
 def read_frames(path, damage=None, start=0.0, end=None):
     """Yields the frames of a video in order of presentation, upright as the container says and without interlacing.
 
@@ -114,9 +126,11 @@ def read_frames(path, damage=None, start=0.0, end=None):
     with open_media(path, "video") as (container, stream):
         # An AVI file numbers its frames in the order of decoding and knows no presentation times.
         timeless = container.format.name == "avi"
-        if start > 0 and not timeless:
-            container.seek(int((info.start + start) / stream.time_base), stream=stream)
-        for index, frame in enumerate(_deinterlaced(_decode(container, stream, damage), stream)):
+        if start > SEEKING_MARGIN and not timeless:
+            frames = _decode_from(container, stream, damage, info.start + start)
+        else:
+            frames = _decode(container, stream, damage)
+        for index, frame in enumerate(_deinterlaced(frames, stream)):
             if not timeless and frame.time is None:
                 continue
             time = index / info.frame_rate if timeless else frame.time - info.start
@@ -187,8 +201,10 @@ def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None, durati
                 position += len(samples)
 
         if start is not None and start > SEEKING_MARGIN:
-            container.seek(int((start - SEEKING_MARGIN) / stream.time_base), stream=stream)
-        for frame in _decode(container, stream, damage):
+            frames = _decode_from(container, stream, damage, start)
+        else:
+            frames = _decode(container, stream, damage)
+        for frame in frames:
             if position is not None and position >= end:
                 break
             if form != (frame.format.name, frame.layout.name, frame.sample_rate):  # files that were joined change it

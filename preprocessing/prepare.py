@@ -108,7 +108,7 @@ def _prepare(found, refused, folder, split_of, settings, licence, workers, clust
             if source.name in records:
                 _assign(records[source.name], split_of, licence)
         if records or (folder / "manifest.json").exists():
-            write_dataset(folder, settings.size, records.values())
+            write_dataset(folder, settings.size, records.values(), report.failed)
     for record in records.values():
         for clip in record["clips"]:
             if clip["split"] is None:

@@ -67,7 +67,9 @@ def drawn_clip(folder, name, split, seed, frames=20):
 def dataset_of(folder, entries, size=FACE_SIZE):
     """A dataset of the given clips, each the only one of its source."""
     (folder / "sources").mkdir(exist_ok=True)
-    write_dataset(folder, size, [{"name": e["name"], "settings": {"size": size}, "clips": [e]} for e in entries])
+    write_dataset(
+        folder, size, [{"name": e["name"], "settings": {"size": size}, "clips": [e]} for e in entries], refused=[]
+    )
     return open_dataset(folder)
 
 

@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import av
 import numpy as np
 import pytest
@@ -130,6 +132,72 @@ def test_a_phone_s_portrait_video_stands_upright(tmp_path):
     red_rows, red_columns = upright[..., 0].mean(axis=1) > 128, upright[..., 0].mean(axis=0) > 128
     assert abs(turn) == 90 and red_rows.sum() in range(16, 25) and not red_columns.all()
     assert red_rows[0] == (turn == -90)
+
+
+@pytest.mark.parametrize("name", ["bgbu4p.mpg", "sgac2n.mkv"])
+def test_a_part_of_a_video_is_found_by_seeking(name):
+    whole = list(read_frames(SAMPLES / name))
+    for start, end in [(0.5, 1.0), (1.32, 2.0), (2.6, None)]:
+        damage = []
+        part = list(read_frames(SAMPLES / name, damage, start, end))
+        expected = [(time, image) for time, image in whole if start - 0.02 <= time < (end or 9) - 0.02]
+        assert len(part) == len(expected) > 5 and damage == []
+        for (time, image), (whole_time, whole_image) in zip(part, expected, strict=True):
+            assert time == pytest.approx(whole_time - start, abs=1e-6)
+            np.testing.assert_array_equal(image, whole_image)
+
+
+@pytest.mark.parametrize("name", ["bgbu4p.mpg", "sgac2n.mkv", "speech.wav"])
+def test_a_part_of_the_sound_is_found_by_seeking(name):
+    start_of_all = 0.0 if name.endswith(".wav") else video_info(SAMPLES / name).start
+    whole = read_speech(SAMPLES / name, start=start_of_all)
+    for start, duration in [(0.2, 0.5), (1.5, 1.0)]:
+        part = np.concatenate(list(stream_speech(SAMPLES / name, start=start_of_all + start, duration=duration)))
+        assert len(part) == round(16000 * duration)
+        first = round(16000 * start)
+        # Equal but for a shift of less than a millisecond, to which Matroska rounds its times.
+        alike = [np.corrcoef(part[16:-16], whole[first + lag :][16 : len(part) - 16])[0, 1] for lag in range(-16, 17)]
+        assert max(alike) > 0.98
+
+
+def test_variable_frame_rates_keep_their_times(tmp_path):
+    ticks = [0, 1, 2, 5, 6, 9, 10, 11, 20]  # of 1/25 s
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 25)
+        for index, tick in enumerate(ticks):
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 25 * index, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = tick, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    times, images = zip(*read_frames(tmp_path / "a.mp4"), strict=True)
+    np.testing.assert_allclose(times, np.array(ticks) / 25, atol=1e-3)
+    assert [round(image.mean() / 25) for image in images] == list(range(9))
+
+
+def test_interlaced_pictures_are_woven_and_their_times_kept(tmp_path):
+    """A bright bar moves: the two fields of a picture show it at two places, as a comb of bright and dark rows."""
+    with av.open(str(tmp_path / "tv.ts"), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "10", "x264-params": "tff=1"})
+        stream.width = stream.height = 128
+        stream.pix_fmt = "yuv420p"
+        for index in range(20):
+            image = np.full((128, 128, 3), 30, np.uint8)
+            image[0::2, 4 * index : 4 * index + 20] = 220
+            image[1::2, 4 * index + 10 : 4 * index + 30] = 220
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    with av.open(str(tmp_path / "tv.ts")) as container:
+        raw = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    frames = list(read_frames(tmp_path / "tv.ts"))
+    np.testing.assert_allclose([time for time, _ in frames], np.arange(20) / 25, atol=1e-3)
+
+    def comb(image):
+        return np.abs(np.diff(image.astype(int), axis=0)).mean()
+
+    assert np.mean([comb(image) for _, image in frames[2:-2]]) < 0.7 * np.mean([comb(image) for image in raw[2:-2]])
 
 
 def test_what_cannot_be_read_is_one_clear_line(tmp_path):

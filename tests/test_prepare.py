@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from preprocessing import clips
+from preprocessing import clips, prepare
 from preprocessing.clips import Settings
 from preprocessing.dataset import open_dataset, read_splits, split_by_hash
 from preprocessing.detection import Face
-from preprocessing.files import sha256
+from preprocessing.download import Fetched
+from preprocessing.files import exclusive, sha256
 from preprocessing.prepare import prepare_dataset
 from preprocessing.program import InputError
 
@@ -253,3 +254,95 @@ def test_a_full_disk_ends_the_job_with_one_line_and_no_half_clip(tmp_path):
     assert "clips/sgac2n: File too large" in one_line(process)
     assert os.listdir(tmp_path / "data" / "clips") == []
     assert not (tmp_path / "data" / "manifest.json").exists()
+
+
+def test_two_workers_make_what_one_makes(tmp_path):
+    sources = [SAMPLES / name for name in ("sgac2n.mkv", "bgbu4p.mpg", "lbbq9s.mkv")]
+    one, _ = prepare_dataset(sources, tmp_path / "one")
+    two, report = prepare_dataset(sources, tmp_path / "two", workers=2)
+    assert (report.made, report.failed) == (3, [])
+    assert two.manifest == one.manifest
+    for clip, same in zip(two.clips, one.clips, strict=True):
+        difference = np.abs(clip.faces.astype(int) - same.faces)
+        assert difference.max() <= 2  # another number of threads rounds differently
+
+
+def test_the_same_video_under_another_name_is_refused(tmp_path, drawn_faces):
+    video = drawn_video(tmp_path / "a.mp4")
+    for name in ("b.mp4", "c.mp4"):
+        (tmp_path / name).write_bytes(video.read_bytes())
+    dataset, report = prepare_dataset([video, tmp_path / "b.mp4"], tmp_path / "data", settings=SMALL)
+    assert [clip.name for clip in dataset.clips] == ["a"]
+    assert report.failed == [f"{tmp_path / 'b.mp4'}: the same video is there already as a; remove one"]
+    _, report = prepare_dataset([tmp_path / "c.mp4"], tmp_path / "data", settings=SMALL)
+    assert "already as a" in report.failed[0]
+
+
+def test_other_settings_make_a_source_again_and_its_old_clips_go(tmp_path, drawn_faces):
+    video = drawn_video(tmp_path / "a.mp4", frames=75)
+    prepare_dataset([video], tmp_path / "data", settings=SMALL)
+    dataset, report = prepare_dataset([video], tmp_path / "data", settings=SMALL, intervals=((0, 1), (2, 3)))
+    assert (report.made, report.kept) == (1, 0)
+    assert [clip.name for clip in dataset.clips] == ["a_00000-00001", "a_00002-00003"]
+    assert sorted(os.listdir(tmp_path / "data" / "clips")) == ["a_00000-00001", "a_00002-00003"]
+    _, report = prepare_dataset([video], tmp_path / "data", settings=SMALL, intervals=((0, 1), (2, 3)))
+    assert (report.made, report.kept) == (0, 1)
+
+
+def test_a_dataset_that_is_being_written_is_refused(tmp_path, drawn_faces):
+    video = drawn_video(tmp_path / "a.mp4")
+    (tmp_path / "data").mkdir()
+    with (
+        exclusive(tmp_path / "data" / ".lock", "mine"),
+        pytest.raises(InputError, match="another process is preparing this dataset"),
+    ):
+        prepare_dataset([video], tmp_path / "data", settings=SMALL)
+    prepare_dataset([video], tmp_path / "data", settings=SMALL)
+
+
+def test_a_killed_job_goes_on_where_it_was(tmp_path):
+    command = [sys.executable, "-m", "preprocessing", str(SAMPLES), "--out", str(tmp_path / "data")]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    sources = tmp_path / "data" / "sources"
+    while process.poll() is None and not (sources.is_dir() and any(sources.glob("[a-z]*.json"))):
+        os.sched_yield()
+    process.kill()
+    process.wait()
+    done = len(list(sources.glob("[a-z]*.json")))
+    dataset, report = prepare_dataset([SAMPLES], tmp_path / "data")
+    assert report.kept == done > 0 and report.made == 12 - done and report.failed == []
+    assert [len(clip.faces) for clip in dataset.clips] == [75] * 12
+    assert sorted(os.listdir(tmp_path / "data" / "clips")) == [clip.name for clip in dataset.clips]
+
+
+def test_a_cartoon_gives_one_line(tmp_path):
+    image = np.full((288, 360, 3), 240, np.uint8)
+    cv2.circle(image, (180, 144), 80, (255, 220, 0), -1)
+    for x in (150, 210):
+        cv2.circle(image, (x, 120), 10, (0, 0, 0), -1)
+    cv2.ellipse(image, (180, 170), (40, 20), 0, 0, 180, (200, 0, 0), 4)
+    write_video(tmp_path / "cartoon.mp4", [image] * 40, speech=tone(1.6, 16000))
+    with pytest.raises(InputError, match="none of the 1 sources"):
+        prepare_dataset([tmp_path / "cartoon.mp4"], tmp_path / "data")
+    (source,) = json.loads((tmp_path / "data" / "manifest.json").read_text())["sources"]
+    assert "only 0 of 40 frames show a usable face (no face found in 40)" in source["left_out"][0]
+    assert os.listdir(tmp_path / "data" / "clips") == []
+
+
+def test_an_address_is_fetched_and_its_loss_is_one_line(tmp_path, drawn_faces, monkeypatch):
+    video = drawn_video(tmp_path / "talk.mp4")
+
+    def fetch(url, folder, downloader):
+        if "gone" in url:
+            raise InputError(f"{url}: gone (404); check the address")
+        return Fetched(video, video, "yt-dlp", "yt-dlp, as pytube reads YouTube alone", title="A talk")
+
+    monkeypatch.setattr(prepare, "fetch", fetch)
+    listed = tmp_path / "list.csv"
+    listed.write_text("url,interval\nhttps://example.org/talk.mp4,0:00-0:01\nhttps://example.org/gone.mp4,\n")
+    dataset, report = prepare_dataset([listed], tmp_path / "data", settings=SMALL)
+    assert [clip.name for clip in dataset.clips] == ["talk_00000-00001"]
+    assert report.failed == ["https://example.org/gone.mp4: gone (404); check the address"]
+    source = dataset.manifest["sources"][0]
+    assert source["title"] == "A talk" and source["fetched"].startswith("yt-dlp")
+    assert dataset.manifest["refused"] == report.failed

@@ -100,7 +100,7 @@ def crop_face(image, transform, size):
         uint8 RGB [shape=(size, size, 3)].
     """
     scale = np.hypot(*transform[:, 0])  # crop pixels per frame pixel
-    if (whole := int(1 / scale)) > 1:
+    if (whole := int(0.5 / scale)) > 1:  # half of the way: the turn, too, is to start from finer pixels
         height, width = image.shape[0] // whole, image.shape[1] // whole
         image = image[: height * whole, : width * whole]
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)

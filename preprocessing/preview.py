@@ -15,7 +15,7 @@ from .video import SOUND_RATE, TalkingVideo
 from .voice import CHUNK_SECONDS, VOICED, voice_activity
 
 MOST_CLIPS = 6
-MOST_SECONDS = 18.0  # of all clips together
+MOST_SECONDS = 12.0  # of all clips together, so that writing it takes two seconds on two cores
 SIDE = 384  # pixels of the enlarged face
 PANEL = 72  # pixels of the panel below it
 BASELINE, BAR_TOP, BAR_BOTTOM, MARGIN = 22, 32, 66, 10  # of text and voice in the panel, pixels

@@ -14,7 +14,6 @@ from .quality import HIGHEST_MOUTH, LARGEST_YAW, LOWEST_MOUTH
 BINS = 30
 COLOURS = dict(zip(SPLITS, ("#2a78b5", "#e08a1e", "#d1495b"), strict=True))
 KEPT, DROPPED = "#2a9d6f", "#8a8a8a"
-LONGEST_REASON = 34  # letters of a reason at its bar
 
 
 def draw_report(path, survey, kept, dropped):
@@ -83,13 +82,12 @@ def _draw_brightness(axes, survey):
 
 
 def _draw_frames(axes, kept, dropped):
-    """A bar for the frames kept and for each reason why frames were dropped."""
+    """A bar for the frames kept and for each reason why frames were dropped, its name above it."""
     counts = {"kept": kept, **dict(dropped.most_common())}
-    total = max(1, sum(counts.values()))
-    bars = axes.barh(range(len(counts)), counts.values(), color=[KEPT] + [DROPPED] * len(dropped))
-    axes.bar_label(bars, [f" {count} ({100 * count / total:.1f} %)" for count in counts.values()])
-    axes.set_yticks(range(len(counts)), [reason[:LONGEST_REASON] for reason in counts])
-    axes.set_ylim(max(len(counts), 4) - 0.5, -0.5)
-    axes.set_xlim(0, 1.45 * max(counts.values()))
+    axes.barh(range(len(counts)), counts.values(), height=0.4, color=[KEPT] + [DROPPED] * len(dropped))
+    for row, (name, count) in enumerate(counts.items()):
+        axes.text(0, row - 0.26, f" {name}: {count} ({100 * count / sum(counts.values()):.1f} %)")
+    axes.set_ylim(max(len(counts), 4) - 0.5, -0.6)
+    axes.set_yticks([])
     axes.set_title("frames kept and dropped")
     axes.set_xlabel("frames")

@@ -1,10 +1,9 @@
 """What is in a dataset, measured clip by clip: length, pose, brightness, size of the faces."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .dataset import Clip
 from .detection import LEFT_EYE, RIGHT_EYE
 from .media import SPEECH_FILES, SPEECH_RATE, sound_duration
 from .program import InputError, progress
@@ -21,14 +20,14 @@ class Measures:
     """What was measured in one clip.
 
     Attributes:
-        clip: the `dataset.Clip`.
+        split: of the clip.
         seconds: length of its speech.
         yaw, pitch: of its faces as `quality.pose` defines them, in eye distances [shape=(frames,)].
         brightness: mean of every tenth face, 0 (black) to 255 (white) [shape=(frames / 10, rounded up,)].
         eye_distance: in pixels of the source [shape=(frames,)].
     """
 
-    clip: Clip
+    split: str
     seconds: float
     yaw: np.ndarray
     pitch: np.ndarray
@@ -50,7 +49,7 @@ class Survey:
 
     def of_split(self, split):
         """The measures of the clips of one split."""
-        return [of_clip for of_clip in self.measures if of_clip.clip.entry["split"] == split]
+        return [of_clip for of_clip in self.measures if of_clip.split == split]
 
     def seconds(self, split):
         """Speech in the clips of one split."""
@@ -72,7 +71,7 @@ def survey_dataset(dataset):
     with progress(len(dataset.clips), "clip", "measuring") as bar:
         for clip in dataset.clips:
             try:
-                measures.append(measure_clip(clip))
+                measures.append(measure_clip(replace(clip)))  # a copy: with it goes what it has opened
             except InputError as error:
                 damaged.append(str(error))
             bar.update(1)
@@ -90,7 +89,7 @@ def measure_clip(clip):
     """
     yaw, pitch = pose(landmarks_in_crop(clip))
     return Measures(
-        clip,
+        clip.entry["split"],
         sound_duration(clip.folder / SPEECH_FILES[SPEECH_RATE]),
         yaw,
         pitch,

@@ -1,5 +1,6 @@
 """What a person sees of a dataset: the report in words and pictures, and the preview."""
 
+import os
 import shutil
 
 import av
@@ -16,7 +17,7 @@ from preprocessing.preview import BAR_BOTTOM, BAR_TOP, NO_VOICE, PANEL, SIDE, VO
 from preprocessing.preview import write_preview as write_preview_of
 from preprocessing.program import InputError
 from preprocessing.report import find_warnings, write_report
-from preprocessing.survey import landmarks_in_crop, survey_dataset
+from preprocessing.survey import landmarks_in_crop, measure_clip, survey_dataset
 
 from .conftest import FACE_SIZE, SAMPLES, drawn_clip, one_line, run_program
 from .media_files import frames_of
@@ -111,6 +112,19 @@ def test_each_warning_comes_with_its_cause_and_goes_without(tmp_path, monkeypatc
     assert warnings_of(dataset_of(tmp_path, good)).startswith("brightness differs between train (100) and test (121)")
     monkeypatch.setattr("preprocessing.report.LEAST_TRAINING_MINUTES", 0.11)
     assert "0.1 minutes of speech to train on" in warnings_of(dataset_of(tmp_path, good))
+
+
+def test_many_clips_are_measured_with_one_open_at_a_time(tmp_path, monkeypatch):
+    dataset = dataset_of(tmp_path, [clip_with_track(tmp_path, f"clip{index}", "train", 1) for index in range(9)])
+    open_files = set()
+
+    def counted(clip):
+        open_files.add(len(os.listdir("/dev/fd")))
+        return measure_clip(clip)
+
+    monkeypatch.setattr("preprocessing.survey.measure_clip", counted)
+    assert len(survey_dataset(dataset).measures) == 9
+    assert len(open_files) == 1
 
 
 def test_small_faces_are_told_by_the_crop_they_fill(dataset):

@@ -9,9 +9,9 @@ from preprocessing.files import whole_file, whole_folder
 from preprocessing.media import sound_duration, stream_speech
 from preprocessing.pictures import write_png
 from preprocessing.program import InputError, progress
+from preprocessing.video import SOUND_RATE, TalkingVideo
 
 from .model_folder import BATCH
-from .video import SOUND_RATE, TalkingVideo
 
 
 def generate_video(model, speech, output, frames_folder=None):

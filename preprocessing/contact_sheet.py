@@ -1,7 +1,5 @@
 """One picture of a whole dataset: a face from each clip, so that a person sees at a glance what went in."""
 
-from pathlib import Path
-
 import numpy as np
 
 from .pictures import tile, write_png
@@ -11,12 +9,12 @@ COLUMNS = 20
 
 
 def write_contact_sheet(dataset):
-    """Writes contact_sheet.png: the middle face of each clip, of at most MOST_CLIPS clips spread evenly."""
-    entries = dataset.manifest["clips"]
-    chosen = entries[:: max(1, -(-len(entries) // MOST_CLIPS))]
-    faces = []
-    for entry in chosen:
-        clip = np.load(Path(dataset.folder) / "clips" / entry["name"] / "faces.npy", mmap_mode="r")
-        faces.append(clip[len(clip) // 2])
+    """Writes contact_sheet.png: the middle face of each clip, of at most MOST_CLIPS clips spread evenly.
+
+    Raises:
+        InputError: the faces of a clip are missing or damaged.
+    """
+    chosen = dataset.clips[:: max(1, -(-len(dataset.clips) // MOST_CLIPS))]
+    faces = [clip.faces[len(clip.faces) // 2] for clip in chosen]
     if faces:
         write_png(dataset.folder / "contact_sheet.png", tile(np.stack(faces), min(COLUMNS, len(faces))))

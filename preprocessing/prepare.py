@@ -11,6 +11,7 @@ from .dataset import open_dataset, read_records, read_splits, split_by_hash, wri
 from .download import fetch
 from .files import exclusive, make_folder
 from .media import video_info
+from .preview import write_preview
 from .program import InputError, progress
 from .scheduling import run_tasks
 from .sources import read_sources
@@ -117,6 +118,7 @@ def _prepare(found, refused, folder, split_of, settings, licence, workers, clust
     if not dataset.manifest["clips"]:
         raise InputError(f"{folder}: none of the {len(found)} sources gave a clip; the reasons stand above")
     write_contact_sheet(dataset)
+    write_preview(dataset)
     return dataset, report
 
 

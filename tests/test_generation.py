@@ -12,11 +12,11 @@ import pytest
 from audio2faces.evaluation import evaluate, format_table
 from audio2faces.generation import generate_video
 from audio2faces.model_folder import load_model
-from audio2faces.video import TalkingVideo
 from preprocessing.audio_features import speech_maps
 from preprocessing.media import read_speech, video_info, write_wav
 from preprocessing.pictures import read_png
 from preprocessing.program import InputError
+from preprocessing.video import TalkingVideo
 
 from .conftest import ROOT, SAMPLES, one_line, run_program
 from .media_files import frames_of, tone, write_sound

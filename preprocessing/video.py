@@ -1,4 +1,4 @@
-"""Writes a talking video: H.264 picture, AAC sound, and the mark that it is synthetic."""
+"""Writes a video of a face that talks: H.264 picture, AAC sound, and a comment that says what it is."""
 
 import contextlib
 from fractions import Fraction
@@ -20,12 +20,13 @@ class TalkingVideo:
 
     Args:
         path: of the mp4 file.
-        size: side of the faces in pixels.
+        size: side of the faces in pixels, or their width if `height` is given.
         frame_rate: frames per second.
         comment: goes into the container's tag `comment`.
+        height: of the pictures in pixels, where there is more in them than a face; width and height are even then.
     """
 
-    def __init__(self, path, size, frame_rate, comment):
+    def __init__(self, path, size, frame_rate, comment, height=None):
         self.scale = -(-SHORTEST_SIDE // size)
         with self._writing():
             self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
@@ -34,7 +35,7 @@ class TalkingVideo:
         self._picture = self._container.add_stream(
             "libx264", rate=1 / self._frame_time, options={"crf": QUALITY, "preset": "veryfast"}
         )
-        self._picture.width = self._picture.height = size * self.scale
+        self._picture.width, self._picture.height = size * self.scale, (height or size) * self.scale
         self._picture.pix_fmt = "yuv420p"
         self._sound = self._container.add_stream("aac", rate=SOUND_RATE, layout="mono")
         self._sound.bit_rate = SOUND_BIT_RATE
@@ -69,7 +70,7 @@ class TalkingVideo:
         return float(self._frames * self._frame_time)
 
     def write_faces(self, faces):
-        """Appends faces: uint8 RGB [shape=(n, size, size, 3)]."""
+        """Appends faces: uint8 RGB [shape=(n, height, size, 3)], or an iterable of single ones."""
         for face in faces:
             large = cv2.resize(face, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_LANCZOS4)
             frame = av.VideoFrame.from_ndarray(large, format="rgb24")

@@ -1,0 +1,111 @@
+"""What is in a dataset, measured clip by clip: length, pose, brightness, size of the faces."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .detection import LEFT_EYE, RIGHT_EYE
+from .media import SPEECH_FILES, SPEECH_RATE, sound_duration
+from .program import InputError, progress
+from .quality import pose
+
+BRIGHTNESS_STEP = 10  # every tenth face is looked at
+LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue in brightness (ITU-R BT.601)
+
+QUANTITIES = ("yaw", "pitch", "brightness", "eye_distance")  # measured in many frames of a clip
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What was measured in one clip.
+
+    Attributes:
+        split: of the clip.
+        seconds: length of its speech.
+        yaw, pitch: of its faces as `quality.pose` defines them, in eye distances [shape=(frames,)].
+        brightness: mean of every tenth face, 0 (black) to 255 (white) [shape=(frames / 10, rounded up,)].
+        eye_distance: in pixels of the source [shape=(frames,)].
+    """
+
+    split: str
+    seconds: float
+    yaw: np.ndarray
+    pitch: np.ndarray
+    brightness: np.ndarray
+    eye_distance: np.ndarray
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was measured in a dataset.
+
+    Attributes:
+        measures: a `Measures` for each clip that can be read, sorted by name.
+        damaged: a line for each clip that cannot.
+    """
+
+    measures: list
+    damaged: list
+
+    def of_split(self, split):
+        """The measures of the clips of one split."""
+        return [of_clip for of_clip in self.measures if of_clip.split == split]
+
+    def seconds(self, split):
+        """Speech in the clips of one split."""
+        return sum(of_clip.seconds for of_clip in self.of_split(split))
+
+    def values(self, quantity, split=None):
+        """One of QUANTITIES in all clips, or those of one split, one after the other [shape=(n,)]."""
+        measures = self.measures if split is None else self.of_split(split)
+        return np.concatenate([np.zeros(0), *(getattr(of_clip, quantity) for of_clip in measures)])
+
+
+def survey_dataset(dataset):
+    """Measures all clips of a dataset.
+
+    Raises:
+        InputError: it holds no clip that can be read.
+    """
+    measures, damaged = [], []
+    with progress(len(dataset.clips), "clip", "measuring") as bar:
+        for clip in dataset.clips:
+            try:
+                measures.append(measure_clip(replace(clip)))  # a copy: with it goes what it has opened
+            except InputError as error:
+                damaged.append(str(error))
+            bar.update(1)
+    if not measures:
+        why = damaged[0] if damaged else "its manifest names none"
+        raise InputError(f"{dataset.folder}: holds no clip that can be read ({why}); prepare it again")
+    return Survey(measures, damaged)
+
+
+def measure_clip(clip):
+    """The `Measures` of a clip.
+
+    Raises:
+        InputError: one of its files is missing or damaged.
+    """
+    yaw, pitch = pose(landmarks_in_crop(clip))
+    return Measures(
+        clip.entry["split"],
+        sound_duration(clip.folder / SPEECH_FILES[SPEECH_RATE]),
+        yaw,
+        pitch,
+        np.array([face.mean(axis=(0, 1)) @ LUMA for face in clip.faces[::BRIGHTNESS_STEP]]),
+        np.linalg.norm(clip.landmarks[:, RIGHT_EYE] - clip.landmarks[:, LEFT_EYE], axis=-1),
+    )
+
+
+def landmarks_in_crop(clip):
+    """Landmarks of a clip in pixels of its faces, where those of a mirrored clip are mirrored too.
+
+    Returns:
+        array [shape=(frames, 5, 2)]; centres of pixels lie at integers.
+
+    Raises:
+        InputError: track.npz is missing or damaged.
+    """
+    transforms = clip.track["transform"]
+    return np.einsum("fij,fkj->fki", transforms[:, :, :2], clip.landmarks) + transforms[:, None, :, 2]

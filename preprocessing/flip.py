@@ -15,6 +15,7 @@ from .flip_decision import KEPT, MIRRORED, UNDECIDED, decide
 from .flip_histogram import histogram_scores
 from .mirror import is_mirrored, mirror_clip
 from .pose import yaw
+from .preview import write_preview
 from .program import InputError, progress, run_program
 
 # Eye distances by which the yaw of a whole clip may be off: MTCNN on ten clips of GRID and on their mirror images
@@ -113,6 +114,7 @@ def apply_finding(dataset, finding):
         mirrored = {clip.name for clip in dataset.clips if is_mirrored(clip)}
         note_in_clips(dataset.folder, lambda clip: {"mirrored": True} if clip["name"] in mirrored else {})
     write_contact_sheet(dataset)
+    write_preview(dataset)
     return done
 
 

@@ -9,7 +9,7 @@ from matplotlib import pyplot
 
 from .dataset import SPLITS
 from .files import whole_file
-from .quality import HIGHEST_MOUTH, LARGEST_YAW, LOWEST_MOUTH
+from .quality import LARGEST_YAW, PITCHES
 
 BINS = 30
 COLOURS = dict(zip(SPLITS, ("#2a78b5", "#e08a1e", "#d1495b"), strict=True))
@@ -29,7 +29,7 @@ def draw_report(path, survey, kept, dropped):
     seconds = np.array([of_clip.seconds for of_clip in survey.measures])
     yaw, pitch, eye_distance = (survey.values(name) for name in ("yaw", "pitch", "eye_distance"))
     # Of poses, all that is let through, so that one sees how much of it is used.
-    poses = [np.linspace(*ends, 2 * BINS + 1) for ends in ((-LARGEST_YAW, LARGEST_YAW), (LOWEST_MOUTH, HIGHEST_MOUTH))]
+    poses = [np.linspace(*ends, 2 * BINS + 1) for ends in ((-LARGEST_YAW, LARGEST_YAW), PITCHES)]
     for axes, values, edges, title, unit in (
         (panels[0, 0], seconds, _edges(seconds, 1.0), "length of the clips", "seconds of speech"),
         (panels[0, 1], yaw, poses[0], "yaw: nose left or right of the middle", "eye distances"),

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from . import pose
 from .detection import LEFT_EYE, RIGHT_EYE
 from .media import SPEECH_FILES, SPEECH_RATE, sound_duration
 from .program import InputError, progress
-from .quality import pose
 
 BRIGHTNESS_STEP = 10  # every tenth face is looked at
 LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue in brightness (ITU-R BT.601)
@@ -22,7 +22,7 @@ class Measures:
     Attributes:
         split: of the clip.
         seconds: length of its speech.
-        yaw, pitch: of its faces as `quality.pose` defines them, in eye distances [shape=(frames,)].
+        yaw, pitch: of its faces as `pose` defines them, in eye distances [shape=(frames,)].
         brightness: mean of every tenth face, 0 (black) to 255 (white) [shape=(frames / 10, rounded up,)].
         eye_distance: in pixels of the source [shape=(frames,)].
     """
@@ -87,7 +87,8 @@ def measure_clip(clip):
     Raises:
         InputError: one of its files is missing or damaged.
     """
-    yaw, pitch = pose(landmarks_in_crop(clip))
+    landmarks = landmarks_in_crop(clip)
+    yaw, pitch = pose.yaw(landmarks), pose.pitch(landmarks)
     return Measures(
         clip.entry["split"],
         sound_duration(clip.folder / SPEECH_FILES[SPEECH_RATE]),

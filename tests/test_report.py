@@ -44,7 +44,7 @@ def dataset_of(folder, entries, **source):
     """A dataset of these clips, all of one source."""
     (folder / "sources").mkdir(exist_ok=True)
     record = {"name": "source", "seconds_not_kept": {}, "left_out": [], "clips": entries, **source}
-    write_dataset(folder, FACE_SIZE, [record])
+    write_dataset(folder, FACE_SIZE, [record], refused=[])
     return open_dataset(folder)
 
 

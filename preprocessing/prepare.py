@@ -82,13 +82,17 @@ def _prepare(found, refused, folder, split_of, settings, licence, workers, clust
         make_folder(folder / name)
     records = _records_so_far(folder, settings.size)
     try:
-        tasks = []
+        tasks, accepted = [], []
         for source in found:
             try:
                 task = _task(source, folder, settings, downloader, split_of, records, tasks)
             except InputError as error:
                 report.leave_out(str(error))
                 continue
+            except (PermissionError, FileNotFoundError) as error:
+                report.leave_out(f"{error.filename}: {error.strerror}; give a file that can be read")
+                continue
+            accepted.append(source.name)
             if _is_done(records.get(task.name), task):
                 report.kept += 1
                 for line in records[task.name]["left_out"]:
@@ -110,10 +114,9 @@ def _prepare(found, refused, folder, split_of, settings, licence, workers, clust
                 _assign(records[source.name], split_of, licence)
         if records or (folder / "manifest.json").exists():
             write_dataset(folder, settings.size, records.values(), report.failed)
-    for record in records.values():
-        for clip in record["clips"]:
-            if clip["split"] is None:
-                report.leave_out(f"{clip['name']}: this clip is in none of the lists of --splits; add it to one")
+    for clip in (clip for name in accepted if name in records for clip in records[name]["clips"]):
+        if clip["split"] is None:
+            report.leave_out(f"{clip['name']}: this clip is in none of the lists of --splits; add it to one")
     dataset = open_dataset(folder)
     if not dataset.manifest["clips"]:
         raise InputError(f"{folder}: none of the {len(found)} sources gave a clip; the reasons stand above")
@@ -147,7 +150,7 @@ def _task(source, folder, settings, downloader, split_of, records, tasks):
     picture = sound = source.location
     details = {}
     if source.is_url:
-        fetched = fetch(source.location, folder / "downloads", downloader)
+        fetched = _fetch(source.location, folder / "downloads", downloader)
         picture, sound = str(fetched.picture), str(fetched.sound)
         stated = {"title": fetched.title, "uploader": fetched.uploader, "site_licence": fetched.licence}
         details = {"fetched": fetched.note} | {key: value for key, value in stated.items() if value}
@@ -158,6 +161,19 @@ def _task(source, folder, settings, downloader, split_of, records, tasks):
         if other["name"] != source.name and (other["sha256"], other["intervals"]) == (digest, intervals):
             raise InputError(f"{source.location}: the same video is there already as {other['name']}; remove one")
     return Task(str(folder), source.name, source.location, picture, sound, digest, source.intervals, settings, details)
+
+
+def _fetch(url, folder, downloader):
+    with progress(None, "MB", f"fetching {url}") as bar:
+        done = 0
+
+        def show(bytes_done, bytes_total):
+            nonlocal done
+            bar.total = bytes_total and round(bytes_total / 1e6)
+            bar.update(bytes_done // 1_000_000 - done)
+            done = bytes_done // 1_000_000
+
+        return fetch(url, folder, downloader, progress=show)
 
 
 def _is_done(record, task):

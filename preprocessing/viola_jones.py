@@ -10,6 +10,7 @@ from .detection import Face
 
 CASCADE = "haarcascade_frontalface_default.xml"  # comes with OpenCV
 SMALLEST_FACE = 0.15  # of the frame's height, as in 2017; all other settings are OpenCV's defaults
+LEAST_NEIGHBOURS = 3  # one of those: this many windows have to agree on a face, and one more
 MARGIN = 1.25  # the crop's side over that of the detected square, as in 2017
 MOUTH_HALF_WIDTH = 0.12  # in sides of the crop, as MTCNN finds it; the crop does not depend on it
 
@@ -36,10 +37,10 @@ class ViolaJonesDetector:
     def _detect(self, image):
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         smallest = round(SMALLEST_FACE * len(grey))
-        squares, _, weights = self._cascade.detectMultiScale3(
-            grey, minSize=(smallest, smallest), outputRejectLevels=True
+        squares, neighbours = self._cascade.detectMultiScale2(
+            grey, minNeighbors=LEAST_NEIGHBOURS, minSize=(smallest, smallest)
         )
-        faces = [face_of_square(square, _score(weight)) for square, weight in zip(squares, weights, strict=True)]
+        faces = [face_of_square(square, _score(count)) for square, count in zip(squares, neighbours, strict=True)]
         return sorted(faces, key=lambda face: -face.area)
 
 
@@ -59,6 +60,6 @@ def face_of_square(square, score):
     return Face(box, score, corner + MARGIN * side * template, box)
 
 
-def _score(weight):
-    """0..1 from what the last stage of the cascade adds up to; no probability, but false faces mostly have less."""
-    return float(1 / (1 + np.exp(-weight)))
+def _score(neighbours):
+    """0..1 from the number of windows that agree, all that the cascade tells of how sure it is; no probability."""
+    return 1 - LEAST_NEIGHBOURS / neighbours

@@ -1,8 +1,8 @@
 """Where each face detector stops finding the face: python -m benchmarks.detectors VIDEO...
 
 The frames of the videos are tilted about the face, darkened, and shrunk. Where the face is, the frames as they are
-tell. A table in Markdown gives the misses in per cent of the frames and the false faces in 100 frames, for each detector
-on single frames as they are.
+tell. A table in Markdown gives, for each detector on single frames, the misses in per cent of the frames and the false
+faces in 100 frames.
 """
 
 import argparse
@@ -41,7 +41,9 @@ def darkened(images, boxes, light):
 
 def shrunk(images, boxes, share):
     """Frames of another size."""
-    return [cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA) for image in images], boxes * share
+    return [
+        cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA) for image in images
+    ], boxes * share
 
 
 CHANGES = (

@@ -25,7 +25,7 @@ def over_time(values, reduce):
         `reduce` over the 2 * REACH + 1 frames around each one, fewer at the ends; NaN where most of them are not known.
     """
     values = np.asarray(values, float)
-    known = ~np.isnan(values.reshape(len(values), -1)).any(axis=1)
+    known = ~np.isnan(values).any(axis=tuple(range(1, values.ndim)))
     smooth = np.full_like(values, np.nan)
     for index in range(len(values)):
         around = slice(max(index - REACH, 0), index + REACH + 1)
@@ -103,17 +103,18 @@ def sizes(faces):
 
 
 def crop_places(faces):
-    """Where in the picture the crop of each face or None takes eyes and mouth from, in its pixels [shape=(frames, 3, 2)].
+    """Where in the picture the crop of each face or None takes eyes and mouth from [shape=(frames, 3, 2)].
 
-    Without smoothing over time; a pixel of the crop is as large as in the median crop of the video.
+    Without smoothing over time; in pixels of the video's median crop.
     """
     transforms = [face_transform(face.landmarks, CROP_SIZE) for face in faces if face]
     scale = np.median([np.hypot(*transform[:, 0]) for transform in transforms]) if transforms else 1.0
 
     def places(face):
-        return scale * cv2.transform(
-            CROP_SIZE * TEMPLATE[None], inverse_transform(face_transform(face.landmarks, CROP_SIZE))
-        )[0]
+        return (
+            scale
+            * cv2.transform(CROP_SIZE * TEMPLATE[None], inverse_transform(face_transform(face.landmarks, CROP_SIZE)))[0]
+        )
 
     return _of_faces(faces, places, (3, 2))
 

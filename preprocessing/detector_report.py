@@ -95,7 +95,8 @@ def _draw_frames(figure, videos):
         for method in DRAWN:
             wrong = match(video.faces[method], video.truth)[1][frame]
             for face in video.faces[method][frame]:
-                _draw_face(axes, face, method, "--" if face in wrong else "-")
+                is_wrong = any(face is other for other in wrong)
+                _draw_face(axes, face, method, "--" if is_wrong else "-")
         words = [f"{method}: {what}" for method, what in failures[frame].items() if what]
         axes.set_title(f"{Path(video.path).stem}, frame {frame}", fontsize=10)
         axes.set_xlabel("; ".join(words) or "both right", fontsize=10)
@@ -107,7 +108,8 @@ def _draw_frames(figure, videos):
 
 def _draw_face(axes, face, method, style):
     left, top, right, bottom = face.box
-    axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], style, color=COLOURS[method], linewidth=2)
+    x, y = [left, right, right, left, left], [top, top, bottom, bottom, top]
+    axes.plot(x, y, style, color=COLOURS[method], linewidth=2)
     if method == "mtcnn":
         axes.plot(*face.landmarks.T, "o", color=COLOURS[method], markersize=3, markeredgecolor="white", mew=0.5)
 
@@ -129,7 +131,8 @@ def _draw_crops(figure, video):
         middle = max(len(crops) // 2 - CROPS // 2, 0)
         left.imshow(tile(np.stack(crops[middle : middle + CROPS]), CROPS))
         left.set_ylabel(method, color=COLOURS[method], fontsize=11)
-        right.imshow(np.stack([crop[top:bottom, column] for crop in crops], axis=1), aspect="auto")
+        columns = np.stack([crop[top:bottom, column] for crop in crops], axis=1)
+        right.imshow(columns, aspect="auto", interpolation="nearest")
         for axes in (left, right):
             axes.set_xticks([])
             axes.set_yticks([])

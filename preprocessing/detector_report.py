@@ -103,7 +103,8 @@ def _draw_frames(figure, videos):
         axes.set_xticks([])
         axes.set_yticks([])
     handles = [pyplot.Line2D([], [], color=COLOURS[method], linewidth=2, label=method) for method in DRAWN]
-    figure.legend(handles=handles, frameon=False, loc="outside upper center", ncols=len(DRAWN))
+    handles.append(pyplot.Line2D([], [], color="#555555", linewidth=2, linestyle="--", label="false face"))
+    figure.legend(handles=handles, frameon=False, loc="outside upper center", ncols=len(handles))
 
 
 def _draw_face(axes, face, method, style):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from preprocessing.alignment import face_transform, inverse_transform
-from preprocessing.compare_detectors import METHODS, TimedDetector, find_faces, format_table
+from preprocessing.compare_detectors import METHODS, ComparedVideo, TimedDetector, find_faces, format_table
 from preprocessing.detection import Face, make_detector
 from preprocessing.detector_measures import (
     REACH,
@@ -19,6 +19,7 @@ from preprocessing.detector_measures import (
     tremble,
     true_boxes,
 )
+from preprocessing.detector_report import draw_comparison
 from preprocessing.extraction import extract_faces
 from preprocessing.media import read_frames
 from preprocessing.pictures import read_png
@@ -222,3 +223,18 @@ def test_bad_input_gives_one_line(tmp_path):
 
 def test_viola_jones_cannot_be_told_where_to_look():
     assert ViolaJonesDetector().follow([None, None], [None, None]) == [None, None]
+
+
+def test_the_picture_shows_what_went_wrong(tmp_path):
+    video, picture = tmp_path / "noise.mp4", tmp_path / "picture.png"
+    write_video(video, list(np.random.default_rng(0).integers(0, 256, (6, 120, 160, 3), np.uint8)))
+    right = [[face_at(10, 10, 60)] for _ in range(6)]
+    failing = [[face_at(90, 0, 50), *found, face_at(100, 60, 40)] for found in right]  # the right one between two
+    nothing = [[] for _ in range(6)]
+    pictures = []
+    for viola_jones in (right, failing, nothing):
+        faces = dict(zip(METHODS, (viola_jones, right, right), strict=True))
+        draw_comparison(picture, [ComparedVideo(str(video), true_boxes(right), faces)])
+        pictures.append(read_png(picture))
+    orange = [((picture[..., 0] > 200) & (picture[..., 2] < 20)).sum() for picture in pictures]
+    assert orange[2] < orange[0] < orange[1]  # no box, one, three

@@ -13,7 +13,6 @@ from preprocessing.detector_measures import (
     crop_places,
     match,
     measure,
-    over_time,
     overlap,
     sizes,
     tremble,
@@ -110,7 +109,7 @@ def test_misses_and_false_faces_by_hand():
     truth[8:] = np.nan
     faces = [[face_at(0)] for _ in range(10)]  # in the last two frames there is none: both are false
     faces[0] = []  # missed
-    faces[1] = [face_at(60)]  # missed, and a false one: overlap 40 / 160
+    faces[1] = [face_at(40)]  # missed, and a false one: overlap 60 / 140
     faces[2] = [face_at(200), face_at(0), face_at(300)]  # two false ones beside it
     right, wrong = match(faces, truth)
     assert [face is None for face in right] == [True, True, *[False] * 6, True, True]

@@ -68,6 +68,9 @@ class Detector(Protocol):
             for each image a `Face`, or None where it is no longer there.
         """
 
+    def search_box(self, landmarks):
+        """The square in which to look for a face whose landmarks [shape=(5, 2)] these are: left, top, right, bottom."""
+
 
 def make_detector(name):
     """The detector of that name, one of DETECTORS.

@@ -17,7 +17,9 @@ REFINED_SCORE, OUTPUT_SCORE = 0.7, 0.8  # the package's thresholds of the second
 MINIMUM_SCORE = 0.9  # of a face that is believed: the package was seen to report a false one at .85
 OVERLAP_IN_LEVEL, OVERLAP = 0.5, 0.7  # above which the less likely of two boxes goes
 BATCH_PIXELS = 2_000_000  # of the frames that go through the networks together: bounds memory
-CENTRE = np.array([0.52, 0.576])  # where the middle of the landmarks lies in a search box of the cascade, in its sides
+# Search boxes of the cascade on frames of five people: where the middle of the landmarks lies in them, in their sides,
+# and their side over the landmarks' root mean square distance from that middle.
+CENTRE, SIDE = np.array([0.52, 0.58]), 4.26
 LARGEST_DRIFT = 0.08  # of the side of a search box, by which the face may have left that place
 
 
@@ -56,10 +58,16 @@ class MtcnnDetector:
         faces = self._look_at(images, np.asarray(search_boxes, float))
         astray = [index for index, face in enumerate(faces) if face.score >= OUTPUT_SCORE and _is_astray(face)]
         if astray:
-            boxes = np.stack([_recentred(faces[index]) for index in astray])
+            boxes = np.stack([self.search_box(faces[index].landmarks) for index in astray])
             for index, face in zip(astray, self._look_at([images[index] for index in astray], boxes), strict=True):
                 faces[index] = face
         return [face if face.score >= MINIMUM_SCORE and not _is_astray(face) else None for face in faces]
+
+    def search_box(self, landmarks):
+        """The square around landmarks [shape=(5, 2)] from which they are told best."""
+        side = SIDE * np.sqrt(((landmarks - landmarks.mean(axis=0)) ** 2).sum(axis=1).mean())
+        corner = landmarks.mean(axis=0) - CENTRE * side
+        return np.concatenate([corner, corner + side])
 
     def _look_at(self, images, search_boxes):
         """What O-Net tells of one search box of each image, whatever its score."""
@@ -166,10 +174,3 @@ def _is_astray(face):
     """Whether the landmarks have left their place in the search box."""
     corner, side = face.search_box[:2], face.search_box[2] - face.search_box[0]
     return np.abs((face.landmarks.mean(axis=0) - corner) / side - CENTRE).max() > LARGEST_DRIFT
-
-
-def _recentred(face):
-    """The search box moved to where the landmarks lie at their place in it."""
-    side = face.search_box[2] - face.search_box[0]
-    corner = face.landmarks.mean(axis=0) - CENTRE * side
-    return np.concatenate([corner, corner + side])

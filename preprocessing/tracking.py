@@ -9,6 +9,8 @@ import numpy as np
 from .detection import Face
 
 KEY_FRAME_INTERVAL = 32  # frames between two looks at the whole picture
+PLACE_INTERVAL = 8  # frames between two in which the place of the face is found for all
+PLACE_SMOOTHING = 8.0  # frames, the standard deviation of the weights of places
 SMALLEST_FACE = 0.1  # of the frame's height: a smaller face is not the speaker's
 DETECTED_SIZE = 20  # pixels to which the smallest face is shrunk for a look at the whole picture
 LARGEST_LEAP = 0.5  # of the eye distance, between two frames: a face that moves further is another one
@@ -38,9 +40,10 @@ class TrackedFrame:
 def track_faces(frames, detector, exact=False):
     """Finds the largest face of each frame.
 
-    In a look at the whole picture the picture is shrunk as far as the smallest face allows; the face is then told from
-    the picture as it is, and so it is between two such looks, where the places of both say. Where it is not there, and
-    where a look showed none, every picture is looked at as a whole.
+    Now and then the whole picture is looked at, shrunk as far as the smallest face allows. Between two such looks the
+    face is told from the picture as it is: first in some frames, where both looks say, then in all, where those frames
+    say; places that are smooth over time make for steady landmarks. Where the face is not there, and where a look showed
+    none, every picture is looked at as a whole.
 
     Args:
         frames: iterable of (time, image) as `media.read_frames` gives it.
@@ -51,20 +54,44 @@ def track_faces(frames, detector, exact=False):
         a `TrackedFrame` for each frame, in order.
     """
     frames = iter(frames)
-    key, last = None, None  # the faces of the last key frame; the last frame
+    key, places, last = None, _Places(), None  # faces of the last key frame; where to look; the last frame
     while chunk := list(islice(frames, KEY_FRAME_INTERVAL)):
         times, images = zip(*chunk, strict=True)
         if exact:
             found = [_largest(faces) for faces in detector.detect(images)]
         else:
-            found, key = _faces_of_chunk(images, key, detector)
+            found, key = _faces_of_chunk(images, key, places, detector)
         for time, image, (face, count) in zip(times, images, found, strict=True):
             cut = last is not None and (_leap(last.face, face) or _change(last.image, image) > CUT)
             last = TrackedFrame(time, image, face, count, cut)
             yield last
 
 
-def _faces_of_chunk(images, key, detector):
+class _Places:
+    """Where the face was in some frames: the mean of those near in time, as one place trembles less than a face's box."""
+
+    def __init__(self):
+        self.forget()
+
+    def forget(self):
+        self.frames, self.boxes = [], []  # frames are counted from the first one of the current chunk
+
+    def add(self, frame, box):
+        self.frames.append(frame)
+        self.boxes.append(box)
+
+    def advance(self, count):
+        """Lets `count` frames pass."""
+        kept = [i for i, frame in enumerate(self.frames) if frame > count - 3 * PLACE_SMOOTHING]
+        self.frames, self.boxes = [self.frames[i] - count for i in kept], [self.boxes[i] for i in kept]
+
+    def at(self, frame):
+        """The search box for a frame."""
+        away = (np.array(self.frames) - frame) / PLACE_SMOOTHING
+        return np.average(self.boxes, axis=0, weights=np.exp(-0.5 * away**2))
+
+
+def _faces_of_chunk(images, key, places, detector):
     """(largest face or None, number of faces) of each image, and the faces of the last one, the new key frame.
 
     `key` are the faces of the image before the first, or None where there is none: the first is then a key frame too.
@@ -77,18 +104,31 @@ def _faces_of_chunk(images, key, detector):
     seen[last] = new_key
     found = {}
     if key and new_key:
-        places = [(index - before) / max(last - before, 1) for index in range(len(images))]
-        boxes = [(1 - place) * key[0].search_box + place * new_key[0].search_box for place in places]
+        between = [(index - before) / max(last - before, 1) for index in range(len(images))]
+        boxes = [(1 - share) * key[0].search_box + share * new_key[0].search_box for share in between]
+        some = sorted({*range(0, last, PLACE_INTERVAL), last})
+        for index, face in zip(some, detector.follow(*_of(some, images, boxes)), strict=True):
+            if face is not None:
+                places.add(index, detector.search_box(face.landmarks))
+        if places.frames:
+            boxes = [places.at(index) for index in range(len(images))]
         count = max(len(key), len(new_key))
         found = {index: (face, count) for index, face in enumerate(detector.follow(images, boxes)) if face is not None}
     lost = [index for index in range(len(images)) if index not in found]
+    if lost:
+        places.forget()
     unseen = [index for index in lost if index not in seen]
     seen.update(zip(unseen, _look([images[index] for index in unseen], detector), strict=True))
     told = [index for index in lost if seen[index]]
-    faces = detector.follow([images[index] for index in told], [seen[index][0].search_box for index in told])
-    for index, face in zip(told, faces, strict=True):
+    boxes = {index: seen[index][0].search_box for index in told}
+    for index, face in zip(told, detector.follow(*_of(told, images, boxes)), strict=True):
         found[index] = face or seen[index][0], len(seen[index])
+    places.advance(len(images))
     return [found.get(index, (None, 0)) for index in range(len(images))], new_key
+
+
+def _of(indices, *lists):
+    return [[items[index] for index in indices] for items in lists]
 
 
 def _look(images, detector):

@@ -22,7 +22,8 @@ from preprocessing.detector_report import draw_comparison
 from preprocessing.extraction import extract_faces
 from preprocessing.media import read_frames
 from preprocessing.pictures import read_png
-from preprocessing.quality import NO_FACE, pose, why_face_unusable
+from preprocessing.pose import pitch, yaw
+from preprocessing.quality import NO_FACE, why_face_unusable
 from preprocessing.tracking import track_faces
 from preprocessing.viola_jones import MARGIN, ViolaJonesDetector, face_of_square
 
@@ -53,8 +54,7 @@ def test_the_crop_is_the_upright_square_with_a_margin():
 
 def test_no_gate_for_real_landmarks_rejects_the_expected_ones():
     face = face_of_square([100, 60, 80, 80], 0.9)
-    yaw, pitch = pose(face.landmarks)
-    assert yaw == pytest.approx(0, abs=1e-12) and pitch == pytest.approx(0.37 / 0.3)
+    assert yaw(face.landmarks) == pytest.approx(0, abs=1e-12) and pitch(face.landmarks) == pytest.approx(0.37 / 0.3)
     assert why_face_unusable(face, (288, 360)) == ""
 
 

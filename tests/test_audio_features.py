@@ -35,6 +35,14 @@ def test_the_2017_maps_have_their_shapes():
     assert (short.rows, short.coefficients, short.sample_rate) == (35, 12, 44100)
     assert 0.035 <= short.span / 44100 < 0.036 and 0.065 <= long.span / 44100 < 0.066
     assert speech_maps(np.ones(44100), [0.5], short).shape == (1, 35, 12)
+    assert speech_maps(np.ones(44100), [0.5], long).shape == (1, 32, 12)
+
+
+def test_the_2017_networks_saw_the_short_map_less_a_coefficient():
+    speech = read_speech(SAMPLES / "speech.wav", 44100)
+    seen, whole = (speech_maps(speech, [1.0], FEATURE_PRESETS[name]) for name in ("2017-networks", "2017"))
+    assert seen.shape == (1, 35, 11)
+    np.testing.assert_array_equal(seen, whole[:, :, 1:])
 
 
 @pytest.mark.parametrize("frame_rate", [25, 30, 30000 / 1001])
@@ -57,6 +65,20 @@ def test_maps_equal_the_library_on_each_window(preset, library, frame_rate):
         window = padded[start : start + settings.span]
         expected = mfcc(window, settings.sample_rate, nfft=512, preemph=0, **library)[:, settings.dropped :]
         np.testing.assert_allclose(of_frame, expected, atol=1e-6)
+
+
+def test_a_map_does_not_depend_on_its_neighbours(speech):
+    times = np.array([2.9, -0.1, 0.7, 0.70003, 3.2, 1.23, 0.7])  # out of order, twice, at both ends and beyond
+    together = speech_maps(speech, times, SETTINGS)
+    for time, of_time in zip(times, together, strict=True):
+        np.testing.assert_allclose(of_time, speech_maps(speech, [time], SETTINGS)[0], atol=1e-9)
+
+
+def test_maps_of_no_time_and_maps_outside_the_sound(speech):
+    assert speech_maps(speech, [], SETTINGS).shape == (0, 35, 13)
+    silence = speech_maps(np.zeros(16000), [0.5], SETTINGS)
+    for time in (-10.0, 100.0):
+        np.testing.assert_allclose(speech_maps(speech, [time], SETTINGS), silence, atol=1e-9)
 
 
 def test_a_click_lands_in_the_row_of_its_time():

@@ -1,0 +1,103 @@
+"""The audio maps of one moment in one picture: python -m benchmarks.audio_maps_picture docs/audio-maps.png."""
+
+import argparse
+import json
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+from matplotlib import pyplot
+
+from audio2faces.config import DEFAULT_MODEL
+from preprocessing.audio_features import FEATURE_PRESETS, FeatureStatistics, speech_maps
+from preprocessing.files import whole_file
+from preprocessing.media import read_speech
+
+from .audio_maps import SPEECH
+
+MOMENT = 1.52  # s: a vowel, with a pitch period of 8 ms
+COLOURS = {"wide": "#2a78b5", "2017-long": "#c98a1b", "2017": "#d1495b"}  # of the windows
+SHOWN = 200  # ms of sound on either side of the moment
+
+
+def extent_of(settings):
+    """Edges of a map's picture: ms from the moment (a row is drawn around its middle), numbers of coefficients."""
+    hop = 1000 * settings.hop_length / settings.sample_rate
+    centre = 1000 * settings.frame_length / 2 / settings.sample_rate
+    first = centre - 1000 * settings.left_context / settings.sample_rate - hop / 2
+    return first, first + hop * settings.rows, settings.dropped - 0.5, settings.n_mfcc - 0.5
+
+
+def draw_sound(axes, names, shown):
+    """The waveform `shown` ms around the moment, with the windows of the presets."""
+    speech = read_speech(SPEECH, 44100)
+    time = 1000 * (np.arange(len(speech)) / 44100 - MOMENT)
+    chosen = np.abs(time) <= shown
+    axes.plot(time[chosen], speech[chosen], color="#444444", linewidth=0.7)
+    for name in names:
+        settings = FEATURE_PRESETS[name]
+        half = 500 * settings.span / settings.sample_rate
+        label = f"{name}, {2 * half:.0f} ms"
+        axes.axvspan(-half, half, color=COLOURS[name], alpha=min(0.3, 20 / half), linewidth=0, label=label)
+    if names:
+        axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 0.98))
+    axes.set_xlim(-shown, shown)
+    axes.set_ylim(-1, 1)
+    axes.set_yticks([-1, 0, 1])
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_map(figure, axes, of_moment, settings, title):
+    """A map as a heat map, time from left to right, coefficients upwards, with its colours' scale."""
+    largest = np.abs(of_moment).max()
+    image = axes.imshow(
+        of_moment.T, "RdBu_r", aspect="auto", origin="lower", vmin=-largest, vmax=largest,
+        extent=extent_of(settings), interpolation="nearest",
+    )  # fmt: skip
+    axes.set_yticks(range(settings.dropped, settings.n_mfcc, 2))
+    axes.set_ylabel("coefficient")
+    axes.set_title(title, loc="left", fontsize=10)
+    figure.colorbar(image, ax=axes, pad=0.01, fraction=0.05)
+
+
+def draw_maps(path):
+    """Writes the PNG: the sound with the windows, the wide map raw and standardised, the maps of 2017."""
+    maps = {
+        name: speech_maps(read_speech(SPEECH, settings.sample_rate), [MOMENT], settings)[0]
+        for name, settings in FEATURE_PRESETS.items()
+    }
+    content = json.loads((DEFAULT_MODEL / "config.json").read_text(encoding="utf-8"))
+    standardised = FeatureStatistics.from_json(content["feature_statistics"]).standardise(maps["wide"])
+    figure, panels = pyplot.subplot_mosaic(
+        [["sound", "sound"], ["raw", "standardised"], ["near 2017", "near 2017-long"], ["2017", "2017-long"]],
+        figsize=(11, 9.6), height_ratios=[0.9, 1.3, 0.45, 1.3], layout="constrained",
+    )  # fmt: skip
+    draw_sound(panels["sound"], COLOURS, SHOWN)
+    wide = FEATURE_PRESETS["wide"]
+    draw_map(figure, panels["raw"], maps["wide"], wide, "wide: 35 rows x 13 coefficients")
+    draw_map(figure, panels["standardised"], standardised, wide, "wide, standardised: what the model hears")
+    for name in ("2017", "2017-long"):
+        settings = FEATURE_PRESETS[name]
+        title = f"{name}: {settings.rows} rows x {settings.coefficients} coefficients"
+        draw_map(figure, panels[name], maps[name], settings, title)
+        near = panels[f"near {name}"]
+        draw_sound(near, (), -extent_of(settings)[0])
+        near.set_xlim(panels[name].get_xlim())
+        near.set_title("the sound under it", loc="left", fontsize=10)
+    for axes in panels.values():
+        axes.set_xlabel("ms from the frame's time")
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=100, format="png")
+    pyplot.close(figure)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("picture", help="PNG to write")
+    draw_maps(parser.parse_args().picture)
+
+
+if __name__ == "__main__":
+    main()

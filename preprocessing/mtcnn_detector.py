@@ -19,7 +19,7 @@ OVERLAP_IN_LEVEL, OVERLAP = 0.5, 0.7  # above which the less likely of two boxes
 BATCH_PIXELS = 2_000_000  # of the frames that go through the networks together: bounds memory
 # Search boxes of the cascade on frames of five people: where the middle of the landmarks lies in them, in their sides,
 # and their side over the landmarks' root mean square distance from that middle.
-CENTRE, SIDE = np.array([0.52, 0.58]), 4.26
+CENTRE, SIDE = np.array([0.52, 0.585]), 4.26
 LARGEST_DRIFT = 0.08  # of the side of a search box, by which the face may have left that place
 
 

@@ -41,9 +41,9 @@ def track_faces(frames, detector, exact=False):
     """Finds the largest face of each frame.
 
     Now and then the whole picture is looked at, shrunk as far as the smallest face allows. Between two such looks the
-    face is told from the picture as it is: first in some frames, where both looks say, then in all, where those frames
-    say; places that are smooth over time make for steady landmarks. Where the face is not there, and where a look showed
-    none, every picture is looked at as a whole.
+    face is told from the picture as it is: first in some frames, where both looks say, then in all, where those
+    frames say; places that are smooth over time make for steady landmarks. Where the face is not there, and where a
+    look showed none, every picture is looked at as a whole.
 
     Args:
         frames: iterable of (time, image) as `media.read_frames` gives it.
@@ -68,7 +68,7 @@ def track_faces(frames, detector, exact=False):
 
 
 class _Places:
-    """Where the face was in some frames: the mean of those near in time, as one place trembles less than a face's box."""
+    """Where the face was in some frames, and the mean of those near in time, which trembles less."""
 
     def __init__(self):
         self.forget()

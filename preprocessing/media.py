@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from .files import whole_file
 from .program import InputError
@@ -130,6 +131,7 @@ def read_frames(path, damage=None, start=0.0, end=None):
             frames = _decode_from(container, stream, damage, info.start + start)
         else:
             frames = _decode(container, stream, damage)
+        convert = VideoReformatter().reformat  # one for all frames: making it takes longer than using it
         for index, frame in enumerate(_deinterlaced(frames, stream)):
             if not timeless and frame.time is None:
                 continue
@@ -139,7 +141,8 @@ def read_frames(path, damage=None, start=0.0, end=None):
             if time >= first and frame.is_corrupt:
                 damage.append("damaged picture left out")
             elif time >= first:
-                yield time - start, np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)
+                image = convert(frame, format="rgb24", threads=1).to_ndarray()
+                yield time - start, np.rot90(image, frame.rotation // 90)
 
 
 def _deinterlaced(frames, stream):

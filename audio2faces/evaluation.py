@@ -129,11 +129,15 @@ def _relative(generated, real):
     return generated / real if real else None
 
 
+def _formatted(value, digits):
+    return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: never -0
+
+
 def format_table(report):
     """The report as an aligned Markdown table, a line per method."""
     header = ["method", *(title for title, _, _ in TABLE)]
     lines = [
-        [name, *("-" if values[key] is None else f"{values[key]:.{digits}f}" for _, key, digits in TABLE)]
+        [name, *(_formatted(values[key], digits) for _, key, digits in TABLE)]
         for name, values in report["methods"].items()
     ]
     widths = [max(len(line[column]) for line in [header, *lines]) for column in range(len(header))]

@@ -68,6 +68,12 @@ def prepare_source(task, advance=lambda seconds: None):
             skipped.update(seconds)
         except (InputError, av.error.FFmpegError) as error:
             left_out.append(" ".join(str(error).split()))
+        except OSError:
+            raise  # the disk's fault, not the source's
+        except Exception as error:  # one odd source must not end a job of hours
+            left_out.append(
+                f"{task.location}: {type(error).__name__}: {' '.join(str(error).split())}; please report it"
+            )
     result = {
         "name": task.name,
         "location": task.location,

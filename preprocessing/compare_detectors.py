@@ -63,6 +63,10 @@ class TimedDetector:
         """As the detector does."""
         return self._timed("follow", images, search_boxes)
 
+    def search_box(self, landmarks):
+        """As the detector does."""
+        return self._detector.search_box(landmarks)
+
     def _timed(self, name, images, *arguments):
         call = getattr(self._detector, name)
         kind = name, len(images), images[0].shape if len(images) else None

@@ -132,6 +132,7 @@ def read_frames(path, damage=None, start=0.0, end=None):
         else:
             frames = _decode(container, stream, damage)
         convert = VideoReformatter().reformat  # one for all frames: making it takes longer than using it
+        size = None  # of the first frame; others come in it, should the stream change its size
         for index, frame in enumerate(_deinterlaced(frames, stream)):
             if not timeless and frame.time is None:
                 continue
@@ -141,7 +142,8 @@ def read_frames(path, damage=None, start=0.0, end=None):
             if time >= first and frame.is_corrupt:
                 damage.append("damaged picture left out")
             elif time >= first:
-                image = convert(frame, format="rgb24", threads=1).to_ndarray()
+                size = size or (frame.width, frame.height)
+                image = convert(frame, *size, format="rgb24", threads=1).to_ndarray()
                 yield time - start, np.rot90(image, frame.rotation // 90)
 
 

@@ -34,6 +34,13 @@ class ViolaJonesDetector:
         """None for each image: the cascade cannot be told where to look, so every frame is searched as a whole."""
         return [None] * len(images)
 
+    def search_box(self, landmarks):
+        """The square that the landmarks [shape=(5, 2)] stand for."""
+        left_eye, right_eye, *_ = landmarks
+        side = (right_eye[0] - left_eye[0]) / (TEMPLATE[1] - TEMPLATE[0])[0] / MARGIN
+        corner = left_eye + side * ((MARGIN - 1) / 2 - MARGIN * TEMPLATE[0])
+        return np.concatenate([corner, corner + side])
+
     def _detect(self, image):
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         smallest = round(SMALLEST_FACE * len(grey))

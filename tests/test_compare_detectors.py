@@ -50,6 +50,7 @@ def test_the_crop_is_the_upright_square_with_a_margin():
     in_crop = cv2.transform(corners, face_transform(face.landmarks, 64))
     np.testing.assert_allclose(in_crop[0], [[0, 0], [64, 0], [64, 64], [0, 64]], atol=1e-9)
     assert MARGIN == 1.25
+    np.testing.assert_allclose(ViolaJonesDetector().search_box(face.landmarks), face.search_box)
 
 
 def test_no_gate_for_real_landmarks_rejects_the_expected_ones():

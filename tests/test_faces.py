@@ -125,6 +125,9 @@ class FakeDetector:
         self.followed += list(zip(levels, np.asarray(search_boxes).tolist(), strict=True))
         return [(self.faces(level) or [None])[0] for level in levels]
 
+    def search_box(self, landmarks):
+        return landmarks[0, 0] - 40 + np.array([0.0, 0, 100, 100])  # as in face_at
+
 
 def numbered(count):
     for index in range(count):
@@ -136,15 +139,19 @@ def face_at(x, scale=1.0, score=0.99):
     return Face(box, score, LANDMARKS * scale + [x, 0], np.add(box, [x, 0, x, 0]))
 
 
-def test_between_key_frames_the_face_is_followed_where_the_boxes_of_both_say():
+def test_between_key_frames_the_face_is_followed():
     detector = FakeDetector(lambda index: [face_at(index * 0.5)])
     frames = list(track_faces(numbered(2 * KEY_FRAME_INTERVAL), detector))
     last = 2 * KEY_FRAME_INTERVAL - 1
-    keys = [0, KEY_FRAME_INTERVAL - 1, last]
-    assert detector.detected == keys
-    assert [level for level, _ in detector.followed] == list(range(last + 1))
-    for level, box in detector.followed:
+    assert detector.detected == [0, KEY_FRAME_INTERVAL - 1, last]
+    some = [0, 8, 16, 24, 31]
+    assert [level for level, _ in detector.followed[:5]] == some  # where the line between the key frames says
+    for level, box in detector.followed[:5]:
         np.testing.assert_allclose(box, [level * 0.5, 0, level * 0.5 + 100, 100])
+    assert [level for level, _ in detector.followed[5:37]] == list(range(32))
+    weights = np.exp(-0.5 * ((np.array(some) - 10) / 8) ** 2)
+    mean = (weights * np.array(some) * 0.5).sum() / weights.sum()  # where the faces of those frames say
+    np.testing.assert_allclose(detector.followed[15][1], np.add([0, 0, 100, 100], mean))
     assert [frame.face.landmarks[0, 0] for frame in frames] == [40 + index * 0.5 for index in range(last + 1)]
     assert [frame.time for frame in frames] == [index / 25 for index in range(last + 1)]
     assert not any(frame.cut for frame in frames)

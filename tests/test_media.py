@@ -177,6 +177,14 @@ def test_variable_frame_rates_keep_their_times(tmp_path):
     assert [round(image.mean() / 25) for image in images] == list(range(9))
 
 
+def test_frames_keep_one_size_where_the_stream_changes_it(tmp_path):
+    for name, side in (("a", 64), ("b", 96)):
+        write_video(tmp_path / f"{name}.ts", [np.full((side, side, 3), 90, np.uint8)] * 5)
+    (tmp_path / "c.ts").write_bytes(b"".join((tmp_path / f"{name}.ts").read_bytes() for name in "ab"))
+    images = frames_of(tmp_path / "c.ts")
+    assert len(images) > 5 and {image.shape for image in images} == {(64, 64, 3)}
+
+
 def test_interlaced_pictures_are_woven_and_their_times_kept(tmp_path):
     """A bright bar moves: the two fields of a picture show it at two places, as a comb of bright and dark rows."""
     with av.open(str(tmp_path / "tv.ts"), "w") as container:

@@ -35,6 +35,9 @@ class DrawnFaceDetector:
     def follow(self, images, search_boxes):
         return [faces[0] if faces else None for faces in self.detect(images)]
 
+    def search_box(self, landmarks):
+        return np.array([20.0, 30, 100, 110])
+
 
 @pytest.fixture
 def drawn_faces(monkeypatch):
@@ -347,3 +350,17 @@ def test_an_address_is_fetched_and_its_loss_is_one_line(tmp_path, drawn_faces, m
     source = dataset.manifest["sources"][0]
     assert source["title"] == "A talk" and source["fetched"].startswith("yt-dlp")
     assert dataset.manifest["refused"] == report.failed
+
+
+def test_a_source_that_breaks_the_program_is_left_out(tmp_path, drawn_faces, monkeypatch):
+    def record(picture, *arguments):
+        if "odd" in str(picture):
+            raise ZeroDivisionError("division by zero")
+        return original(picture, *arguments)
+
+    original = clips.record
+    monkeypatch.setattr(clips, "record", record)
+    videos = [drawn_video(tmp_path / name, seed=seed) for seed, name in enumerate(("odd.mp4", "good.mp4"))]
+    dataset, report = prepare_dataset(videos, tmp_path / "data", settings=SMALL)
+    assert [clip.name for clip in dataset.clips] == ["good"]
+    assert report.failed == [f"{videos[0]}: ZeroDivisionError: division by zero; please report it"]

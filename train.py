@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from audio2faces.config import PRESETS
+from preprocessing.clips import Settings
 from preprocessing.dataset import open_dataset
 from preprocessing.prepare import prepare_dataset
 from preprocessing.program import import_keras, run_program
@@ -54,7 +55,9 @@ def main():
     if arguments.data:
         dataset = open_dataset(arguments.data)
     else:
-        dataset, _ = prepare_dataset([SAMPLES], SAMPLE_DATASET, SAMPLES / "splits", config.size, SAMPLE_LICENCE)
+        dataset, _ = prepare_dataset(
+            [SAMPLES], SAMPLE_DATASET, SAMPLES / "splits", Settings(size=config.size), SAMPLE_LICENCE
+        )
     run_dir = Path(arguments.run or Path("runs") / f"{arguments.mode}-{time.strftime('%Y%m%d-%H%M%S')}")
     print(f"training on {dataset.folder}, run {run_dir}", file=sys.stderr)
 

@@ -45,7 +45,7 @@ def parse_arguments():
     )
     parser.add_argument("--detector", choices=DETECTORS, default="mtcnn", help="face detector (default: mtcnn)")
     parser.add_argument(
-        "--exact", action="store_true", help="detect in every frame, six times slower, in place of tracking"
+        "--exact", action="store_true", help="detect in every frame, several times slower, in place of tracking"
     )
     parser.add_argument("--licence", default="not stated", help="note on the videos' licence, kept in the manifest")
     parser.add_argument("--workers", type=int, default=1, help="processes to share the sources among (default: 1)")

@@ -19,6 +19,7 @@ from .segments import Segment, find_segments
 from .voice import voice_activity
 
 FEWEST_FRAMES = 5  # a clip with fewer faces teaches nothing
+TOO_FEW = f"fewer than {FEWEST_FRAMES} frames"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def prepare_source(task, advance=lambda seconds: None):
     Raises:
         OSError: a file cannot be written, as on a full disk.
     """
-    clips, left_out, skipped = [], [], Counter()
+    clips, left_out, skipped, odd = [], [], Counter(), False
     for start, end in task.intervals or ((0.0, None),):
         try:
             entries, seconds = _clips_of_interval(task, start, end, advance)
@@ -71,6 +72,7 @@ def prepare_source(task, advance=lambda seconds: None):
         except OSError:
             raise  # the disk's fault, not the source's
         except Exception as error:  # one odd source must not end a job of hours
+            odd = True
             left_out.append(
                 f"{task.location}: {type(error).__name__}: {' '.join(str(error).split())}; please report it"
             )
@@ -81,6 +83,7 @@ def prepare_source(task, advance=lambda seconds: None):
         "intervals": [list(interval) for interval in task.intervals],
         "settings": asdict(task.settings),
         **task.details,
+        "again": odd,  # on the next run, as it may not be the source's fault
         "seconds_not_kept": {reason: round(seconds, 2) for reason, seconds in skipped.items()},
         "left_out": left_out,
         "clips": clips,
@@ -118,8 +121,13 @@ def _clips_of_interval(task, start, end, advance):
             why = ", ".join(f"{reason} {seconds:g} s" for reason, seconds in skipped.items()) or "no picture"
             raise InputError(f"{task.location}: no part shows one person speaking ({why}); give intervals by hand")
         names = [clip_name(task.name, start + segment.start, start + segment.end) for segment in segments]
-        made = zip(segments, names, strict=True)
-        return [_write_clip(task, recording, segment, start, name) for segment, name in made], skipped
+        entries, skipped = [], Counter(skipped)
+        for segment, name in zip(segments, names, strict=True):
+            try:
+                entries.append(_write_clip(task, recording, segment, start, name))
+            except InputError:
+                skipped[TOO_FEW] += segment.end - segment.start
+        return entries, skipped
 
 
 def _write_clip(task, recording, segment, start, name):
@@ -142,7 +150,7 @@ def _write_clip(task, recording, segment, start, name):
             "give a video with one large, frontal face"
         )
     with whole_folder(Path(task.dataset) / "clips" / name) as partial:
-        _write_faces(partial / "faces.npy", recording.crops[kept["crop"][0] : kept["crop"][-1] + 1])
+        _write_faces(partial / "faces.npy", recording, kept["crop"])
         np.savez(
             partial / "track.npz",
             time=kept["time"] - segment.start,
@@ -167,12 +175,16 @@ def _write_clip(task, recording, segment, start, name):
     }
 
 
-def _write_faces(path, faces):
-    """Writes as a stream: a full disk is then an error, where a memory map would crash."""
-    with open(path, "wb") as file:
-        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(faces))
-        for face in faces:
-            file.write(face.tobytes())
+def _write_faces(path, recording, crops):
+    """Copies crops, given by their numbers, one by one: no memory for all, and a full disk is an error."""
+    shape = (len(crops), recording.size, recording.size, 3)
+    with open(recording.crops, "rb") as source, open(path, "wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        length = recording.size**2 * 3
+        source.seek(int(crops[0]) * length)  # they follow each other
+        for _ in crops:
+            file.write(source.read(length))
 
 
 def _cut_sound(source, path, segment):
@@ -182,4 +194,5 @@ def _cut_sound(source, path, segment):
         first = min(round(segment.start * rate), length)
         end = length if segment.end == np.inf else min(round(segment.end * rate), length)
         whole.setpos(first)
-        part.writeframes(whole.readframes(end - first))
+        for block in range(first, end, rate):
+            part.writeframes(whole.readframes(min(rate, end - block)))

@@ -138,7 +138,7 @@ def write_dataset(folder, size, records, refused):
         path = folder / "sources" / f"{record['name']}.json"
         if not path.exists() or read_json(path) != record:
             write_json(path, record)
-    clips = [clip for record in records for clip in record["clips"] if clip["split"]]
+    clips = [clip for record in records for clip in record["clips"] if clip.get("split")]
     clips.sort(key=lambda clip: clip["name"])
     rates = [clip["fps"] for clip in clips]
     manifest = {
@@ -154,7 +154,8 @@ def write_dataset(folder, size, records, refused):
 
 def read_records(folder):
     """The records `sources/*.json` of a dataset: a dictionary from the name of a source to its record."""
-    records = [read_json(path) for path in sorted((Path(folder) / "sources").glob("*.json"))]
+    paths = sorted(path for path in (Path(folder) / "sources").glob("*.json") if not path.name.startswith("."))
+    records = [read_json(path) for path in paths]
     return {record["name"]: record for record in records}
 
 

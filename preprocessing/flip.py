@@ -9,7 +9,7 @@ import numpy as np
 
 from .contact_sheet import write_contact_sheet
 from .dataset import note_in_clips, open_dataset
-from .files import check_writable
+from .files import check_writable, exclusive
 from .flip_2017 import choose_references, distances_2017, threshold_2017
 from .flip_decision import KEPT, MIRRORED, UNDECIDED, decide
 from .flip_histogram import histogram_scores
@@ -102,6 +102,12 @@ def apply_finding(dataset, finding):
     Returns:
         number of clips mirrored now; a clip that was mirrored before stays as it is.
     """
+    busy = f"{dataset.folder}: another process is preparing this dataset; wait for it to end"
+    with exclusive(dataset.folder / ".lock", busy):
+        return _apply(dataset, finding)
+
+
+def _apply(dataset, finding):
     mirrored = finding.of(MIRRORED)
     done = 0
     try:

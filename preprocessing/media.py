@@ -17,6 +17,7 @@ SPEECH_RATE = 16000  # Hz, what the wide feature maps are computed from
 SPEECH_RATE_2017 = 44100  # Hz, what those of the 2017 presets are computed from
 SEEKING_MARGIN = 1.0  # seconds read before the part that is wanted: decoders need a run-up
 SPEECH_FILES = {SPEECH_RATE: "speech.wav", SPEECH_RATE_2017: "speech_44k.wav"}  # of a clip
+HIGHEST_RATE = 240  # frames per second; more is no rate of a camera
 LARGEST_JITTER = 0.05  # seconds by which presentation times may waver before it counts as a gap in the sound
 
 decoder_threads = 0  # of this process; 0 for one on each core
@@ -63,7 +64,9 @@ def open_media(path, kind):
 def video_info(path):
     """The `VideoInfo` of a video file."""
     with open_media(path, "video") as (container, stream):
-        rate = stream.average_rate or stream.base_rate or 25
+        # Where a browser recorded, the container's rate may be that of its clock, 1000.
+        rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+        rate = next((rate for rate in rates if rate and rate <= HIGHEST_RATE), 25)
         start = float(stream.start_time * stream.time_base) if stream.start_time is not None else 0.0
         return VideoInfo(float(rate), start, _duration(container, stream))
 
@@ -224,7 +227,7 @@ def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None, durati
             if position is None:
                 position, allowed_gap = min(due, 0), 0
             if due - position > allowed_gap:
-                yield np.zeros(min(due, end) - position, np.float32)
+                yield np.zeros(max(min(due, end) - max(position, 0), 0), np.float32)
                 position = due
             allowed_gap = sample_rate * LARGEST_JITTER
             yield from placed(resampler.resample(frame))

@@ -10,6 +10,7 @@ from .contact_sheet import write_contact_sheet
 from .dataset import open_dataset, read_records, read_splits, split_by_hash, write_dataset
 from .download import fetch
 from .files import exclusive, make_folder
+from .intervals import overlapping
 from .media import video_info
 from .preview import write_preview
 from .program import InputError, progress
@@ -67,6 +68,11 @@ def prepare_dataset(
     if intervals:
         if len(found) != 1:
             raise InputError(f"intervals go with one video, {len(found)} were given; write them into a list")
+        for index, interval in enumerate(intervals):
+            if overlapping(interval, intervals[:index]):
+                raise InputError(
+                    f"the interval from {interval[0]:g} to {interval[1]:g} s overlaps one before; leave one"
+                )
         found = [replace(found[0], intervals=tuple(sorted(intervals)))]
     split_of = read_splits(splits) if splits else None
     folder = make_folder(folder)
@@ -81,8 +87,10 @@ def _prepare(found, refused, folder, split_of, settings, licence, workers, clust
     for name in ("clips", "sources"):
         make_folder(folder / name)
     records = _records_so_far(folder, settings.size)
+    for leftover in (folder / "clips").glob(".*"):  # of a job that was killed
+        shutil.rmtree(leftover)
+    tasks, accepted = [], []
     try:
-        tasks, accepted = [], []
         for source in found:
             try:
                 task = _task(source, folder, settings, downloader, split_of, records, tasks)
@@ -98,25 +106,27 @@ def _prepare(found, refused, folder, split_of, settings, licence, workers, clust
                 for line in records[task.name]["left_out"]:
                     report.leave_out(line)
             else:
-                _forget(folder, records, task.name)  # what it was before is no longer what the source says
                 tasks.append(task)
         for task, result in _run(tasks, workers, cluster):
             if isinstance(result, InputError):
                 report.leave_out(f"{task.location}: {result}")
                 continue
+            _remove_clips(folder, records.get(task.name), result)
             records[task.name] = result
             report.made += 1
             for line in result["left_out"]:
                 report.leave_out(line)
     finally:
-        for source in found:
-            if source.name in records:
-                _assign(records[source.name], split_of, licence)
+        named = {source.name for source in found}
+        for name, record in records.items():
+            if name in named or any("split" not in clip for clip in record["clips"]):
+                _assign(record, split_of, licence)
+        for name in accepted:
+            for clip in records[name]["clips"] if name in records else []:
+                if clip["split"] is None:
+                    report.leave_out(f"{clip['name']}: this clip is in none of the lists of --splits; add it to one")
         if records or (folder / "manifest.json").exists():
             write_dataset(folder, settings.size, records.values(), report.failed)
-    for clip in (clip for name in accepted if name in records for clip in records[name]["clips"]):
-        if clip["split"] is None:
-            report.leave_out(f"{clip['name']}: this clip is in none of the lists of --splits; add it to one")
     dataset = open_dataset(folder)
     if not dataset.manifest["clips"]:
         raise InputError(f"{folder}: none of the {len(found)} sources gave a clip; the reasons stand above")
@@ -157,6 +167,9 @@ def _task(source, folder, settings, downloader, split_of, records, tasks):
     digest = content_hash(picture, sound)
     intervals = [list(interval) for interval in source.intervals]
     others = [*records.values(), *({**vars(task), "intervals": list(map(list, task.intervals))} for task in tasks)]
+    before = records.get(source.name)
+    if before and before["location"] != source.location and before["sha256"] != digest:
+        raise InputError(f"{source.location}: the name {source.name} is taken by {before['location']}; rename one")
     for other in others:
         if other["name"] != source.name and (other["sha256"], other["intervals"]) == (digest, intervals):
             raise InputError(f"{source.location}: the same video is there already as {other['name']}; remove one")
@@ -178,18 +191,19 @@ def _fetch(url, folder, downloader):
 
 def _is_done(record, task):
     """Whether a record tells of the same content, prepared in the same way, and its clips are there."""
-    if record is None or record["sha256"] != task.sha256:
+    if record is None or record["sha256"] != task.sha256 or record["again"]:
         return False
     same = (record["settings"], record["intervals"]) == (asdict(task.settings), [list(i) for i in task.intervals])
     clips = Path(task.dataset) / "clips"
     return same and all((clips / clip["name"] / "faces.npy").is_file() for clip in record["clips"])
 
 
-def _forget(folder, records, name):
-    """Removes what a source gave before."""
-    for clip in records.pop(name, {"clips": []})["clips"]:
-        shutil.rmtree(folder / "clips" / clip["name"], ignore_errors=True)
-    (folder / "sources" / f"{name}.json").unlink(missing_ok=True)
+def _remove_clips(folder, before, after):
+    """Removes the clips that a source gave before and gives no longer."""
+    names = {clip["name"] for clip in after["clips"]}
+    for clip in before["clips"] if before else []:
+        if clip["name"] not in names:
+            shutil.rmtree(folder / "clips" / clip["name"], ignore_errors=True)
 
 
 def _run(tasks, workers, cluster):

@@ -35,7 +35,8 @@ class Recording:
         folder: holds speech.wav and speech_44k.wav.
         frame_rate: frames per second.
         frames: structured array of FRAME [shape=(frames,)].
-        crops: memory-mapped uint8 RGB [shape=(kept frames, size, size, 3)].
+        crops: path of the aligned faces, one after the other: uint8 RGB, size x size x 3 each.
+        size: side of the crops in pixels.
         reasons: texts that the column `reason` counts off; the first is "", for frames that are kept.
         damage: what could not be decoded, with counts.
     """
@@ -43,7 +44,8 @@ class Recording:
     folder: Path
     frame_rate: float
     frames: np.ndarray
-    crops: np.ndarray
+    crops: Path
+    size: int
     reasons: tuple
     damage: dict
 
@@ -100,7 +102,5 @@ def record(picture, sound, folder, size, detector, start=0.0, end=None, exact=Fa
             if face.time >= seconds + 1:
                 advance(1)
                 seconds += 1
-    shape = (crops, size, size, 3)
-    pixels = np.memmap(folder / "crops.raw", np.uint8, "r", shape=shape) if crops else np.zeros(shape, np.uint8)
     rows = np.fromfile(folder / "frames.raw", FRAME)
-    return Recording(folder, info.frame_rate, rows, pixels, tuple(reasons), dict(Counter(damage)))
+    return Recording(folder, info.frame_rate, rows, folder / "crops.raw", size, tuple(reasons), dict(Counter(damage)))

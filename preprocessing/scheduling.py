@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import threading
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -47,6 +48,18 @@ def use_threads(count):
     media.decoder_threads = count
 
 
+def _start_worker(threads):
+    """Prepares a process of the pool; it ends when the one that started it does, even by a kill."""
+    use_threads(threads)
+    parent = multiprocessing.parent_process()
+
+    def follow():
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
 def _in_processes(function, tasks, workers, threads):
     waiting, suspects = deque(tasks), []
     while waiting:
@@ -79,7 +92,7 @@ def _alone(function, task, threads):
 def _pool(workers, threads):
     # New processes, not copies of this one: TensorFlow does not survive a fork.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, context, use_threads, (threads,))
+    return ProcessPoolExecutor(workers, context, _start_worker, (threads,))
 
 
 def _on_cluster(function, tasks, address):

@@ -44,14 +44,16 @@ def find_segments(times, reasons, faces, voice):
     times = np.asarray(times, float)
     if not len(times):
         return [], {}
+    silence = int(times[-1] / CHUNK_SECONDS) + 1 - len(voice)  # where the sound ends before the picture
+    voice = np.concatenate([voice, np.zeros(max(silence, 0))])
     frame_seconds = np.median(np.diff(times)) if len(times) > 1 else 1.0
     why = np.array(
         [reason or (SEVERAL_FACES if count > 1 else "") for reason, count in zip(reasons, faces, strict=True)]
     )
     seen = _bridged(why == "", round(LONGEST_LOSS / frame_seconds))
-    voiced = _bridged(np.asarray(voice) > VOICED, round(LONGEST_PAUSE / CHUNK_SECONDS))
+    voiced = _bridged(voice > VOICED, round(LONGEST_PAUSE / CHUNK_SECONDS))
     voiced = _widened(voiced, round(MARGIN / CHUNK_SECONDS))
-    heard = voiced[np.minimum((times / CHUNK_SECONDS).astype(int), len(voiced) - 1)] if len(voiced) else seen & False
+    heard = voiced[(times / CHUNK_SECONDS).astype(int)]
     kept = np.zeros(len(times), bool)
     segments = []
     for first, end in _stretches(seen & heard):

@@ -123,7 +123,7 @@ def _videos(path):
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
         return [path]
-    videos = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in VIDEO_SUFFIXES)
+    videos = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in VIDEO_SUFFIXES and entry.is_file())
     if not videos:
         raise InputError(f"{path}: no video in this folder; expected {' '.join(sorted(VIDEO_SUFFIXES))}")
     return videos

@@ -160,6 +160,23 @@ def test_a_part_of_the_sound_is_found_by_seeking(name):
         assert max(alike) > 0.98
 
 
+def test_a_gap_before_the_part_does_not_shift_its_sound(tmp_path):
+    with av.open(str(tmp_path / "gap.mkv"), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=16000, layout="mono")
+        click = np.zeros(32000, np.float32)
+        click[8000] = 1.0
+        for start, samples in ((0.0, np.zeros(40000, np.float32)), (3.0, click)):  # nothing from 2.5 to 3 s
+            for first in range(0, len(samples), 1600):
+                frame = av.AudioFrame.from_ndarray(samples[None, first : first + 1600], format="flt", layout="mono")
+                frame.sample_rate, frame.time_base = 16000, Fraction(1, 16000)
+                frame.pts = round(start * 16000) + first
+                container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    for start in (2.0, 2.7, 3.2):
+        part = read_speech(tmp_path / "gap.mkv", start=start)
+        assert np.argmax(np.abs(part)) == pytest.approx((3.5 - start) * 16000, abs=40)
+
+
 def test_variable_frame_rates_keep_their_times(tmp_path):
     ticks = [0, 1, 2, 5, 6, 9, 10, 11, 20]  # of 1/25 s
     with av.open(str(tmp_path / "a.mp4"), "w") as container:

@@ -364,3 +364,31 @@ def test_a_source_that_breaks_the_program_is_left_out(tmp_path, drawn_faces, mon
     dataset, report = prepare_dataset(videos, tmp_path / "data", settings=SMALL)
     assert [clip.name for clip in dataset.clips] == ["good"]
     assert report.failed == [f"{videos[0]}: ZeroDivisionError: division by zero; please report it"]
+
+
+def test_what_a_kill_left_of_another_source_is_made_good(tmp_path, drawn_faces):
+    data = tmp_path / "data"
+    prepare_dataset([drawn_video(tmp_path / "a.mp4")], data, settings=SMALL)
+    record = json.loads((data / "sources" / "a.json").read_text())
+    del record["clips"][0]["split"], record["clips"][0]["licence"]  # as a source's own process writes it
+    (data / "sources" / "a.json").write_text(json.dumps(record))
+    (data / "sources" / ".partial-b.json").write_text('{"name":')
+    (data / "clips" / ".whole-b").mkdir()
+    dataset, _ = prepare_dataset([drawn_video(tmp_path / "b.mp4", seed=1)], data, settings=SMALL)
+    assert [clip.name for clip in dataset.clips] == ["a", "b"]
+    assert sorted(os.listdir(data / "clips")) == ["a", "b"]
+
+
+def test_another_video_does_not_take_a_name(tmp_path, drawn_faces):
+    (tmp_path / "s2").mkdir()
+    data = tmp_path / "data"
+    prepare_dataset([drawn_video(tmp_path / "a.mp4")], data, settings=SMALL)
+    dataset, report = prepare_dataset([drawn_video(tmp_path / "s2" / "a.mp4", frames=30, seed=1)], data, settings=SMALL)
+    assert [entry["frames_kept"] for entry in dataset.manifest["clips"]] == [25]
+    assert "the name a is taken by" in report.failed[0] and dataset.manifest["refused"] == report.failed
+
+
+def test_intervals_that_overlap_are_refused(tmp_path, drawn_faces):
+    video = drawn_video(tmp_path / "a.mp4")
+    with pytest.raises(InputError, match="from 5 to 12 s overlaps"):
+        prepare_dataset([video], tmp_path / "data", settings=SMALL, intervals=((1, 6), (5, 12)))

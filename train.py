@@ -2,33 +2,73 @@
 
 import argparse
 import dataclasses
+import importlib
 import sys
 import time
 from pathlib import Path
 
-from audio2faces.config import PRESETS
+import audio2faces.config
+import began.config
+import began.vae_config
+from began.devices import read_cluster
 from preprocessing.clips import Settings
 from preprocessing.dataset import open_dataset
 from preprocessing.prepare import prepare_dataset
-from preprocessing.program import import_keras, run_program
+from preprocessing.program import InputError, import_keras, run_program
 
 SAMPLES = Path(__file__).parent / "samples"
 SAMPLE_DATASET = Path(__file__).parent / "data" / "samples"
 SAMPLE_LICENCE = "GRID corpus (Cooke, Barker, Cunningham, Shao 2006), CC BY 4.0"
 
 
+OF_BEGAN = ("size", "audio_encoder", "repair")  # arguments that no other mode takes
+MODES = {  # mode: presets, function that trains (module, name), what is made, preset with --data
+    "vae": (began.vae_config.VAE_PRESETS, ("began.vae_training", "train_vae"), "convolutional"),
+    "began": (began.config.PRESETS, ("began.training", "train_began"), "conditional"),
+    "audio2faces": (audio2faces.config.PRESETS, ("audio2faces.training", "train_regressor"), "full"),
+}
+
+
 def parse_arguments():
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mode", required=True, choices=["audio2faces"], help="audio2faces: speech to face, by MSE")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--mode",
+        required=True,
+        choices=list(MODES),
+        help="vae: a code of the speech alone; began: a generator of faces that hears, against a discriminator; "
+        "audio2faces: speech to face, by MSE",
+    )
     parser.add_argument("--data", metavar="DATASET", help="prepared dataset (default: the sample clips)")
     parser.add_argument("--run", metavar="RUN", help="folder of the run; an existing one goes on (default: a new one)")
     parser.add_argument(
-        "--preset", choices=sorted(PRESETS), help="settings (default: sample without --data, full with it)"
+        "--preset",
+        metavar="NAME",
+        help="settings (default: sample without --data, else "
+        + ", ".join(f"{default} for {mode}" for mode, (_, _, default) in MODES.items())
+        + ")",
     )
     parser.add_argument("--steps", type=positive, help="training steps (default: the preset's)")
     parser.add_argument("--batch-size", type=positive, help="frames per step (default: the preset's)")
+    parser.add_argument("--size", type=int, choices=[32, 64, 128], help="pixels of a face, began only (default: 64)")
     parser.add_argument("--seed", type=seed, help="of weights, order and noise (default: 0)")
+    parser.add_argument(
+        "--precision",
+        choices=["auto", "float32", "mixed_bfloat16"],
+        help="of the arithmetic (default: auto, mixed_bfloat16 where the processor has it)",
+    )
+    parser.add_argument(
+        "--audio-encoder",
+        metavar="ENCODER",
+        help="began: what hears: learned, or vae:RUN, the frozen encoder of a VAE (default: learned)",
+    )
+    parser.add_argument(
+        "--repair",
+        metavar="DEFECT",
+        action="append",
+        choices=[name.split()[0] for name in began.config.REPAIRS],
+        help="began, 2017 presets: turn off one defect, B1 to B10 of docs/collapse.md; may be given again",
+    )
     return parser.parse_args()
 
 
@@ -46,32 +86,60 @@ def seed(text):
     return int(text)
 
 
+def chosen_config(arguments):
+    """The settings that the command line asks for.
+
+    Raises:
+        InputError: the mode has no such preset, or no such setting.
+    """
+    presets, _, default = MODES[arguments.mode]
+    preset = arguments.preset or (default if arguments.data else "sample")
+    if preset not in presets:
+        raise InputError(f"--preset {preset}: mode {arguments.mode} has {', '.join(sorted(presets))}")
+    names = ("steps", "batch_size", "size", "seed", "precision", "audio_encoder")
+    given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    if arguments.mode == "vae" and arguments.precision:
+        raise InputError("--precision: mode vae computes in float32 and does not take it")
+    if arguments.mode != "began" and (wrong := [name for name in OF_BEGAN if getattr(arguments, name)]):
+        raise InputError(f"--{wrong[0].replace('_', '-')}: only mode began takes it")
+    for defect in arguments.repair or ():
+        given |= next(change for name, change in began.config.REPAIRS.items() if name.split()[0] == defect)
+    return dataclasses.replace(presets[preset], **given)
+
+
 def main():
     """Opens or prepares the dataset, trains, and says what was written."""
     arguments = parse_arguments()
-    preset = arguments.preset or ("full" if arguments.data else "sample")
-    given = {"steps": arguments.steps, "batch_size": arguments.batch_size, "seed": arguments.seed}
-    config = dataclasses.replace(PRESETS[preset], **{key: value for key, value in given.items() if value is not None})
+    config = chosen_config(arguments)
+    if read_cluster() and not (arguments.mode == "began" and arguments.data and arguments.run):
+        raise InputError(
+            "TF_CONFIG: the processes of one run need --mode began and the same --data and --run, in folders that all "
+            "of them see; prepare the data before"
+        )
     if arguments.data:
         dataset = open_dataset(arguments.data)
     else:
-        dataset, _ = prepare_dataset(
-            [SAMPLES], SAMPLE_DATASET, SAMPLES / "splits", Settings(size=config.size), SAMPLE_LICENCE
-        )
+        settings = Settings(size=getattr(config, "size", Settings().size))  # a VAE sees no faces
+        folder = SAMPLE_DATASET if settings == Settings() else f"{SAMPLE_DATASET}-{settings.size}"
+        dataset, _ = prepare_dataset([SAMPLES], folder, SAMPLES / "splits", settings, SAMPLE_LICENCE)
     run_dir = Path(arguments.run or Path("runs") / f"{arguments.mode}-{time.strftime('%Y%m%d-%H%M%S')}")
     print(f"training on {dataset.folder}, run {run_dir}", file=sys.stderr)
 
     import_keras()
-    from audio2faces.training import train_regressor
-
+    module, name = MODES[arguments.mode][1]
+    train = getattr(importlib.import_module(module), name)
     try:
-        model = train_regressor(config, dataset, run_dir)
+        model = train(config, dataset, run_dir)
     except KeyboardInterrupt:
         print(f"stopped; the same command with --run {run_dir} goes on from the last checkpoint", file=sys.stderr)
         raise
-    print(f"wrote {model}, the weights with the lowest validation loss; try:")
+    if arguments.mode == "vae":
+        print(f"wrote {model}, the best encoder on the validation clips; a BEGAN hears through it with")
+        print(f"  python train.py --mode began --data {dataset.folder} --audio-encoder vae:{run_dir}")
+        return
+    print(f"wrote {model}, the best weights on the validation clips; try:")
     print(f"  python generate.py samples/speech.wav --model {model} --output mine.mp4")
-    print(f"  python -m audio2faces.evaluate --model {model} --data {dataset.folder}")
+    print(f"  python -m {arguments.mode}.evaluate --model {model} --data {dataset.folder}")
 
 
 if __name__ == "__main__":

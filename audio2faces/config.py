@@ -31,7 +31,7 @@ class RegressorConfig:
     seed: int = 0
 
     @property
-    def features(self):
+    def feature_settings(self):
         """The `FeatureSettings` of the maps."""
         return FeatureSettings(rows=self.rows, n_mfcc=self.n_mfcc)
 

@@ -2,13 +2,15 @@
 
 import numpy as np
 
+from began.collapse import sharpness
+from began.mouth import MouthComponents, mouth_measures
 from preprocessing.alignment import mouth_slices
 from preprocessing.audio_features import speech_maps
 from preprocessing.pixels import to_signed, to_uint8
 from preprocessing.program import InputError, progress
 
 from .baselines import NearestAudio, mean_face
-from .measures import MouthComponents, flicker, mouth_measures, psnr, sharpness, ssim, still_region
+from .measures import flicker, psnr, ssim, still_region
 
 # Name in the table, key of the measure, digits.
 TABLE = (
@@ -71,7 +73,7 @@ def evaluate(model, dataset, split):
 def _methods(model, train):
     """Name of each method and the function from a clip to its faces."""
     mean = mean_face(train)
-    features = model.config.features
+    features = model.config.feature_settings
 
     def motion(clip):
         return model.motion(speech_maps(clip.speech(), clip.times, features))

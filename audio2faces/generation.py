@@ -29,7 +29,7 @@ def generate_video(model, speech, output, frames_folder=None):
     Raises:
         InputError: the sound cannot be read or holds no sample, or the output cannot be written.
     """
-    features = model.config.features
+    features = model.config.feature_settings
     duration = sound_duration(speech)
     total = None if duration is None else frame_count(duration, model.frame_rate)
     maps = stream_maps(stream_speech(speech, features.sample_rate), features, model.frame_rate, BATCH)

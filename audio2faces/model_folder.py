@@ -13,8 +13,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+import began.model_folder
+from began.model_folder import read_config
 from preprocessing.audio_features import FeatureStatistics
-from preprocessing.files import read_json, whole_folder, write_json
+from preprocessing.files import whole_folder, write_json
 from preprocessing.pictures import read_png, write_png
 from preprocessing.pixels import to_signed, to_uint8
 from preprocessing.program import InputError
@@ -87,7 +89,7 @@ def save_model(folder, model):
         folder: where to; an older model there is replaced.
         model: `TalkingFace`.
     """
-    features = model.config.features
+    features = model.config.feature_settings
     with whole_folder(folder) as partial:
         model.network.save(partial / "regressor.keras")
         write_png(partial / "reference.png", model.reference)
@@ -108,22 +110,15 @@ def save_model(folder, model):
 
 
 def load_model(folder):
-    """Reads a model folder.
+    """Reads a model folder: a `TalkingFace`, or a `began.model_folder.BeganFace`, which makes faces the same way.
 
     Raises:
         InputError: a file is missing or damaged, or the folder has another schema version.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such model folder; train one with python train.py --mode audio2faces")
-    if (folder / "model" / "config.json").is_file():
-        raise InputError(f"{folder}: this is a run; its model is {folder / 'model'}")
-    content = read_json(folder / "config.json")
-    if content.get("schema") != SCHEMA or content.get("kind") != KIND:
-        raise InputError(
-            f"{folder}: a {content.get('kind')} model of schema {content.get('schema')}, this version reads a {KIND} "
-            f"of schema {SCHEMA}; train it again or use the version that made it"
-        )
+    content = read_config(folder, {KIND: SCHEMA, began.model_folder.KIND: began.model_folder.SCHEMA})
+    if content["kind"] == began.model_folder.KIND:
+        return began.model_folder.load_model(folder)
     for name in ("regressor.keras", "reference.png", "reference_map.npy"):
         if not (folder / name).is_file():
             raise InputError(f"{folder / name}: missing; copy the whole model folder again")

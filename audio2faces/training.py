@@ -2,19 +2,20 @@
 
 import dataclasses
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
 
+from began.frames import batch_indices
+from began.metrics_log import MetricsLog
+from began.run_folder import as_plain, choose_precision, open_run, seed_layers
 from preprocessing.audio_features import FeatureStatistics
-from preprocessing.files import make_folder, read_json, whole_file, write_json
+from preprocessing.files import whole_file
 from preprocessing.pictures import write_png
 from preprocessing.program import InputError, progress
 
 from .figures import draw_curves
-from .frames import FrameSet, batch_indices
-from .metrics_log import MetricsLog
+from .frames import MotionSet
 from .model_folder import TalkingFace, save_model
 from .regressor import MouthWeightedError, build_regressor
 from .validation import Validation
@@ -49,8 +50,8 @@ def train_regressor(config, dataset, run_dir):
     clips = {name: dataset.split(name) for name in ("train", "validation")}
     config = dataclasses.replace(config, precision=choose_precision(config.precision))
     run_dir = open_run(run_dir, {"mode": "audio2faces", "data": dataset.fingerprint, **as_plain(config)})
-    train = FrameSet(clips["train"], config.features)
-    validation = FrameSet(clips["validation"], config.features)
+    train = MotionSet(clips["train"], config.feature_settings)
+    validation = MotionSet(clips["validation"], config.feature_settings)
     statistics = FeatureStatistics.of(train.maps)
     maps = np.concatenate([statistics.standardise(of_clip) for of_clip in train.maps])
     examine = Validation(train, validation, statistics)
@@ -89,52 +90,6 @@ def train_regressor(config, dataset, run_dir):
     return write_model(run_dir, config, dataset.frame_rate, statistics, examine.reference, examine.reference_map)
 
 
-def choose_precision(precision):
-    """Resolves "auto": mixed_bfloat16 where the processor computes it natively, float32 elsewhere."""
-    if precision != "auto":
-        return precision
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return "float32"
-    return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
-
-
-def open_run(run_dir, ours):
-    """Makes the run folder, or checks that it is the run of these settings.
-
-    Args:
-        run_dir: folder of the run.
-        ours: mode, fingerprint of the data and settings, as a JSON object.
-
-    Returns:
-        the folder as a `Path`.
-
-    Raises:
-        InputError: the folder is the run of other settings or data (the differing fields are named) or no run at all.
-    """
-    run_dir = Path(run_dir)
-    if (run_dir / "config.json").exists():
-        theirs = read_json(run_dir / "config.json")
-        differing = [key for key in ours | theirs if ours.get(key) != theirs.get(key)]
-        if differing:
-            raise InputError(
-                f"{run_dir}: a run of other settings ("
-                + ", ".join(f"{key} {theirs.get(key)}, now {ours.get(key)}" for key in differing)
-                + "); give the same --data and settings, or another --run"
-            )
-    elif run_dir.is_dir() and any(run_dir.iterdir()):
-        raise InputError(f"{run_dir}: this folder holds something else; choose another --run")
-    make_folder(run_dir / "samples")
-    write_json(run_dir / "config.json", ours)
-    return run_dir
-
-
-def as_plain(config):
-    """The settings as JSON gives them back: lists for tuples."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in config.as_json().items()}
-
-
 def open_network(config, run_dir):
     """The compiled network: from the run's checkpoint where there is one, else new."""
     checkpoint = run_dir / "checkpoint.keras"
@@ -153,13 +108,6 @@ def open_network(config, run_dir):
     )
     model.optimizer.build(model.trainable_variables)
     return model
-
-
-def seed_layers(model, seed, step):
-    """Sets what noise and dropout draw in a step, by seed and step alone; Keras does not save their random state."""
-    states = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
-    for place, state in enumerate(states):
-        state.assign(np.array([seed + place, step], state.dtype))
 
 
 def save_network(path, model):

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from began.mouth import MouthComponents, mouth_measures
 from preprocessing.pictures import tile
 from preprocessing.pixels import to_signed, to_uint8
 
 from .frames import choose_reference
-from .measures import MouthComponents, mouth_measures
 
 GRID_FACES = 12  # columns of the picture
 GRID_CLIPS = 3  # sentences in the picture

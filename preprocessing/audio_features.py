@@ -161,9 +161,9 @@ class FeatureStatistics:
         mean = total / count
         return cls(mean, np.sqrt(np.maximum(squares / count - mean**2, SMALLEST_DEVIATION**2)))
 
-    def standardise(self, maps):
-        """Maps in units of the standard deviation, clipped to +-CLIPPING, as float32 of the same shape."""
-        return np.clip((maps - self.mean) / self.deviation, -CLIPPING, CLIPPING).astype(np.float32)
+    def standardise(self, maps, clipping=CLIPPING):
+        """Maps in units of the standard deviation, clipped to +-clipping, as float32 of the same shape."""
+        return np.clip((maps - self.mean) / self.deviation, -clipping, clipping).astype(np.float32)
 
     def as_json(self):
         """The statistics as a JSON object."""

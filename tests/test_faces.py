@@ -325,11 +325,8 @@ def test_the_cascade_finds_what_the_package_finds_on_every_speaker(detector, spe
 
 
 def test_a_raised_smallest_size_does_not_hide_a_large_face(detector):
-    from mtcnn import MTCNN
-
+    """The package's pyramid becomes smaller than its network's input here: an error or no face, as oneDNN is set."""
     frame = frames_of(SAMPLES / "sgac2n.mkv")[0]
-    with pytest.raises(ValueError, match="empty output"):  # the package's pyramid becomes smaller than its network
-        MTCNN().detect_faces(frame, min_face_size=40)
     ((face,),) = detector.detect([frame], smallest=40)
     assert 80 < face.box[2] - face.box[0] < 140
 

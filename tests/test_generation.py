@@ -67,7 +67,7 @@ def test_the_video_speaks_the_speech(model, tmp_path):
     likeness = [np.dot(again[8000 + o : 24000 + o], speech[8000:24000]) for o in offsets]
     assert abs(offsets[int(np.argmax(likeness))]) / 16000 < 0.02  # half a frame
 
-    expected = model.faces(speech_maps(speech, np.arange(frames) / 25, model.config.features))
+    expected = model.faces(speech_maps(speech, np.arange(frames) / 25, model.config.feature_settings))
     for index in (0, 40, frames - 1):
         np.testing.assert_array_equal(read_png(tmp_path / "frames" / f"frame-{index:06d}.png"), expected[index])
     shown = frames_of(output)[40].reshape(16, 16, 16, 16, 3)[4:12, :, 4:12].mean(axis=(1, 3))
@@ -183,7 +183,7 @@ def test_evaluation_sets_the_model_beside_its_baselines(model, tiny_dataset):
 
 def test_real_clips_score_perfectly_against_themselves(tiny_dataset):
     from audio2faces.evaluation import measure
-    from audio2faces.measures import MouthComponents
+    from began.mouth import MouthComponents
 
     real = [np.asarray(clip.faces) for clip in tiny_dataset.split("test")]
     values = measure(real, real, MouthComponents.of(tiny_dataset.split("train")))

@@ -3,16 +3,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from audio2faces.measures import (
-    MouthComponents,
-    flicker,
-    mouth_measures,
-    mouth_motion,
-    psnr,
-    sharpness,
-    ssim,
-    still_region,
-)
+from audio2faces.measures import flicker, psnr, ssim, still_region
+from began.collapse import sharpness
+from began.mouth import MouthComponents, mouth_measures, mouth_motion
 from preprocessing.alignment import mouth_slices
 
 

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from audio2faces.config import PRESETS, RegressorConfig
-from audio2faces.frames import FrameSet, batch_indices, choose_reference
+from audio2faces.frames import MotionSet, choose_reference
 from audio2faces.model_folder import BATCH, load_model
 from audio2faces.regressor import MouthWeightedError, build_regressor
-from audio2faces.training import choose_precision, train_regressor
+from audio2faces.training import train_regressor
 from began.audio_network import build_audio_network
 from began.decoder import build_decoder
+from began.frames import batch_indices
+from began.run_folder import choose_precision
 from preprocessing.alignment import mouth_slices
 from preprocessing.dataset import Dataset
 from preprocessing.pixels import to_signed
@@ -81,7 +83,7 @@ def test_each_epoch_sees_each_frame_once():
 
 
 def test_motion_is_the_face_less_the_mean_of_its_own_clip(tiny_dataset):
-    frames = FrameSet(tiny_dataset.split("train"), RegressorConfig().features)
+    frames = MotionSet(tiny_dataset.split("train"), RegressorConfig().feature_settings)
     assert len(frames) == 100
     clip = frames.clips[2]
     expected = to_signed(clip.faces[5]) - to_signed(clip.faces).mean(axis=0)
@@ -89,7 +91,7 @@ def test_motion_is_the_face_less_the_mean_of_its_own_clip(tiny_dataset):
 
 
 def test_the_reference_is_a_quiet_frame_of_the_training_clips(tiny_dataset):
-    frames = FrameSet(tiny_dataset.split("train"), RegressorConfig().features)
+    frames = MotionSet(tiny_dataset.split("train"), RegressorConfig().feature_settings)
     face, of_face = choose_reference(frames)
     places = [(c, f) for c, clip in enumerate(frames.clips) for f in range(20) if (clip.faces[f] == face).all()]
     assert any(np.array_equal(frames.maps[c][f], of_face) for c, f in places)
@@ -171,14 +173,14 @@ def test_a_run_of_other_settings_is_refused_by_field(tiny_dataset, tiny_config, 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(
     tiny_dataset, tiny_config, tmp_path, monkeypatch
 ):
-    honest = FrameSet.motion
+    honest = MotionSet.motion
     calls = []
 
     def broken(self, indices):
         calls.append(1)
         return honest(self, indices) * (np.nan if len(calls) == 6 else 1)
 
-    monkeypatch.setattr(FrameSet, "motion", broken)
+    monkeypatch.setattr(MotionSet, "motion", broken)
     with pytest.raises(InputError, match="no number after step 8; the checkpoint before is kept"):
         train_regressor(tiny_config, tiny_dataset, tmp_path / "run")
     kept = keras.models.load_model(tmp_path / "run" / "checkpoint.keras")

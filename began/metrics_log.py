@@ -9,15 +9,19 @@ from preprocessing.files import whole_file
 
 
 class MetricsLog:
-    """Appends rows of named numbers; a continued run drops the rows that its checkpoint does not know."""
+    """Appends rows of named numbers; a continued run drops the rows that its checkpoint does not know.
 
-    def __init__(self, run_dir, columns, step):
+    One that does not write keeps its rows to itself: where several processes share a run, one writes.
+    """
+
+    def __init__(self, run_dir, columns, step, writes=True):
         self.path = Path(run_dir) / "metrics.csv"
         self.columns = ["step", *columns]
+        self.writes = writes
         self.rows = [row for row in self._read() if int(row["step"]) <= step]
         self._write()
         self.board = None
-        if keras.backend.backend() == "tensorflow":
+        if writes and keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
             self._tf = tf
@@ -47,6 +51,8 @@ class MetricsLog:
             return list(csv.DictReader(file))
 
     def _write(self):
+        if not self.writes:
+            return
         with whole_file(self.path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()

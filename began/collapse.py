@@ -1,0 +1,68 @@
+"""Whether a generator has collapsed: how different its faces are, how often alike, and which real ones they resemble.
+
+Faces are uint8 RGB [shape=(n, size, size, 3)]; the distance of two is the Euclidean one of their pixels.
+"""
+
+import cv2
+import numpy as np
+
+from preprocessing.alignment import mouth_slices
+
+DUPLICATE_PERCENTILE = 1  # of the distances of real faces from different clips: what is nearer is the same picture
+
+
+def mouths(faces):
+    """The mouth boxes of faces [shape=(n, rows, columns, 3)]."""
+    return faces[(slice(None), *mouth_slices(faces.shape[1]))]
+
+
+def distances(faces, others):
+    """Euclidean distances in grey levels, every face to every other [shape=(len(faces), len(others))]."""
+    x, y = (np.asarray(images, np.float32).reshape(len(images), -1) for images in (faces, others))
+    squares = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2 * x @ y.T
+    return np.sqrt(np.maximum(squares, 0))
+
+
+def pair_distances(faces):
+    """Distances of all pairs of faces [shape=(n (n - 1) / 2,)]."""
+    return distances(faces, faces)[np.triu_indices(len(faces), 1)]
+
+
+def diversity(generated, real):
+    """Mean distance of generated pairs over that of real pairs; 1 is as different as real faces, 0 one face."""
+    return float(pair_distances(generated).mean() / pair_distances(real).mean())
+
+
+def duplicate_threshold(real, clip_of):
+    """Distance below which two faces count as one: the DUPLICATE_PERCENTILE of real pairs from different clips.
+
+    Args:
+        real: real faces.
+        clip_of: the clip of each [shape=(n,)].
+    """
+    first, second = np.triu_indices(len(real), 1)
+    return float(np.percentile(pair_distances(real)[clip_of[first] != clip_of[second]], DUPLICATE_PERCENTILE))
+
+
+def duplicate_rate(faces, threshold):
+    """Share of pairs nearer than the threshold."""
+    return float(np.mean(pair_distances(faces) < threshold))
+
+
+def nearest(faces, gallery):
+    """Index of the nearest face of the gallery for each face [shape=(len(faces),)]."""
+    return np.argmin(distances(faces, gallery), axis=1)
+
+
+def two_groups(clip_means):
+    """Parts clips in two by the first principal component of their mean faces [shape=(clips, ...)] -> bool."""
+    flat = np.asarray(clip_means, np.float32).reshape(len(clip_means), -1)
+    flat = flat - flat.mean(axis=0)
+    position = np.linalg.svd(flat, full_matrices=False)[0][:, 0]
+    return position > np.median(position)
+
+
+def sharpness(faces):
+    """Variance of the Laplacian of the grey face, the mean over the frames."""
+    greys = [cv2.cvtColor(face, cv2.COLOR_RGB2GRAY) for face in faces]
+    return float(np.mean([cv2.Laplacian(grey, cv2.CV_64F).var() for grey in greys]))

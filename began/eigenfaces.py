@@ -1,0 +1,94 @@
+"""What cannot be heard of a face, as the principal components of what is seen above the mouth.
+
+Eigenfaces (Turk and Pentland 1991): head pose, colour cast and blinks in a few numbers, which are uncorrelated and of
+unit variance, so that new faces are drawn from the standard normal (Tipping and Bishop 1999).
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from preprocessing.pixels import to_signed
+
+from .mouth import COMPONENTS, MouthComponents
+
+NOTHING = 1e-6  # share of the largest variance below which there is no component
+UNRELATED = 1e-3  # correlation below which z and the mouth have nothing to do with each other
+FIT_FACES = 2048  # training faces that decide the components
+
+
+@dataclass(frozen=True)
+class Eigenfaces:
+    """Principal components of covered faces, and the whole faces that go with them.
+
+    Attributes:
+        rows: of a face that are seen, from the top.
+        mean: of what is seen, in [-1, 1] [shape=(pixels,)].
+        projection: from what is seen, less its mean, to z [shape=(pixels, z_size)].
+        kernel: from z to whole faces less their mean, by least squares [shape=(z_size, size * size * 3)].
+        bias: the mean face [shape=(size * size * 3,)].
+    """
+
+    rows: int
+    mean: np.ndarray
+    projection: np.ndarray
+    kernel: np.ndarray
+    bias: np.ndarray
+
+    @classmethod
+    def of(cls, faces, z_size, covered):
+        """The components of training faces.
+
+        Args:
+            faces: uint8 RGB [shape=(n, size, size, 3)], n > z_size.
+            z_size: number of components.
+            covered: what lies below this share of the side is not seen.
+        """
+        rows = round(covered * faces.shape[1])
+        seen = to_signed(faces[:, :rows]).reshape(len(faces), -1)
+        mean = seen.mean(axis=0)
+        seen -= mean
+        variances, vectors = np.linalg.eigh(seen @ seen.T)
+        variances, vectors = variances[-z_size:], vectors[:, -z_size:] * np.sqrt(len(faces))  # of unit variance
+        there = variances > NOTHING * variances[-1]  # few faces have fewer components; the others stay 0
+        codes = vectors * there
+        projection = seen.T @ (codes / np.where(there, variances, 1))
+        whole = to_signed(faces).reshape(len(faces), -1)
+        bias = whole.mean(axis=0)
+        kernel = codes.T @ (whole - bias) / len(faces)
+        return cls(rows, mean, projection.astype(np.float32), kernel.astype(np.float32), bias)
+
+    @classmethod
+    def of_clips(cls, clips, faces, z_size, covered):
+        """The components that say nothing, linearly, about the motion of the mouth.
+
+        People nod and rise while they speak: within a clip of GRID the components of a frame, even their mean over a
+        second, foretell the motion of the mouth. A generator that may read the mouth off z listens less. So as many
+        components more are taken as the mouth has, and what goes with these is left out.
+
+        Args:
+            clips: training clips.
+            faces: some of their faces, as for `of`.
+            z_size: number of components left.
+            covered: as for `of`.
+        """
+        mouth = MouthComponents.of(clips)
+        eigenfaces = cls.of(faces, z_size + COMPONENTS, covered)
+        together, squares, frames = 0.0, 0.0, 0  # of z and mouth within clips, summed
+        for clip in clips:
+            codes, motion = eigenfaces.codes(clip.faces), mouth.of_faces(clip.faces)
+            together = together + (codes - codes.mean(axis=0)).T @ motion
+            squares, frames = squares + (motion**2).sum(axis=0), frames + len(motion)
+        unrelated = np.linalg.norm(together, axis=0) <= UNRELATED * np.sqrt(squares * frames)
+        return eigenfaces.without(np.where(unrelated, 0, together))
+
+    def without(self, directions):
+        """The components orthogonal to some directions in z [shape=(z_size, n)]: n fewer."""
+        turned, _ = np.linalg.qr(directions, mode="complete")
+        kept = turned[:, directions.shape[1] :].astype(np.float32)
+        return dataclasses.replace(self, projection=self.projection @ kept, kernel=kept.T @ self.kernel)
+
+    def codes(self, faces):
+        """Components of faces: uint8 RGB [shape=(n, size, size, 3)] -> float32 [shape=(n, z_size)]."""
+        return (to_signed(faces[:, : self.rows]).reshape(len(faces), -1) - self.mean) @ self.projection

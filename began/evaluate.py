@@ -1,0 +1,82 @@
+"""Measures how varied, sharp and obedient a BEGAN's faces are, on speech it has never heard.
+
+python -m began.evaluate --model MODEL --data DATASET; --model may be given again: its line comes below.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from preprocessing.dataset import open_dataset
+from preprocessing.files import check_writable, write_json
+from preprocessing.program import InputError, import_keras, run_program
+
+# Name in the table, key of the measure, digits.
+TABLE = (
+    ("diversity", "diversity", 2),
+    ("of the mouth", "mouth_diversity", 2),
+    ("duplicates", "duplicates", 3),
+    ("coverage", "coverage", 2),
+    ("sharpness", "sharpness", 2),
+    ("swap", "swap", 2),
+    ("of the mouth", "mouth_swap", 2),
+    ("correlation", "correlation", 3),
+    ("amplitude", "amplitude", 2),
+    ("explained", "explained_variance", 3),
+    ("on learned speech", "learned_diversity", 2),
+)
+
+
+def parse_arguments():
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m began.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", metavar="MODEL", action="append", required=True, help="model folder of mode began")
+    parser.add_argument("--data", metavar="DATASET", required=True, help="prepared dataset with a train split")
+    parser.add_argument("--split", choices=["validation", "test"], default="test", help="default: test")
+    parser.add_argument("--samples", type=int, default=1000, help="generated faces (default: 1000)")
+    parser.add_argument("--json", metavar="FILE", help="also write the measures as JSON")
+    parser.add_argument("--grid", metavar="FILE", help="also write a PNG: z fixed, speech fixed, a sentence")
+    return parser.parse_args()
+
+
+def main():
+    """Evaluates, prints the table and writes what was asked for."""
+    arguments = parse_arguments()
+    dataset = open_dataset(arguments.data)
+    if arguments.samples < 2:
+        raise InputError(f"--samples {arguments.samples}: give at least 2")
+    if arguments.grid and Path(arguments.grid).suffix.lower() != ".png":
+        raise InputError(f"{arguments.grid}: the grid is a PNG file; give --grid a name that ends in .png")
+    for output in filter(None, (arguments.json, arguments.grid)):
+        check_writable(Path(output).parent)
+
+    import_keras()
+    from began.examination import evaluate
+    from began.figures import draw_grid
+    from began.model_folder import load_model
+
+    models = [load_model(folder) for folder in arguments.model]
+    report = evaluate(models, dataset, arguments.split, arguments.samples)
+    print(f"{report['samples']} faces, speech of {report['clips']} {report['split']} clips\n")
+    print(format_table(report["methods"]))
+    if arguments.json:
+        write_json(arguments.json, report)
+        print(f"\nwrote {arguments.json}")
+    if arguments.grid:
+        draw_grid(arguments.grid, models[0], dataset.split(arguments.split))
+        print(f"\nwrote {arguments.grid}")
+
+
+def format_table(methods):
+    """The measures as a Markdown table, a line per method."""
+    lines = [["faces", *(title for title, _, _ in TABLE)], ["---", *["--:"] * len(TABLE)]]
+    for name, values in methods.items():
+        cells = [f"{values[key]:.{digits}f}" if key in values else "-" for _, key, digits in TABLE]
+        lines.append([name, *cells])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(run_program(main))

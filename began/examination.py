@@ -1,0 +1,161 @@
+"""Looks at a generator during its training and after: collapse, mouth motion and pictures, on speech it never heard."""
+
+import numpy as np
+
+from preprocessing.program import InputError
+
+from .collapse import (
+    distances,
+    diversity,
+    duplicate_rate,
+    duplicate_threshold,
+    mouths,
+    nearest,
+    pair_distances,
+    sharpness,
+    two_groups,
+)
+from .frames import FrameSet
+from .mouth import MouthComponents, mouth_measures
+
+SAMPLES = 400  # faces that the collapse is measured on during training; afterwards there are more
+THRESHOLD_FACES = 1000  # real ones that tell how near two faces of different clips come
+GALLERY = 4  # real faces of each training clip, among which the nearest are looked for
+GRID_FACES = 12  # columns of the pictures
+
+
+class Examination:
+    """Real faces and speech that a generator is measured with, the same at every look.
+
+    Args:
+        train: `FrameSet` of the training clips.
+        held_out: `FrameSet` of validation or test clips.
+        samples: number of generated faces.
+    """
+
+    def __init__(self, train, held_out, samples=SAMPLES):
+        generator = np.random.default_rng(0)
+        self.held_out, self.samples = held_out, samples
+        self.real = held_out.faces(generator.permutation(len(held_out))[:samples])
+        self.speech, self.foreign = (np.concatenate(held_out.maps)[self._any(held_out, generator)] for _ in range(2))
+        self.learned_speech = np.concatenate(train.maps)[self._any(train, generator)]
+
+        moments = [np.linspace(0, len(clip.faces) - 1, GALLERY).round().astype(int) for clip in train.clips]
+        self.gallery = np.concatenate([clip.faces[at] for clip, at in zip(train.clips, moments, strict=True)])
+        self.gallery_clips = np.arange(len(train.clips)).repeat(GALLERY)
+        few = generator.permutation(len(self.gallery))[:THRESHOLD_FACES]
+        self.threshold = duplicate_threshold(self.gallery[few], self.gallery_clips[few])
+        self.group_of = two_groups(self.gallery.reshape(len(train.clips), GALLERY, -1).mean(axis=1))
+        self.real_coverage = len(self._clips_near(self.real))
+
+        self.components = MouthComponents.of(train.clips)
+        self.real_motion = [self.components.of_faces(clip.faces) for clip in held_out.clips]
+        stills = [clip.faces[::5] for clip in held_out.clips]
+        self.within = np.mean([pair_distances(faces).mean() for faces in stills])
+        self.mouth_within = np.mean([pair_distances(mouths(faces)).mean() for faces in stills])
+
+    def _any(self, frames, generator):
+        return generator.choice(len(frames), self.samples)
+
+    def __call__(self, face):
+        """Measures a generator.
+
+        Args:
+            face: `model_folder.BeganFace`.
+
+        Returns:
+            (values, rows): a dictionary of floats (see docs/measures.md), and labelled rows of GRID_FACES faces.
+        """
+        z = face.draw(self.samples, seed=0)
+        generated, swapped, learned = (face.faces(maps, z) for maps in (self.speech, self.foreign, self.learned_speech))
+        talking = [face.faces(maps, z[[index % len(z)]]) for index, maps in enumerate(self.held_out.maps)]
+        motion = mouth_measures(self.real_motion, [self.components.of_faces(clip) for clip in talking])
+        values = {
+            **self.collapse(generated),
+            "learned_diversity": diversity(learned, self.real),
+            "swap": aligned_distance(generated, swapped) / self.within,
+            "mouth_swap": aligned_distance(mouths(generated), mouths(swapped)) / self.mouth_within,
+            **{name: motion[name] for name in ("correlation", "amplitude", "explained_variance")},
+        }
+        values["score"] = score(values, hears=face.config.audio_code > 0)
+        return {name: float(value) for name, value in values.items()}, self._rows(face, generated, z, talking[0])
+
+    def collapse(self, faces):
+        """The measures of some faces that need neither speech nor z, as a dictionary."""
+        near = self._clips_near(faces)
+        group = np.mean(self.group_of[self.gallery_clips[nearest(faces, self.gallery)]])
+        return {
+            "diversity": diversity(faces, self.real),
+            "mouth_diversity": diversity(mouths(faces), mouths(self.real)),
+            "duplicates": duplicate_rate(faces, self.threshold),
+            "real_duplicates": duplicate_rate(self.real, self.threshold),
+            "coverage": len(near) / self.real_coverage,
+            "rarer_group": min(group, 1 - group),
+            "sharpness": sharpness(faces) / sharpness(self.real),
+        }
+
+    def _clips_near(self, faces):
+        """The training clips that the nearest real faces come from."""
+        return set(self.gallery_clips[nearest(faces, self.gallery)])
+
+    def _rows(self, face, generated, z, talking):
+        """What is worth looking at: real and generated faces, a sentence with z fixed, a sound with z varied."""
+        clip = self.held_out.clips[0].faces
+        moments = np.linspace(0.2 * (len(clip) - 1), 0.8 * (len(clip) - 1), GRID_FACES).astype(int)
+        rows = {
+            "real": self.real[np.arange(GRID_FACES) % len(self.real)],
+            "generated": generated[:GRID_FACES],
+            "real sentence": clip[moments],
+            "z fixed": talking[moments],
+        }
+        if face.config.z_size and face.config.audio_code:
+            rows["speech fixed"] = face.faces(self.speech[:1].repeat(GRID_FACES, axis=0), z[:GRID_FACES])
+        return rows
+
+
+def aligned_distance(faces, others):
+    """Mean distance of each face to the one in the same place."""
+    return np.mean([distances(faces[[index]], others[[index]])[0, 0] for index in range(len(faces))])
+
+
+def score(values, hears):
+    """What the best step is chosen by: the product of diversities, sharpness and mouth correlation, each at most 1."""
+    factors = [values["diversity"], values["mouth_diversity"], values["sharpness"]]
+    if hears:
+        factors.append(max(0.0, values["correlation"]))
+    return float(np.prod(np.minimum(factors, 1.0)))
+
+
+def evaluate(models, dataset, split, samples):
+    """Measures generators beside real faces, on the same speech.
+
+    Args:
+        models: list of `model_folder.BeganFace`.
+        dataset: `preprocessing.dataset.Dataset` with faces of the models' size.
+        split: "validation" or "test".
+        samples: number of generated faces.
+
+    Returns:
+        a JSON object with the measures of each method: see docs/measures.md.
+
+    Raises:
+        InputError: the dataset has faces of another size, or lacks a split.
+    """
+    clips, train_clips = dataset.split(split), dataset.split("train")
+    methods = {}
+    for model in models:
+        if dataset.size != model.config.size:
+            raise InputError(
+                f"{dataset.folder}: faces of {dataset.size} pixels, the model has {model.config.size}; "
+                f"prepare the clips with --size {model.config.size}"
+            )
+        train, held_out = (FrameSet(part, model.config.feature_settings) for part in (train_clips, clips))
+        examine = Examination(train, held_out, samples)
+        if not methods:
+            others = train.faces(np.sort(np.random.default_rng(1).permutation(len(train))[:samples]))
+            mean = np.rint(np.mean([face.mean(axis=0) for face in (clip.faces for clip in train_clips)], axis=0))
+            methods["real"] = examine.collapse(examine.real)
+            methods["real, of the training clips"] = examine.collapse(others)
+            methods["mean face"] = examine.collapse(np.repeat(mean[None].astype(np.uint8), samples, axis=0))
+        methods[model.name], _ = examine(model)
+    return {"split": split, "clips": len(clips), "samples": samples, "methods": methods}

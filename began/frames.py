@@ -1,0 +1,69 @@
+"""The frames of a split, and which of them a training step sees: a function of the step's number alone."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from preprocessing.audio_features import speech_maps
+
+
+class FrameSet:
+    """All frames of some clips; faces stay on disk, memory-mapped.
+
+    Args:
+        clips: list of `preprocessing.dataset.Clip`.
+        features: `preprocessing.audio_features.FeatureSettings`.
+
+    Attributes:
+        maps: raw MFCC maps, one array per clip [shape=(frames, rows, coefficients)].
+        clip_of: index of the clip of each frame [shape=(len(self),)].
+    """
+
+    def __init__(self, clips, features):
+        self.clips = clips
+        self.maps = [speech_maps(clip.speech(features.sample_rate), clip.times, features) for clip in clips]
+        frames = [len(clip.faces) for clip in clips]
+        self.clip_of = np.repeat(np.arange(len(clips)), frames)
+        self._first_of = np.concatenate([[0], np.cumsum(frames)])
+
+    def __len__(self):
+        return len(self.clip_of)
+
+    def faces(self, indices):
+        """uint8 RGB faces of some frames [shape=(len(indices), size, size, 3)]."""
+        places = zip(self.clip_of[indices], indices, strict=True)
+        return np.stack([self.clips[clip].faces[frame - self._first_of[clip]] for clip, frame in places])
+
+    def companions(self, indices, generator):
+        """For each frame another of the same clip, any with the same chance (itself among them) [same shape]."""
+        first, end = self._first_of[self.clip_of[indices]], self._first_of[self.clip_of[indices] + 1]
+        return first + (generator.random(len(indices)) * (end - first)).astype(int)
+
+
+def batch_indices(count, batch_size, step, seed, shuffled=True):
+    """Which frames the batch of a step holds.
+
+    Each epoch runs through all frames once in an order of its own; a batch may end one epoch and begin the next.
+
+    Args:
+        count: number of frames.
+        batch_size: frames in a batch.
+        step: number of the step, from 0.
+        seed: of the orders.
+        shuffled: False takes the frames as they lie: a batch is a moment of one video.
+
+    Returns:
+        indices [shape=(batch_size,)], a function of the arguments alone.
+    """
+    positions = np.arange(step * batch_size, (step + 1) * batch_size)
+    if not shuffled:
+        return positions % count
+    epochs = positions // count
+    return np.array(
+        [_order(count, seed, epoch)[p % count] for epoch, p in zip(epochs.tolist(), positions, strict=True)]
+    )
+
+
+@lru_cache(maxsize=2)
+def _order(count, seed, epoch):
+    return np.random.default_rng((seed, epoch)).permutation(count)

@@ -1,0 +1,82 @@
+"""BEGAN's losses and its balance, as functions of tensors (Berthelot, Schumm, Metz, arXiv 1703.10717, section 3)."""
+
+from keras import ops
+
+
+def reconstruction_error(faces, reconstructed):
+    """L(v) = mean |v - D(v)|: what D, an autoencoder, does not get right.
+
+    Args:
+        faces: v [batch, size, size, 3] in [-1, 1].
+        reconstructed: D(v), same shape.
+
+    Returns:
+        error of each face [batch].
+    """
+    return ops.mean(ops.abs(faces - reconstructed), axis=(1, 2, 3))
+
+
+def weighted_error(real, generated, weights, power=1):
+    """The mean of w |x - y|^power, the error of a generated face against the very face that belongs to its speech.
+
+    Args:
+        real: x [batch, size, size, 3].
+        generated: y, same shape.
+        weights: w [size, size, 1], of mean 1.
+        power: 1 asks for the median of what the speech leaves open, 2 for its mean.
+
+    Returns:
+        error of each face [batch].
+    """
+    return ops.mean(weights * ops.abs(real - generated) ** power, axis=(1, 2, 3))
+
+
+def updated_k(k, real_error, generated_error, gamma, lambda_k, smallest=0.0):
+    """The next k, k + lambda_k (gamma L(x) - L(G(z))) within [smallest, 1]: proportional control (equation 4 there).
+
+    Args:
+        k: the weight of generated faces in D's loss: what D may spend on G.
+        real_error: L(x), mean of the batch.
+        generated_error: L(G(z)), mean of the batch.
+        gamma: the ratio L(G(z)) / L(x) that the control aims at; lower is sharper and less diverse.
+        lambda_k: gain of the control per step.
+        smallest: 0 in the paper.
+    """
+    return ops.clip(k + lambda_k * (gamma * real_error - generated_error), smallest, 1.0)
+
+
+def global_convergence(real_error, generated_error, gamma):
+    """M_global = L(x) + |gamma L(x) - L(G(z))|: falls as long as the whole learns."""
+    return real_error + ops.abs(gamma * real_error - generated_error)
+
+
+def code_distance(code, other):
+    """Mean |c - c'| of two codes [batch, code_size] -> [batch]."""
+    return ops.mean(ops.abs(code - other), axis=-1)
+
+
+def mode_seeking_loss(faces, others, z, other_z):
+    """d(z, z') / d(G(c, z), G(c, z')): small where faces differ as much as their z (Mao et al., arXiv 1903.05628).
+
+    Args:
+        faces: G(c, z) [batch, size, size, 3].
+        others: G(c, z'), same shape, of the same speech c.
+        z: [batch, z_size].
+        other_z: z', same shape.
+
+    Returns:
+        loss of each pair [batch]; d is the mean absolute difference.
+    """
+    apart = ops.mean(ops.abs(faces - others), axis=(1, 2, 3))
+    return ops.mean(ops.abs(z - other_z), axis=-1) / (apart + 1e-5)
+
+
+@ops.custom_gradient
+def scale_gradient(x, scale):
+    """Gives x itself, whose gradient is multiplied by `scale` on the way back."""
+
+    def gradient(*arguments, upstream=None):
+        (upstream,) = (upstream,) if upstream is not None else arguments
+        return upstream * ops.cast(scale, upstream.dtype), ops.zeros_like(scale)
+
+    return x, gradient

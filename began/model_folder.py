@@ -1,0 +1,212 @@
+"""The model folder of a BEGAN: all that generation needs, and nothing of the discriminator.
+
+config.json      schema, kind, name, frame rate, settings, feature statistics, sound needed around a frame
+generator.keras  from standardised maps and z to faces, float32
+codes.npy        codes of training faces, of which z is made; not where z is uniform noise
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from preprocessing.audio_features import FeatureStatistics
+from preprocessing.files import read_json, whole_folder, write_json
+from preprocessing.pixels import to_signed, to_uint8
+from preprocessing.program import InputError
+
+from .config import BeganConfig
+from .model import Began
+
+SCHEMA = 1
+KIND = "began"
+MIXED = 0.3  # share of the other face's deviation in z
+BATCH = 64  # frames that the network takes at once when generating
+
+
+@dataclass(frozen=True)
+class BeganFace:
+    """A trained generator.
+
+    Attributes:
+        name: of the run that made it.
+        config: `BeganConfig`.
+        frame_rate: frames per second.
+        statistics: `FeatureStatistics` of the training speech.
+        network: `keras.Model` from the pair (standardised maps [batch, rows, coefficients], z [batch, z_size]), or
+            what of it there is, to faces in about [-1, 1].
+        codes: of training faces [shape=(n, z_size)], or None where z is uniform noise or there is none.
+        seed: of the z that the face keeps.
+    """
+
+    name: str
+    config: BeganConfig
+    frame_rate: float
+    statistics: FeatureStatistics
+    network: keras.Model
+    codes: np.ndarray | None
+    seed: int = 0
+
+    def draw(self, count, seed):
+        """What the speech leaves open for `count` faces: z [shape=(count, z_size)], head pose and colour cast.
+
+        Each is a training face's code with a little of another's: z has their mean and covariance and lies where they
+        do (a smoothed bootstrap: Silverman and Young 1987); the standard normal gave faces with double edges.
+        """
+        generator = np.random.default_rng(seed)
+        if self.codes is None:
+            return generator.uniform(-1, 1, (count, self.config.z_size)).astype(np.float32)
+        centre = self.codes.mean(axis=0)
+        one, other = self.codes[generator.integers(len(self.codes), size=(2, count))] - centre
+        return (centre + np.sqrt(1 - MIXED**2) * one + MIXED * other).astype(np.float32)
+
+    @cached_property
+    def z(self):
+        """The z of this face [shape=(1, z_size)], drawn by its seed."""
+        return self.draw(1, self.seed)
+
+    def faces(self, maps, z=None):
+        """Faces for raw MFCC maps: uint8 RGB [shape=(n, size, size, 3)].
+
+        Args:
+            maps: [shape=(n, rows, coefficients)].
+            z: [shape=(n or 1, z_size)]; that of this face for all if None.
+        """
+        heard = standardiser(self.config, self.statistics)(maps)
+        z = np.broadcast_to(self.z if z is None else z, (len(heard), self.config.z_size))
+        made = []
+        for first in range(0, len(heard), BATCH):
+            parts = [part[first : first + BATCH] for part in (heard, z)]
+            count = len(parts[0])
+            padded = [np.concatenate([part, np.zeros((BATCH - count, *part.shape[1:]), np.float32)]) for part in parts]
+            used = [part for part, there in zip(padded, self._inputs, strict=True) if there]
+            made.append(np.asarray(self.network.predict_on_batch(used if len(used) > 1 else used[0]))[:count])
+        return to_uint8(np.concatenate(made))
+
+    @property
+    def _inputs(self):
+        return self.config.audio_code > 0, self.config.z_size > 0
+
+
+def standardiser(config, statistics):
+    """The function from raw maps to what the networks hear, float32 of the same shape."""
+    return statistics.standardise if config.standardised else lambda maps: np.asarray(maps, np.float32)
+
+
+def cover(faces, config):
+    """uint8 faces -> [-1, 1], the part below `config.covered` of the side grey: the mouth is not seen."""
+    covered = to_signed(faces)
+    covered[:, round(config.covered * config.size) :] = 0
+    return covered
+
+
+def encoded(model, faces):
+    """The codes that the reference encoder finds for uint8 faces [shape=(n, size, size, 3)] -> [shape=(n, z_size)]."""
+    parts = [cover(faces[first : first + BATCH], model.config) for first in range(0, len(faces), BATCH)]
+    return np.concatenate([np.asarray(model.reference_encoder(part, training=False)) for part in parts])
+
+
+def build_network(model):
+    """The generating half of a `Began` as a functional network: see `BeganFace.network`."""
+    config = model.config
+    inputs, parts = [], []
+    if config.audio_code:
+        inputs.append(keras.Input((config.rows, config.coefficients), name="speech"))
+        parts.append(keras.layers.Activation("linear", dtype="float32")(model.audio_network(inputs[0])))
+    if config.z_size:
+        inputs.append(keras.Input((config.z_size,), name="z"))
+        parts.append(inputs[-1])
+    code = parts[0] if len(parts) == 1 else keras.layers.Concatenate()(parts)
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], model.generator(code), name="generator")
+
+
+def write_model(folder, face, model):
+    """Writes a model folder, whole or not at all.
+
+    Args:
+        folder: where to; an older model there is replaced.
+        face: `BeganFace`.
+        model: the `Began` whose weights it has; of whatever precision, they are written in float32.
+
+    Returns:
+        path of the folder.
+    """
+    config, features = face.config, face.config.feature_settings
+    plain = Began(config)  # under the default policy, float32
+    plain.set_weights(model.get_weights())
+    with whole_folder(folder) as partial:
+        build_network(plain).save(partial / "generator.keras")
+        if face.codes is not None:
+            np.save(partial / "codes.npy", face.codes)
+        write_json(
+            partial / "config.json",
+            {
+                "schema": SCHEMA,
+                "kind": KIND,
+                "name": face.name,
+                "frame_rate": face.frame_rate,
+                "left_context_seconds": features.left_context / features.sample_rate,
+                "look_ahead_seconds": features.look_ahead / features.sample_rate,
+                "config": config.as_json(),
+                "feature_statistics": face.statistics.as_json(),
+            },
+        )
+    return folder
+
+
+def read_config(folder, kinds):
+    """Reads config.json of a model folder.
+
+    Args:
+        folder: of the model.
+        kinds: dictionary from each kind of model that is welcome to the schema that this version reads.
+
+    Raises:
+        InputError: there is no such folder, it is a run, or a model of another kind or schema.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such model folder; train one with python train.py --mode audio2faces")
+    if (folder / "model" / "config.json").is_file():
+        raise InputError(f"{folder}: this is a run; its model is {folder / 'model'}")
+    content = read_json(folder / "config.json")
+    kind, schema = content.get("kind"), content.get("schema")
+    if kind not in kinds or schema != kinds[kind]:
+        readable = ", ".join(f"{kind} models of schema {schema}" for kind, schema in kinds.items())
+        raise InputError(
+            f"{folder}: a {kind} model of schema {schema}, this version reads {readable}; "
+            "train it again or use the version that made it"
+        )
+    return content
+
+
+def load_model(folder):
+    """Reads a model folder as `BeganFace`.
+
+    Raises:
+        InputError: a file is missing or damaged, or the folder holds another kind of model.
+    """
+    folder = Path(folder)
+    content = read_config(folder, {KIND: SCHEMA})
+    if not (folder / "generator.keras").is_file():
+        raise InputError(f"{folder / 'generator.keras'}: missing; copy the whole model folder again")
+    try:
+        config = BeganConfig.from_json(content["config"])
+        coded = config.z_source in ("eigenfaces", "reference")
+        codes = np.load(folder / "codes.npy", allow_pickle=False) if coded else None
+        network = keras.models.load_model(folder / "generator.keras", compile=False)
+        network.compile(jit_compile=False)
+        return BeganFace(
+            name=str(content["name"]),
+            config=config,
+            frame_rate=float(content["frame_rate"]),
+            statistics=FeatureStatistics.from_json(content["feature_statistics"]),
+            network=network,
+            codes=codes,
+        )
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, OSError, EOFError) as error:
+        raise InputError(f"{folder}: damaged model ({error}); copy the whole model folder again") from error

@@ -1,0 +1,343 @@
+"""Trains a BEGAN: data, networks, resume, steps, examination, model folder."""
+
+import dataclasses
+import json
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from preprocessing.audio_features import FeatureStatistics
+from preprocessing.files import whole_file
+from preprocessing.pixels import to_signed, to_uint8
+from preprocessing.program import InputError, progress
+
+from .devices import open_devices
+from .eigenfaces import FIT_FACES, Eigenfaces
+from .examination import Examination
+from .figures import draw_curves, draw_rows
+from .frames import FrameSet, batch_indices
+from .generator import BASE
+from .metrics_log import MetricsLog
+from .model import WATCHED, Began
+from .model_folder import BeganFace, build_network, cover, encoded, standardiser, write_model
+from .mouth import COMPONENTS
+from .run_folder import as_plain, choose_precision, open_run, seed_layers
+
+MEASURED = (
+    "diversity",
+    "mouth_diversity",
+    "duplicates",
+    "real_duplicates",
+    "coverage",
+    "rarer_group",
+    "sharpness",
+    "learned_diversity",
+    "swap",
+    "mouth_swap",
+    "correlation",
+    "amplitude",
+    "explained_variance",
+    "score",
+)
+COLUMNS = (*WATCHED, *MEASURED, "learning_rate", "steps_per_second", "loading_share")
+STALLED = 0.001  # M_global has to fall by this share of itself to count as a new lowest
+COLLAPSED = 0.2  # diversity below which the run warns
+CLOSED = 1e-4  # k below which D does not look at generated faces
+
+
+def train_began(config, dataset, run_dir):
+    """Trains a BEGAN, or goes on with a run that was interrupted.
+
+    A run folder holds config.json, checkpoint.weights.h5 (weights, both players' moments, k, the step) and
+    previous.weights.h5 (the one before), best.weights.h5 (the highest score), metrics.csv, curves.png, samples/,
+    tensorboard/, warnings.txt where there was reason and, at the end, model/ (the best weights) and last/. The same
+    configuration, data and machine give the same weights, interrupted or not.
+
+    Args:
+        config: `BeganConfig`.
+        dataset: `preprocessing.dataset.Dataset` with faces of `config.size` pixels.
+        run_dir: folder of the run, made where missing.
+
+    Returns:
+        path of the model folder.
+
+    Raises:
+        InputError: the dataset has another size, lacks a split or holds NaN, the run folder belongs to another
+            configuration, or the loss is no number any more.
+    """
+    config = dataclasses.replace(config, precision=choose_precision(config.precision))
+    check_dataset(config, dataset)
+    devices = open_devices(config.batch_size, run_dir)
+    clips = {name: dataset.split(name) for name in ("train", "validation")}
+    train, held_out = (FrameSet(clips[name], config.feature_settings) for name in ("train", "validation"))
+    statistics = FeatureStatistics.of(train.maps)
+    some = train.faces(np.sort(np.random.default_rng(0).permutation(len(train))[:FIT_FACES]))
+    eigenfaces = None
+    if config.z_source == "eigenfaces":
+        if config.mouth_left_out:
+            eigenfaces = Eigenfaces.of_clips(train.clips, some, config.z_size, config.covered)
+        else:
+            eigenfaces = Eigenfaces.of(some, config.z_size, config.covered)
+    batches = Batches(config, train, standardiser(config, statistics), eigenfaces)
+    settings = {"mode": "began", "data": dataset.fingerprint, **as_plain(config)}
+    run_dir = open_run(run_dir, settings) if devices.chief else Path(run_dir)
+    devices.agree("settings", json.dumps(settings))
+    examine = Examination(train, held_out)
+
+    model, step = open_model(config, run_dir)
+    if config.has_base:
+        model.generator.get_layer(BASE).set_weights([eigenfaces.kernel, eigenfaces.bias])
+    devices.agree("step to start from", step)
+    learner = devices.spread(model, partial(new_model, config))
+    network = build_network(model)
+
+    def face():
+        codes = eigenfaces.codes(some) if eigenfaces else None
+        if config.z_source == "reference":
+            codes = encoded(model, some)
+        return BeganFace(run_dir.resolve().name, config, dataset.frame_rate, statistics, network, codes)
+
+    log = MetricsLog(run_dir, COLUMNS, step, writes=devices.chief)
+    told, since, loading = [], time.monotonic(), 0.0
+    with progress(config.steps, "step", "training", start=step) as bar:
+        while step < config.steps:
+            if config.forget_every and step and step % config.forget_every == 0:
+                forget(learner, config)
+            asked = time.monotonic()
+            batch = batches(step)
+            loading += time.monotonic() - asked
+            seed_layers(learner, config.seed, step)
+            learner.begin_step(step)
+            learner.optimizer.learning_rate.assign(learning_rate_at(step, log.rows, config))
+            values = devices.step(learner, batch)
+            told.append([float(values[name]) for name in WATCHED])
+            step += 1
+            bar.update(1)
+            if not np.isfinite(values["loss"]):
+                raise InputError(
+                    f"{run_dir}: the loss is no number after step {step}; the last good checkpoint, of step "
+                    f"{int(log.rows[-1]['step']) if log.rows else 0}, is kept; look for NaN in the data, or start a "
+                    "new --run with another --seed"
+                )
+            if step % config.evaluate_every == 0 or step == config.steps:
+                devices.bring_back(learner, model)
+                seconds = time.monotonic() - since
+                values = dict(zip(WATCHED, np.mean(told, axis=0).tolist(), strict=True)) | {
+                    "k": float(model.k),
+                    "learning_rate": float(model.optimizer.learning_rate),
+                    "steps_per_second": len(told) / seconds,
+                    "loading_share": loading / seconds,
+                }
+                if devices.chief:
+                    measured, rows = examine(face())
+                    values |= measured
+                    rows = with_reconstructions(model, rows, batch["speech"])
+                    keep(run_dir, model, log, step, values, rows)
+                    bar.set_postfix_str(f"diversity {values['diversity']:.2f}, k {values['k']:.3f}")
+                else:  # what the learning rate follows
+                    log.add(step, values)
+                told, since, loading = [], time.monotonic(), 0.0
+    if devices.chief:
+        write_model(run_dir / "last", face(), model)
+        model.load_weights(run_dir / "best.weights.h5")
+        write_model(run_dir / "model", face(), model)
+    devices.wait()
+    return run_dir / "model"
+
+
+def keep(run_dir, model, log, step, values, rows):
+    """Writes what an examination found: the weights if they are the best, pictures, the log, a checkpoint."""
+    if values["score"] > max((float(row["score"]) for row in log.rows), default=-np.inf):
+        save_weights(run_dir / "best.weights.h5", model, step)
+    picture = draw_rows(run_dir / "samples" / f"step-{step:06d}.png", rows)
+    log.add(step, values)
+    log.add_picture(step, "faces", picture)
+    draw_curves(run_dir / "curves.png", log.rows)
+    keep_checkpoint(run_dir, model, step)
+    warn_of_collapse(run_dir, step, values)
+
+
+def check_dataset(config, dataset):
+    """Refuses a dataset that this configuration cannot learn from.
+
+    Raises:
+        InputError: its faces have another size, or there are too few clips or frames.
+    """
+    if dataset.size != config.size:
+        raise InputError(
+            f"{dataset.folder}: faces of {dataset.size} pixels, the model has {config.size}; "
+            f"prepare them with --size {config.size}"
+        )
+    train = dataset.split("train")
+    if len(train) < 2:
+        raise InputError(
+            f"{dataset.folder}: {len(train)} clip to train on; the collapse of a generator is measured between clips, "
+            "give at least two (--segments auto cuts a long video)"
+        )
+    frames = sum(len(clip.faces) for clip in train)
+    if frames < config.batch_size:
+        raise InputError(
+            f"{dataset.folder}: {frames} frames to train on, a batch takes {config.batch_size}; "
+            "prepare more video, or give a smaller --batch-size"
+        )
+    if config.z_source == "eigenfaces" and frames <= config.z_size + COMPONENTS:
+        raise InputError(
+            f"{dataset.folder}: {frames} frames to train on, z has {config.z_size} components; prepare more video"
+        )
+
+
+class Batches:
+    """The batches of a run: what a step sees is a function of its number alone.
+
+    Args:
+        config: `BeganConfig`.
+        frames: `FrameSet` of the training clips.
+        standardise: function from raw maps to what the networks hear.
+        eigenfaces: `Eigenfaces`, where z is made of them.
+
+    Raises:
+        InputError: a map holds NaN or infinity.
+    """
+
+    def __init__(self, config, frames, standardise, eigenfaces=None):
+        self.config, self.frames = config, frames
+        for clip, of_clip in zip(frames.clips, frames.maps, strict=True):
+            if not np.isfinite(of_clip).all():
+                raise InputError(f"{clip.folder}: its speech gives no finite features; prepare the clip again")
+        self.maps = np.concatenate([standardise(of_clip) for of_clip in frames.maps])
+        if eigenfaces:
+            self.codes = np.concatenate([eigenfaces.codes(clip.faces) for clip in frames.clips])
+
+    def __call__(self, step):
+        """The batch of a step, as `Began` takes it."""
+        config, frames = self.config, self.frames
+        generator = np.random.default_rng((config.seed, step))
+        indices = batch_indices(len(frames), config.batch_size, step, config.seed, config.shuffled)
+        face = to_signed(frames.faces(indices))
+        batch = {
+            "face": face,
+            "speech": self.maps[indices],
+            "foreign_speech": self.maps[generator.integers(len(frames), size=len(indices))],
+        }
+        shape = (len(indices), config.z_size)
+        if config.z_source == "uniform":
+            batch["z"] = generator.uniform(-1, 1, shape).astype(np.float32)
+        elif config.z_source != "none":
+            references = indices if config.same_frame else frames.companions(indices, generator)
+            noise = generator.normal(size=shape).astype(np.float32)
+            if config.z_source == "eigenfaces":
+                batch["z"] = self.codes[references] + config.z_noise * noise
+            else:
+                batch |= {"reference": cover(frames.faces(references), config), "noise": noise}
+        return batch
+
+
+def open_model(config, run_dir):
+    """The compiled BEGAN and the number of its steps: from the run's checkpoint where there is one, else new.
+
+    A damaged checkpoint gives way to the one before, and a line tells so.
+
+    Raises:
+        InputError: both are damaged.
+    """
+    complaints = []
+    for name in ("checkpoint", "previous"):
+        path = run_dir / f"{name}.weights.h5"
+        if not path.exists():
+            continue
+        model = new_model(config)
+        try:
+            model.load_weights(path)
+        except (OSError, ValueError, KeyError) as error:
+            complaints.append(f"{path}: damaged ({str(error).splitlines()[0]})")
+            continue
+        if complaints:
+            print(f"warning: {complaints[0]}; going on from {path}", file=sys.stderr)
+        return model, int(model.steps_done)
+    if complaints:
+        raise InputError(f"{'; '.join(complaints)}; remove the run to train from the start")
+    return new_model(config), 0
+
+
+def new_model(config, **options):
+    """A compiled BEGAN that has learned nothing, its optimiser built."""
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)
+    model = Began(config, **options)
+    keras.config.set_dtype_policy("float32")
+    jit_compile = "auto" if keras.backend.backend() == "jax" else False  # on TensorFlow's CPU XLA is slower
+    model.compile(keras.optimizers.Adam(config.learning_rate, config.beta_1), jit_compile=jit_compile)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def with_reconstructions(model, rows, speech):
+    """The rows of a picture and below those of real and generated faces what D makes of them."""
+    wider = {}
+    for label, faces in rows.items():
+        wider[label] = faces
+        if label in ("real", "generated"):
+            seen = {"face": to_signed(faces)}
+            if model.config.conditional:
+                seen["speech"] = np.resize(speech, (len(faces), *speech.shape[1:]))
+            wider[f"D({label})"] = to_uint8(model.discriminator(seen, training=False)[0])
+    return wider
+
+
+def forget(model, config):
+    """Loses k, the moments and the optimiser's step, as the 2017 project did whenever it went on."""
+    model.k.assign(config.smallest_k)
+    for variable in model.optimizer.variables:
+        variable.assign(np.zeros(variable.shape, variable.dtype))
+
+
+def learning_rate_at(step, rows, config):
+    """The rate of a step: halved whenever M_global has stalled, or on schedule; a function of what is logged.
+
+    Args:
+        step: number of the step, from 0.
+        rows: rows of metrics.csv before it.
+        config: `BeganConfig`.
+    """
+    halvings, lowest, since = 0, np.inf, 0
+    for row in rows if config.patience else ():
+        if (m_global := float(row["m_global"])) < lowest * (1 - STALLED):
+            lowest, since = m_global, 0
+        elif (since := since + 1) == config.patience:
+            halvings, since = halvings + 1, 0
+    if config.decay_every:
+        counted = step % config.forget_every if config.forget_every else step
+        halvings += counted * (1 + config.counted_twice) // config.decay_every
+    return max(config.learning_rate / 2**halvings, config.smallest_rate)
+
+
+def save_weights(path, model, step):
+    """Saves weights, moments, k and step in one file, whole or not at all."""
+    model.steps_done.assign(step)
+    with whole_file(path) as partial:
+        model.save_weights(partial)
+
+
+def keep_checkpoint(run_dir, model, step):
+    """Saves a checkpoint; the last one stays as the one before."""
+    checkpoint = run_dir / "checkpoint.weights.h5"
+    if checkpoint.exists():
+        checkpoint.replace(run_dir / "previous.weights.h5")
+    save_weights(checkpoint, model, step)
+
+
+def warn_of_collapse(run_dir, step, values):
+    """Says early that a run is lost, on the terminal and in warnings.txt."""
+    complaints = []
+    if values["diversity"] < COLLAPSED:
+        complaints.append(f"step {step}: faces are {values['diversity']:.2f} as different as real ones")
+    if values["k"] < CLOSED:
+        complaints.append(f"step {step}: k is {values['k']:.5f}, D does not look at generated faces")
+    for complaint in complaints:
+        print(f"warning: {complaint}", file=sys.stderr)
+        with open(run_dir / "warnings.txt", "a", encoding="utf-8") as file:
+            file.write(complaint + "\n")

@@ -1,0 +1,153 @@
+"""The other side of benchmarks.began_step: BEGAN's usual two-pass step in PyTorch, in an interpreter of its own.
+
+Reads JSON objects from standard input, one a line: first the settings, then {"steps": n} each round; answers each with
+one line. The networks are those of began/encoder.py and began/decoder.py, as in the paper. The step is that of the
+public PyTorch versions: D learns from real faces and from detached generated ones, and judges these once more for G.
+"""
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+SMALLEST_SIDE = 8  # pixels of the innermost feature maps
+
+
+def double_convolution(channels, width, stride=1, last_width=None):
+    """Two 3x3 ELU convolutions; the second may halve the map."""
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, padding=1),
+        nn.ELU(inplace=True),
+        nn.Conv2d(width, last_width or width, 3, stride=stride, padding=1),
+        nn.ELU(inplace=True),
+    )
+
+
+def build_encoder(size, n, code_size):
+    """[batch, 3, size, size] -> [batch, code_size]."""
+    modules, side, width = [nn.Conv2d(3, n, 3, padding=1), nn.ELU(inplace=True)], size, n
+    while side > SMALLEST_SIDE:
+        modules.append(double_convolution(width, width, 2, width + n))
+        side, width = side // 2, width + n
+    return nn.Sequential(
+        *modules, double_convolution(width, width), nn.Flatten(), nn.Linear(width * SMALLEST_SIDE**2, code_size)
+    )
+
+
+class Decoder(nn.Module):
+    """Dense to 8x8, blocks of two convolutions with nearest up-sampling between, a convolution to the picture."""
+
+    def __init__(self, code_size, size, n, skips):
+        super().__init__()
+        self.n, self.skips = n, skips
+        self.dense = nn.Linear(code_size, n * SMALLEST_SIDE**2)
+        count = (size // SMALLEST_SIDE).bit_length()
+        self.blocks = nn.ModuleList(double_convolution(2 * n if skips and block else n, n) for block in range(count))
+        self.picture = nn.Conv2d(n, 3, 3, padding=1)
+
+    def forward(self, code):
+        """[batch, code_size] -> [batch, 3, size, size]."""
+        first = x = self.dense(code).view(-1, self.n, SMALLEST_SIDE, SMALLEST_SIDE)
+        for block, convolutions in enumerate(self.blocks):
+            if block:
+                x = functional.interpolate(x, scale_factor=2, mode="nearest")
+                if self.skips:
+                    x = torch.cat([x, functional.interpolate(first, scale_factor=2**block, mode="nearest")], dim=1)
+            x = convolutions(x)
+        return self.picture(x)
+
+
+class TwoPassStep:
+    """Both players with an Adam each.
+
+    Args:
+        settings: dictionary of size, n, z_size, code_size, skips, batch_size, gamma, lambda_k, precision.
+        memory_format: of faces and kernels.
+    """
+
+    def __init__(self, settings, memory_format):
+        size, n, skips = settings["size"], settings["n"], settings["skips"]
+        torch.manual_seed(0)
+        self.settings, self.memory_format, self.k = settings, memory_format, 0.0
+        self.generator = Decoder(settings["z_size"], size, n, skips)
+        self.discriminator = nn.Sequential(
+            build_encoder(size, n, settings["code_size"]), Decoder(settings["code_size"], size, n, skips)
+        )
+        self.players = [player.to(memory_format=memory_format) for player in (self.generator, self.discriminator)]
+        self.optimizers = [
+            torch.optim.Adam(player.parameters(), lr=1e-4, betas=(0.5, 0.999), foreach=True) for player in self.players
+        ]
+        self.faces = torch.rand(settings["batch_size"], 3, size, size).mul(2).sub(1).to(memory_format=memory_format)
+
+    @property
+    def weights(self):
+        """Number of trainable weights of both players."""
+        return sum(weight.numel() for player in self.players for weight in player.parameters())
+
+    def __call__(self):
+        """One step on the same real faces and new z."""
+        settings = self.settings
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings["precision"] == "mixed_bfloat16"):
+            generated = self.generator(torch.rand(settings["batch_size"], settings["z_size"]).mul(2).sub(1))
+            real_error = self.error(self.faces)
+            generated_error = self.error(generated.detach())
+        (real_error - self.k * generated_error).backward()
+        self.optimizers[1].step()
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings["precision"] == "mixed_bfloat16"):
+            judged = self.error(generated)
+        judged.backward()
+        self.optimizers[0].step()
+        balance = settings["gamma"] * real_error.item() - generated_error.item()
+        self.k = min(max(self.k + settings["lambda_k"] * balance, 0.0), 1.0)
+
+    def error(self, faces):
+        """Mean |v - D(v)|."""
+        return (faces.float() - self.discriminator(faces).float()).abs().mean()
+
+    def seconds(self, steps):
+        """Median time of some steps."""
+        seconds = []
+        for _ in range(steps):
+            began = time.monotonic()
+            self()
+            seconds.append(time.monotonic() - began)
+        return statistics.median(seconds)
+
+
+def faster(settings):
+    """The step in the memory format that is the faster here, and the format's name."""
+    steps = {name: TwoPassStep(settings, getattr(torch, name)) for name in ("contiguous_format", "channels_last")}
+    seconds = {name: [] for name in steps}
+    for _ in range(4):  # in turn, since the machine's speed drifts
+        for name, step in steps.items():
+            seconds[name].append(step.seconds(2))
+    name = min(steps, key=lambda name: min(seconds[name]))
+    return steps[name], name
+
+
+def peak_memory():
+    """Bytes; getrusage would count what the process that started this one held."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
+
+
+def main():
+    settings = json.loads(sys.stdin.readline())
+    torch.set_num_threads(settings["threads"])
+    step, memory_format = faster(settings)
+    answer = {"version": torch.__version__, "memory_format": memory_format, "weights": step.weights}
+    print(json.dumps(answer), flush=True)
+    for line in sys.stdin:
+        seconds = step.seconds(json.loads(line)["steps"])
+        print(json.dumps({"seconds": seconds, "peak": peak_memory()}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,318 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from began.config import PRESETS, REPAIRS, BeganConfig
+from began.model_folder import BeganFace, load_model
+from began.training import Batches, learning_rate_at, new_model, train_began
+from preprocessing.dataset import Dataset
+from preprocessing.program import InputError
+
+from .conftest import ROOT, dataset_of, drawn_clip, one_line, run_program
+
+TINY = BeganConfig(
+    size=16,
+    audio_widths=(8,),
+    audio_code=8,
+    z_size=4,
+    linear_base=False,  # without it k moves in a few steps
+    reference_n=4,
+    n=4,
+    generator_n=4,
+    code_size=8,
+    paired=1.0,
+    steps=8,
+    batch_size=4,
+    evaluate_every=4,
+    precision="float32",
+)
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tiny_dataset, tmp_path_factory):
+    run = tmp_path_factory.mktemp("began") / "tiny"
+    train_began(TINY, tiny_dataset, run)
+    return run
+
+
+def rows_of(run):
+    """metrics.csv without what depends on the clock."""
+    header, *lines = (run / "metrics.csv").read_text().splitlines()
+    timed = [index for index, name in enumerate(header.split(",")) if name in ("steps_per_second", "loading_share")]
+    return [[cell for index, cell in enumerate(line.split(",")) if index not in timed] for line in lines]
+
+
+def assert_same_state(run, other):
+    models = []
+    for folder in (run, other):
+        model = new_model(TINY)
+        model.load_weights(folder / "checkpoint.weights.h5")
+        models.append(model)
+    for x, y in zip(models[0].variables, models[1].variables, strict=True):
+        np.testing.assert_array_equal(x, y, err_msg=x.path)
+    for x, y in zip(models[0].optimizer.variables, models[1].optimizer.variables, strict=True):
+        np.testing.assert_array_equal(x, y, err_msg=x.path)
+    assert int(models[0].optimizer.iterations) == int(models[0].steps_done) == TINY.steps
+    assert float(models[0].k) > 0 and np.abs(models[0].optimizer.variables[2]).sum() > 0
+
+
+def test_a_run_leaves_what_the_contract_says(tiny_run):
+    assert {path.name for path in tiny_run.iterdir()} == {
+        "config.json", "checkpoint.weights.h5", "previous.weights.h5", "best.weights.h5", "metrics.csv", "curves.png",
+        "samples", "tensorboard", "model", "last",
+    }  # fmt: skip
+    assert sorted(os.listdir(tiny_run / "samples")) == ["step-000004.png", "step-000008.png"]
+    assert [row[0] for row in rows_of(tiny_run)] == ["4", "8"]
+    assert {path.name for path in (tiny_run / "model").iterdir()} == {"config.json", "generator.keras", "codes.npy"}
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(tiny_dataset, tiny_run, tmp_path, monkeypatch):
+    honest = Batches.__call__
+
+    def interrupted(self, step):
+        if step == 6:
+            raise KeyboardInterrupt
+        return honest(self, step)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Batches, "__call__", interrupted)
+        train_began(TINY, tiny_dataset, tmp_path / "run")
+    assert not (tmp_path / "run" / "model").exists()
+    train_began(TINY, tiny_dataset, tmp_path / "run")
+    assert_same_state(tmp_path / "run", tiny_run)
+    assert rows_of(tmp_path / "run") == rows_of(tiny_run)
+
+
+KILLED = """
+import json, os, signal, sys
+from began.config import BeganConfig
+from began.training import Batches, train_began
+from preprocessing.dataset import open_dataset
+honest = Batches.__call__
+def killed(self, step):
+    if step == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return honest(self, step)
+Batches.__call__ = killed
+train_began(BeganConfig.from_json(json.loads(sys.argv[1])), open_dataset(sys.argv[2]), sys.argv[3])
+"""
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(tiny_dataset, tiny_run, tmp_path):
+    run = tmp_path / "run"
+    arguments = [json.dumps(TINY.as_json()), tiny_dataset.folder, run]
+    done = subprocess.run([sys.executable, "-c", KILLED, *map(str, arguments)], cwd=ROOT, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert (run / "checkpoint.weights.h5").exists() and not (run / "model").exists()
+    train_began(TINY, tiny_dataset, run)
+    assert_same_state(run, tiny_run)
+    assert rows_of(run) == rows_of(tiny_run)
+
+
+def test_a_checkpoint_cut_short_gives_way_to_the_one_before(tiny_dataset, tiny_run, tmp_path, capsys):
+    longer = dataclasses.replace(TINY, steps=12)
+    run = tmp_path / "run"
+    train_began(longer, tiny_dataset, run)
+    wanted = rows_of(run)
+    checkpoint = run / "checkpoint.weights.h5"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:3000])
+    train_began(longer, tiny_dataset, run)
+    assert "checkpoint.weights.h5: damaged" in capsys.readouterr().err
+    assert rows_of(run) == wanted
+    for name in ("checkpoint", "previous"):
+        (run / f"{name}.weights.h5").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"damaged.*damaged.*train from the start"):
+        train_began(longer, tiny_dataset, run)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tiny_dataset, tmp_path, monkeypatch):
+    honest = Batches.__call__
+
+    def broken(self, step):
+        batch = honest(self, step)
+        return {**batch, "face": batch["face"] * (np.nan if step == 5 else 1)}
+
+    monkeypatch.setattr(Batches, "__call__", broken)
+    with pytest.raises(InputError, match="no number after step 6; the last good checkpoint, of step 4, is kept"):
+        train_began(TINY, tiny_dataset, tmp_path / "run")
+    kept = new_model(TINY)
+    kept.load_weights(tmp_path / "run" / "checkpoint.weights.h5")
+    assert all(np.isfinite(weight).all() for weight in kept.get_weights())
+
+
+def test_collapse_and_a_closed_balance_are_told_at_once(tiny_dataset, tmp_path, capsys):
+    config = dataclasses.replace(TINY, gamma=0.0, z_source="none", z_size=0, audio_code=1, audio_widths=(1,), steps=4)
+    train_began(config, tiny_dataset, tmp_path / "run")
+    for told in (capsys.readouterr().err, (tmp_path / "run" / "warnings.txt").read_text()):
+        assert "step 4: k is 0.00000" in told and "as different as real ones" in told
+
+
+def test_the_model_makes_faces_with_z_held(tiny_run):
+    face = load_model(tiny_run / "model")
+    assert isinstance(face, BeganFace) and face.name == "tiny" and face.frame_rate == 25
+    maps = np.random.default_rng(0).normal(size=(70, 35, 13))
+    faces = face.faces(maps)
+    assert faces.shape == (70, 16, 16, 3) and faces.dtype == np.uint8
+    np.testing.assert_array_equal(faces[-1], face.faces(maps[-1:])[0])
+    assert (face.faces(maps[:1], face.draw(1, seed=5)) != faces[:1]).any()
+
+
+def test_z_lies_where_the_codes_of_real_faces_do(tiny_run):
+    face = load_model(tiny_run / "model")
+    z = face.draw(5000, seed=1)
+    np.testing.assert_allclose(z.mean(axis=0), face.codes.mean(axis=0), atol=0.1)
+    np.testing.assert_allclose(np.cov(z, rowvar=False), np.cov(face.codes, rowvar=False), atol=0.15)
+
+
+@pytest.mark.parametrize("source", ["eigenfaces", "reference", "none"])
+def test_z_comes_from_elsewhere_too(tiny_dataset, tmp_path, source):
+    """From eigenfaces with the face that goes with them; from an encoder, of another frame; from nowhere."""
+    config = dataclasses.replace(TINY, z_source=source, linear_base=True, same_frame=False, steps=4)
+    train_began(config if source != "none" else dataclasses.replace(config, z_size=0), tiny_dataset, tmp_path / "run")
+    assert load_model(tmp_path / "run" / "model").faces(np.zeros((2, 35, 13))).shape == (2, 16, 16, 3)
+
+
+def test_the_model_is_the_generator_that_was_trained(tiny_run):
+    model = new_model(TINY)
+    model.load_weights(tiny_run / "best.weights.h5")
+    face = load_model(tiny_run / "model")
+    maps = np.random.default_rng(0).normal(size=(3, 35, 13))
+    heard = model.audio_network(face.statistics.standardise(maps), training=False)
+    z = np.repeat(face.z, 3, axis=0)
+    made = model.generator(np.concatenate([heard, z], axis=1), training=False)
+    np.testing.assert_allclose(
+        np.asarray(made), face.network.predict([face.statistics.standardise(maps), z]), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name.startswith("2017")])
+def test_the_presets_of_2017_run(tiny_dataset, tmp_path, preset):
+    small = {name: getattr(TINY, name) for name in ("size", "n", "generator_n", "batch_size", "evaluate_every")}
+    config = dataclasses.replace(PRESETS[preset], **small, steps=4)
+    dataset = with_sound_at_44_khz(tiny_dataset, tmp_path)
+    train_began(config, dataset, tmp_path / "run")
+    face = load_model(tmp_path / "run" / "model")
+    features = config.feature_settings
+    assert (features.rows, features.coefficients) == (35, 11)
+    assert face.faces(np.zeros((2, 35, 11))).shape == (2, 16, 16, 3)
+
+
+def with_sound_at_44_khz(dataset, folder):
+    from preprocessing.media import write_wav
+
+    folder = folder / "dataset"
+    folder.mkdir()
+    entries = [
+        drawn_clip(folder, f"clip{index}", clip.entry["split"], index) for index, clip in enumerate(dataset.clips)
+    ]
+    for clip in dataset_of(folder, entries).clips:
+        speech = np.repeat(clip.speech(), 3)[: round(44100 * 0.8)]
+        write_wav(clip.folder / "speech_44k.wav", speech, 44100)
+    return dataset_of(folder, entries)
+
+
+def test_each_defect_can_be_turned_off_alone():
+    base = PRESETS["2017-audio-noise"]
+    for defect, change in REPAIRS.items():
+        repaired = dataclasses.replace(base, **change)
+        assert all(getattr(base, name) != value for name, value in change.items()), defect
+        new_model(dataclasses.replace(repaired, size=16, n=4, generator_n=4, precision="float32"))
+
+
+def test_the_rate_is_halved_when_m_global_stalls():
+    rows = [{"m_global": str(value)} for value in (1.0, 0.9, 0.9, 0.9, 0.8, 0.8, 0.8, 0.8)]
+    config = dataclasses.replace(TINY, learning_rate=8e-5, smallest_rate=3e-5, patience=2)
+    rates = [learning_rate_at(0, rows[:count], config) for count in range(9)]
+    assert rates == [8e-5] * 4 + [4e-5] * 3 + [3e-5] * 2
+    scheduled = dataclasses.replace(TINY, patience=0, decay_every=10, learning_rate=8e-5, smallest_rate=0.0)
+    assert [learning_rate_at(step, [], scheduled) for step in (0, 9, 10, 29)] == [8e-5, 8e-5, 4e-5, 2e-5]
+    twice = dataclasses.replace(scheduled, counted_twice=True)
+    assert [learning_rate_at(step, [], twice) for step in (0, 5, 10)] == [8e-5, 4e-5, 2e-5]
+
+
+def test_forgetting_loses_k_and_moments(tiny_dataset, tmp_path):
+    train_began(dataclasses.replace(TINY, forget_every=4), tiny_dataset, tmp_path / "run")
+    model = new_model(TINY)
+    model.load_weights(tmp_path / "run" / "checkpoint.weights.h5")
+    assert int(model.optimizer.iterations) == 4 and int(model.steps_done) == 8
+
+
+def test_other_settings_and_other_modes_are_refused(tiny_dataset, tiny_run, tiny_model_folder):
+    with pytest.raises(InputError, match=r"gamma 0.95, now 0.7"):
+        train_began(dataclasses.replace(TINY, gamma=0.7), tiny_dataset, tiny_run)
+    with pytest.raises(InputError, match="mode audio2faces, now began"):
+        train_began(TINY, tiny_dataset, tiny_model_folder.parent)
+
+
+def part_of(dataset, clips):
+    return Dataset(dataset.folder, {**dataset.manifest, "clips": clips})
+
+
+def test_datasets_that_cannot_be_learned_from_are_refused(tiny_dataset, tmp_path):
+    clips = tiny_dataset.manifest["clips"]
+    others = [clip for clip in clips if clip["split"] != "train"]
+    learned = [clip for clip in clips if clip["split"] == "train"]
+    with pytest.raises(InputError, match="1 clip to train on"):
+        train_began(TINY, part_of(tiny_dataset, [learned[0], *others]), tmp_path / "one")
+    with pytest.raises(InputError, match="100 frames to train on, a batch takes 101"):
+        train_began(dataclasses.replace(TINY, batch_size=101), tiny_dataset, tmp_path / "few")
+    with pytest.raises(InputError, match="100 frames to train on, z has 100 components"):
+        train_began(dataclasses.replace(TINY, z_size=100), tiny_dataset, tmp_path / "few")
+    with pytest.raises(InputError, match="faces of 16 pixels, the model has 32; prepare them with --size 32"):
+        train_began(dataclasses.replace(TINY, size=32), tiny_dataset, tmp_path / "size")
+    with pytest.raises(InputError, match="no clip in the validation split"):
+        train_began(TINY, part_of(tiny_dataset, learned), tmp_path / "split")
+    assert not any((tmp_path / name).exists() for name in ("one", "few", "size", "split"))
+
+
+def test_speech_without_finite_features_is_refused(tiny_dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr("began.frames.speech_maps", lambda samples, times, settings: np.full((20, 35, 13), np.nan))
+    with pytest.raises(InputError, match="clip0: its speech gives no finite features"):
+        train_began(TINY, tiny_dataset, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_program_refuses_what_does_not_exist(tiny_dataset, tmp_path):
+    refused = run_program("train.py", "--mode", "began", "--preset", "2018")
+    assert "--preset 2018: mode began has 2017-audio, 2017-audio-noise, 2017-noise, 2017-slow" in one_line(refused)
+    refused = run_program("train.py", "--mode", "audio2faces", "--repair", "B1")
+    assert "only mode began takes it" in one_line(refused)
+    assert run_program("train.py", "--mode", "began", "--steps", "0").returncode == 2
+    arguments = ["--data", tiny_dataset.folder, "--run", tmp_path / "run"]
+    assert "prepare them with --size 64" in one_line(run_program("train.py", "--mode", "began", *arguments))
+    assert not (tmp_path / "run").exists()
+
+
+def test_damaged_models_are_refused(tiny_run, tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for path in (tiny_run / "model").iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "codes.npy").write_bytes(b"PK")
+    with pytest.raises(InputError, match="damaged model"):
+        load_model(folder)
+    (folder / "generator.keras").unlink()
+    with pytest.raises(InputError, match=r"generator.keras: missing"):
+        load_model(folder)
+
+
+def test_a_generator_speaks(tiny_run, tmp_path):
+    output = tmp_path / "talking.mp4"
+    done = run_program("generate.py", "samples/speech.wav", "--model", tiny_run / "model", "--output", output)
+    assert done.returncode == 0, done.stderr
+    assert output.stat().st_size > 1000 and "by tiny" in done.stdout
+
+
+def test_mixed_precision_keeps_weights_in_float32(tiny_dataset, tmp_path):
+    config = dataclasses.replace(TINY, precision="mixed_bfloat16", steps=4)
+    train_began(config, tiny_dataset, tmp_path / "run")
+    network = keras.models.load_model(tmp_path / "run" / "model" / "generator.keras", compile=False)
+    assert {weight.dtype for weight in network.weights} == {"float32"}
+    assert network.output.dtype == "float32"

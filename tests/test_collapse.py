@@ -1,0 +1,129 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from began.collapse import (
+    distances,
+    diversity,
+    duplicate_rate,
+    duplicate_threshold,
+    mouths,
+    nearest,
+    sharpness,
+    two_groups,
+)
+from began.config import BeganConfig
+from began.evaluate import format_table
+from began.examination import Examination, score
+from began.frames import FrameSet
+
+from .conftest import one_line, run_program
+
+
+def grey(*levels, size=16):
+    """One face of each level, all its pixels alike."""
+    return np.stack([np.full((size, size, 3), level, np.uint8) for level in levels])
+
+
+def test_distances_by_hand():
+    pixels = 16 * 16 * 3
+    np.testing.assert_allclose(distances(grey(0, 3), grey(4)), np.sqrt(pixels) * np.array([[4], [1]]), rtol=1e-5)
+
+
+def test_diversity_is_that_of_real_faces_for_real_faces_and_nothing_for_one_face():
+    real = grey(0, 100, 200)
+    assert diversity(real, real) == 1
+    assert diversity(grey(0, 50, 100), real) == pytest.approx(0.5)
+    assert diversity(grey(70, 70, 70), real) == 0
+
+
+def test_duplicates_are_nearer_than_real_faces_of_different_clips():
+    real, clip_of = grey(0, 1, 100, 101, 200, 201), np.array([0, 0, 1, 1, 2, 2])
+    threshold = duplicate_threshold(real, clip_of)
+    assert threshold == pytest.approx(99 * np.sqrt(768), rel=0.01)  # the two of a clip do not count
+    assert duplicate_rate(grey(0, 120, 240), threshold) == 0
+    assert duplicate_rate(grey(0, 10, 240), threshold) == pytest.approx(1 / 3)
+
+
+def test_the_nearest_face_is_found():
+    assert list(nearest(grey(9, 90, 254), grey(0, 100, 255))) == [0, 1, 2]
+
+
+def test_two_groups_of_clips_are_told_apart():
+    generator = np.random.default_rng(0)
+    means = np.concatenate([generator.normal(50, 5, (6, 12)), generator.normal(150, 5, (6, 12))])
+    group = two_groups(means)
+    assert len(set(group[:6])) == len(set(group[6:])) == 1 and group[0] != group[-1]
+
+
+def test_sharpness_is_lost_by_blurring():
+    generator = np.random.default_rng(0)
+    faces = generator.integers(0, 255, (3, 16, 16, 3), np.uint8)
+    blurred = ((faces[:, 1:].astype(int) + faces[:, :-1]) // 2).astype(np.uint8)
+    assert sharpness(blurred) < 0.7 * sharpness(faces) and sharpness(grey(7)) == 0
+
+
+def test_the_score_counts_nothing_beyond_one_and_correlation_only_where_speech_is_heard():
+    values = {"diversity": 2.0, "mouth_diversity": 0.5, "sharpness": 1.5, "correlation": -0.3}
+    assert score(values, hears=False) == 0.5 and score(values, hears=True) == 0
+
+
+class Puppet:
+    """Stands for a generator: its mouth opens with the loudness it hears, its background is z."""
+
+    config = SimpleNamespace(audio_code=8, z_size=1)
+
+    def __init__(self, deaf=False, rigid=False):
+        self.deaf, self.rigid = deaf, rigid
+
+    def draw(self, count, seed):
+        return np.random.default_rng(seed).uniform(100, 200, (count, 1)) * (0 if self.rigid else 1)
+
+    def faces(self, maps, z):
+        loudness = np.zeros(len(maps)) if self.deaf else maps[:, 15:20, 0].mean(axis=1)
+        made = np.broadcast_to(z[:, :, None, None], (len(maps), 16, 16, 1)).repeat(3, axis=-1).astype(float)
+        made[:, 12:, 5:11] = (100 - 15 * np.clip(loudness, -6, 0))[:, None, None, None] % 256
+        return made.astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def examine(tiny_dataset):
+    features = BeganConfig().feature_settings
+    return Examination(*(FrameSet(tiny_dataset.split(name), features) for name in ("train", "test")), samples=30)
+
+
+def test_a_generator_that_hears_and_varies_passes(examine):
+    values, rows = examine(Puppet())
+    assert values["diversity"] > 0.5 and values["duplicates"] < 0.2 and values["mouth_swap"] > 0.3
+    assert abs(values["correlation"]) > 0.4 and values["swap"] > 0
+    assert {len(faces) for faces in rows.values()} == {12}
+    assert set(rows) == {"real", "generated", "real sentence", "z fixed", "speech fixed"}
+    assert (rows["z fixed"][:, 0, 0] == rows["z fixed"][0, 0, 0]).all()
+
+
+def test_a_collapsed_generator_is_told(examine):
+    values, _ = examine(Puppet(deaf=True, rigid=True))
+    assert values["diversity"] == values["mouth_diversity"] == values["swap"] == values["mouth_swap"] == 0
+    assert values["duplicates"] == 1 and values["correlation"] == 0 and values["rarer_group"] == 0
+    assert values["coverage"] <= 1
+
+
+def test_real_faces_measure_as_real(examine):
+    values = examine.collapse(examine.real)
+    assert values["diversity"] == values["mouth_diversity"] == values["coverage"] == values["sharpness"] == 1
+    assert values["duplicates"] == values["real_duplicates"]
+    assert mouths(examine.real).shape[1:3] == (5, 8)
+
+
+def test_the_table_has_a_dash_for_what_real_faces_lack():
+    lines = format_table({"real": {"diversity": 1.0}}).splitlines()
+    assert lines[2].startswith("| real | 1.00 | - |")
+
+
+def test_the_evaluation_refuses_what_it_cannot_measure(tiny_dataset, tiny_model_folder):
+    data = ["--data", tiny_dataset.folder]
+    refused = run_program("-m", "began.evaluate", "--model", tiny_model_folder, *data)
+    assert "a regressor model of schema 1, this version reads began models" in one_line(refused)
+    refused = run_program("-m", "began.evaluate", "--model", "x", *data, "--samples", "1")
+    assert "give at least 2" in one_line(refused)

@@ -7,13 +7,16 @@ faces of docs/collapse.md.
 
 import argparse
 import dataclasses
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 
+from began.audio_network import OF_VAE
 from began.config import PRESETS, REPAIRS, BeganConfig
+from began.vae_config import VAE_PRESETS, VaeConfig
 from preprocessing.dataset import open_dataset
 from preprocessing.files import make_folder, read_json, write_json
 from preprocessing.pictures import read_png, tile, write_png
@@ -29,6 +32,10 @@ SMALL = {  # of every row; the sub-pixel ends save time and are no suspect
     "sub_pixel": True,
     "steps": STEPS,
     "evaluate_every": STEPS // 6,
+}
+VAES = {  # whose encoders some rows hear through; 2017's, at its rate of 1e-7, would stay as it was drawn
+    "convolutional": VaeConfig(steps=STEPS),
+    "2017": dataclasses.replace(VAE_PRESETS["2017"], steps=STEPS, learning_rate=1e-3, decaying=True),
 }
 SHOWN = 12  # faces of a row in the picture
 TABLE = (  # name in the table, key of the measure, digits
@@ -77,6 +84,8 @@ def ladder():
         Row("conditional (the default)", conditional, seeds=3),
         Row("all repairs", repaired, seeds=3),
         *repairs,
+        Row("2017 + frozen VAE", dataclasses.replace(as_it_was, audio_encoder=f"{OF_VAE}2017")),
+        Row("all repairs, frozen VAE", dataclasses.replace(repaired, audio_encoder=f"{OF_VAE}convolutional")),
         Row("all repairs, k held at .1", dataclasses.replace(repaired, smallest_k=0.1)),
         Row("+ D hears, mismatched pairs", hearing, seeds=3),
         Row("+ paired error", paired, seeds=3),
@@ -90,6 +99,7 @@ def ladder():
         Row("conditional, no face to add to", dataclasses.replace(conditional, linear_base=False)),
         Row("conditional, not paired", dataclasses.replace(conditional, paired=0.0)),
         Row("conditional, not adversarial", dataclasses.replace(conditional, adversarial=0.0)),
+        Row("conditional, frozen VAE", dataclasses.replace(conditional, audio_encoder=f"{OF_VAE}convolutional")),
         Row("conditional, D hears", dataclasses.replace(conditional, conditional=True, mismatched=0.5)),
     ]
 
@@ -147,6 +157,9 @@ class Ladder:
         path = self.path(row, seed)
         run = self.runs / path.name
         result = {"row": row.name, "seed": seed, "split": self.split, "config": config.as_json(), "diverged": None}
+        if config.audio_encoder.startswith(OF_VAE):
+            vae = self.trained_vae(config.audio_encoder.removeprefix(OF_VAE))
+            config = dataclasses.replace(config, audio_encoder=f"{OF_VAE}{vae}")
         try:
             train_began(config, self.dataset, run)
         except InputError as error:
@@ -160,6 +173,14 @@ class Ladder:
         result["history"] = history(run / "metrics.csv")
         write_json(path.with_suffix(".json"), result)
         shutil.rmtree(run)
+
+    def trained_vae(self, name):
+        """The run of one of `VAES`, trained if it is not."""
+        from began.vae_training import train_vae
+
+        run = self.runs / f"vae-{name}"
+        train_vae(VAES[name], self.dataset, run)
+        return run
 
     def examination(self, config):
         """The real faces and the speech of the split, for these features."""
@@ -244,7 +265,9 @@ def main():
     parser.add_argument("--data", metavar="DATASET", required=True, help="prepared with --size 32")
     parser.add_argument("--runs", metavar="FOLDER", default="runs/collapse", help="of what is under way")
     parser.add_argument("--out", metavar="FOLDER", default=DOCUMENT, help="of results (default: docs/collapse)")
-    parser.add_argument("--rows", metavar="TEXT", default="", help="only rows whose name holds this")
+    parser.add_argument(
+        "--rows", metavar="PATTERN", default="", help="only rows whose name this regular expression finds"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="at most so many seeds of a row (default: 3)")
     parser.add_argument("--draw", action="store_true", help="train nothing")
     arguments = parser.parse_args()
@@ -258,7 +281,7 @@ def main():
     if not arguments.draw:
         for seed in range(arguments.seeds):  # the first seed of all rows comes first
             for row in rows:
-                if seed < row.seeds and arguments.rows in row.name and not climbing.finished(row, seed):
+                if seed < row.seeds and re.search(arguments.rows, row.name) and not climbing.finished(row, seed):
                     print(f"{row.name}, seed {seed}", file=sys.stderr)
                     climbing.train(row, seed)
     results = {

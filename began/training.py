@@ -13,7 +13,7 @@ import numpy as np
 from preprocessing.audio_features import FeatureStatistics
 from preprocessing.files import whole_file
 from preprocessing.pixels import to_signed, to_uint8
-from preprocessing.program import InputError, progress
+from preprocessing.program import InputError, peak_memory, progress
 
 from .devices import open_devices
 from .eigenfaces import FIT_FACES, Eigenfaces
@@ -102,7 +102,7 @@ def train_began(config, dataset, run_dir):
         return BeganFace(run_dir.resolve().name, config, dataset.frame_rate, statistics, network, codes)
 
     log = MetricsLog(run_dir, COLUMNS, step, writes=devices.chief)
-    told, since, loading = [], time.monotonic(), 0.0
+    told, since, loading, share = [], time.monotonic(), 0.0, 0.0
     with progress(config.steps, "step", "training", start=step) as bar:
         while step < config.steps:
             if config.forget_every and step and step % config.forget_every == 0:
@@ -126,11 +126,12 @@ def train_began(config, dataset, run_dir):
             if step % config.evaluate_every == 0 or step == config.steps:
                 devices.bring_back(learner, model)
                 seconds = time.monotonic() - since
+                share = loading / seconds
                 values = dict(zip(WATCHED, np.mean(told, axis=0).tolist(), strict=True)) | {
                     "k": float(model.k),
                     "learning_rate": float(model.optimizer.learning_rate),
                     "steps_per_second": len(told) / seconds,
-                    "loading_share": loading / seconds,
+                    "loading_share": share,
                 }
                 if devices.chief:
                     measured, rows = examine(face())
@@ -141,6 +142,8 @@ def train_began(config, dataset, run_dir):
                 else:  # what the learning rate follows
                     log.add(step, values)
                 told, since, loading = [], time.monotonic(), 0.0
+    memory = f"{peak_memory() / 1e9:.2f} GB" if peak_memory() else "unknown"
+    print(f"peak memory {memory}; loading took {share:.1%} of the last steps' time", file=sys.stderr)
     if devices.chief:
         write_model(run_dir / "last", face(), model)
         model.load_weights(run_dir / "best.weights.h5")

@@ -12,7 +12,6 @@ the real faces, of D over the generated ones and of G.
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 from began.config import BeganConfig
 from began.model import Began
 from began.run_folder import choose_precision
+from preprocessing.program import peak_memory
 
 from .training_rate import arithmetic_layers, median_seconds, multiplications, product_rate
 
@@ -145,7 +145,7 @@ def main():
     ours, theirs, rates, peak = [], [], [], 0
     for _ in range(arguments.rounds):  # in turn, since the machine's speed drifts
         ours.append(median_seconds(lambda: model.train_on_batch(batch), arguments.steps))
-        peak = peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # before the large matrices
+        peak = peak or peak_memory()  # before the large matrices
         if other:
             answer = other.ask({"steps": arguments.steps})
             theirs.append(answer["seconds"])

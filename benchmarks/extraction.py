@@ -5,7 +5,6 @@ Everything starts from the same H.264 files: real clips as they are, and scaled 
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import numpy as np
 from preprocessing.extraction import extract_faces
 from preprocessing.media import read_frames, video_info
 from preprocessing.mtcnn_detector import MtcnnDetector
+from preprocessing.program import peak_memory
 from preprocessing.tracking import track_faces
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -150,7 +150,7 @@ def main():
             ):
                 middle, most = np.percentile(values, [50, 99])
                 print(f"  distance of {what}: median {middle:.2f}, 99th percentile {most:.2f} pixels")
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:.0f} MB")
+    print(f"peak memory {peak_memory() / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":

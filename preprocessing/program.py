@@ -64,6 +64,15 @@ def import_keras():
         os.close(nowhere)
 
 
+def peak_memory():
+    """The most memory that this process has held, in bytes; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def _complain(line, status):
     print(" ".join(line.split()), file=sys.stderr)
     return status

@@ -32,6 +32,7 @@ SMALL = {  # of every row; the sub-pixel ends save time and are no suspect
     "sub_pixel": True,
     "steps": STEPS,
     "evaluate_every": STEPS // 6,
+    "precision": "float32",
 }
 VAES = {  # whose encoders some rows hear through; 2017's, at its rate of 1e-7, would stay as it was drawn
     "convolutional": VaeConfig(steps=STEPS),

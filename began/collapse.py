@@ -44,9 +44,13 @@ def duplicate_threshold(real, clip_of):
     return float(np.percentile(pair_distances(real)[clip_of[first] != clip_of[second]], DUPLICATE_PERCENTILE))
 
 
-def duplicate_rate(faces, threshold):
-    """Share of pairs nearer than the threshold."""
-    return float(np.mean(pair_distances(faces) < threshold))
+def duplicate_rate(faces, threshold, clip_of=None):
+    """Share of pairs nearer than the threshold; where the clips of faces are given, of pairs of different clips."""
+    near = pair_distances(faces) < threshold
+    if clip_of is not None:
+        first, second = np.triu_indices(len(faces), 1)
+        near = near[clip_of[first] != clip_of[second]]
+    return float(np.mean(near)) if len(near) else 0.0
 
 
 def nearest(faces, gallery):

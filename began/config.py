@@ -40,6 +40,7 @@ class BeganConfig:
     code_size: int = 64  # of the discriminator
     bottleneck: bool = True  # False: its decoder is fed the encoder's whole last map
     skips: bool = True  # first map of a decoder led to each of its blocks
+    initial_deviation: float = 0.0  # of the generator's first kernels, normal; 0: uniform after Glorot and Bengio
     vanishing_steps: int = 0  # steps in which the residuals vanish; 0: there are none
     sub_pixel: bool = True  # half the size inside, a sub-pixel convolution at the end
 
@@ -134,6 +135,7 @@ _2017 = BeganConfig(
     z_size=0,
     n=64,
     generator_n=64,
+    initial_deviation=0.02,
     bottleneck=False,
     skips=False,
     sub_pixel=False,
@@ -149,7 +151,7 @@ _2017 = BeganConfig(
     patience=0,
     decay_every=4000,
     counted_twice=True,
-    forget_every=2000,
+    forget_every=4000,
     steps=8000,
     evaluate_every=500,
 )

@@ -36,7 +36,8 @@ class Examination:
     def __init__(self, train, held_out, samples=SAMPLES):
         generator = np.random.default_rng(0)
         self.held_out, self.samples = held_out, samples
-        self.real = held_out.faces(generator.permutation(len(held_out))[:samples])
+        real = generator.permutation(len(held_out))[:samples]
+        self.real, self.real_clips = held_out.faces(real), held_out.clip_of[real]
         self.speech, self.foreign = (np.concatenate(held_out.maps)[self._any(held_out, generator)] for _ in range(2))
         self.learned_speech = np.concatenate(train.maps)[self._any(train, generator)]
 
@@ -46,7 +47,7 @@ class Examination:
         few = generator.permutation(len(self.gallery))[:THRESHOLD_FACES]
         self.threshold = duplicate_threshold(self.gallery[few], self.gallery_clips[few])
         self.group_of = two_groups(self.gallery.reshape(len(train.clips), GALLERY, -1).mean(axis=1))
-        self.real_coverage = len(self._clips_near(self.real))
+        self.real_coverage = len(self._clips_near(train.faces(np.sort(self._any(train, generator)))))
 
         self.components = MouthComponents.of(train.clips)
         self.real_motion = [self.components.of_faces(clip.faces) for clip in held_out.clips]
@@ -88,7 +89,7 @@ class Examination:
             "diversity": diversity(faces, self.real),
             "mouth_diversity": diversity(mouths(faces), mouths(self.real)),
             "duplicates": duplicate_rate(faces, self.threshold),
-            "real_duplicates": duplicate_rate(self.real, self.threshold),
+            "real_duplicates": duplicate_rate(self.real, self.threshold, self.real_clips),
             "coverage": len(near) / self.real_coverage,
             "rarer_group": min(group, 1 - group),
             "sharpness": sharpness(faces) / sharpness(self.real),

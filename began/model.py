@@ -51,10 +51,14 @@ class Began(keras.Model):
         self.audio_network = audio_network_of(config) if config.audio_code else None
         self.reference_encoder = build_reference_encoder(config) if config.z_source == "reference" else None
         self.generator = build_generator(config)
+        if config.initial_deviation:
+            initializer = keras.initializers.RandomNormal(stddev=config.initial_deviation, seed=config.seed)
+            for kernel in (weight for weight in self.generator.trainable_variables if weight.path.endswith("kernel")):
+                kernel.assign(initializer(kernel.shape))
         self.discriminator = build_discriminator(config)
         self.k = self._state("k", config.smallest_k)
         self.steps_done = self._state("steps_done", 0.0)
-        self.heard = self._state("heard", 1.0)  # share of the speech's code that is led in
+        self.led_in = self._state("led_in", 1.0)  # share of the speech's code
         if config.code_consistency:
             self.code_head = keras.layers.Dense(self.generator.input_shape[-1], dtype="float32", name="code_head")
             self.code_head.build((None, self.discriminator.output_shape[1][-1]))
@@ -91,7 +95,8 @@ class Began(keras.Model):
         """Code of the speech [batch, audio_code]; None for a generator that hears nothing."""
         if self.audio_network is None:
             return None
-        return self.heard * ops.cast(self.audio_network(batch["speech"], training=training), "float32")
+        code = ops.cast(self.audio_network(batch["speech"], training=training), "float32")
+        return self.led_in * code if training else code
 
     def z_of(self, batch, training=False):
         """Code z of what cannot be heard [batch, z_size]; None for a generator that has none."""
@@ -174,7 +179,7 @@ class Began(keras.Model):
         """Sets what depends on the number of the step: how much speech is led in, what residuals carry."""
         config = self.config
         if config.ramp_steps:
-            self.heard.assign(min(1.0, step / config.ramp_steps))
+            self.led_in.assign(min(1.0, step / config.ramp_steps))
         if config.vanishing:
             carry = max(0.0, 1.0 - step / config.vanishing_steps)
             for layer in self._flatten_layers():

@@ -6,16 +6,17 @@ faces of docs/collapse.md.
 """
 
 import argparse
-import dataclasses
 import re
 import shutil
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from began.audio_network import OF_VAE
 from began.config import PRESETS, REPAIRS, BeganConfig
+from began.run_folder import as_plain
 from began.vae_config import VAE_PRESETS, VaeConfig
 from preprocessing.dataset import open_dataset
 from preprocessing.files import make_folder, read_json, write_json
@@ -36,7 +37,7 @@ SMALL = {  # of every row; the sub-pixel ends save time and are no suspect
 }
 VAES = {  # whose encoders some rows hear through; 2017's, at its rate of 1e-7, would stay as it was drawn
     "convolutional": VaeConfig(steps=STEPS),
-    "2017": dataclasses.replace(VAE_PRESETS["2017"], steps=STEPS, learning_rate=1e-3, decaying=True),
+    "2017": replace(VAE_PRESETS["2017"], steps=STEPS, learning_rate=1e-3, decaying=True),
 }
 SHOWN = 12  # faces of a row in the picture
 TABLE = (  # name in the table, key of the measure, digits
@@ -53,7 +54,7 @@ TABLE = (  # name in the table, key of the measure, digits
 )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Row:
     """One line of the ladder: what is trained, and with how many seeds."""
 
@@ -62,53 +63,12 @@ class Row:
     seeds: int = 1
 
 
-def ladder():
-    """The rows, in the order in which they are trained."""
-    attempts = {name: _small(PRESETS[f"2017-{name}"]) for name in ("audio", "audio-noise", "noise", "slow")}
-    as_it_was = attempts["audio-noise"]
-    repaired, repairs = as_it_was, []
-    for name, change in REPAIRS.items():
-        if name.startswith("B8"):
-            change = {"steps": 3 * STEPS}
-        repairs.append(Row(f"2017 + {name}", dataclasses.replace(as_it_was, **change)))
-        if not name.startswith(("B3", "B4", "B8")):
-            repaired = dataclasses.replace(repaired, **change)
-    repaired = dataclasses.replace(repaired, z_size=32, **MODERN)
-    hearing = dataclasses.replace(repaired, conditional=True, mismatched=0.5)
-    paired = dataclasses.replace(hearing, paired=1.0)
-    conditional = _small(PRESETS["conditional"])
-    return [
-        Row("2017: audio and noise", as_it_was, seeds=3),
-        Row("2017: audio", attempts["audio"], seeds=3),
-        Row("2017: noise", attempts["noise"]),
-        Row("2017: audio, batch 1, tiny rate", attempts["slow"]),
-        Row("conditional (the default)", conditional, seeds=3),
-        Row("all repairs", repaired, seeds=3),
-        *repairs,
-        Row("2017 + frozen VAE", dataclasses.replace(as_it_was, audio_encoder=f"{OF_VAE}2017")),
-        Row("all repairs, frozen VAE", dataclasses.replace(repaired, audio_encoder=f"{OF_VAE}convolutional")),
-        Row("all repairs, k held at .1", dataclasses.replace(repaired, smallest_k=0.1)),
-        Row("+ D hears, mismatched pairs", hearing, seeds=3),
-        Row("+ paired error", paired, seeds=3),
-        Row("+ code consistency", dataclasses.replace(paired, code_consistency=0.1)),
-        Row("+ mode seeking", dataclasses.replace(paired, mode_seeking=0.02)),
-        Row("+ speech ramped in", dataclasses.replace(paired, ramp_steps=STEPS // 2)),
-        Row("conditional, z of another frame", dataclasses.replace(conditional, same_frame=False)),
-        Row("conditional, z uniform noise", dataclasses.replace(conditional, z_source="uniform")),
-        Row("conditional, z a learned code", dataclasses.replace(conditional, z_source="reference")),
-        Row("conditional, z may tell of the mouth", dataclasses.replace(conditional, mouth_left_out=False)),
-        Row("conditional, no face to add to", dataclasses.replace(conditional, linear_base=False)),
-        Row("conditional, not paired", dataclasses.replace(conditional, paired=0.0)),
-        Row("conditional, not adversarial", dataclasses.replace(conditional, adversarial=0.0)),
-        Row("conditional, frozen VAE", dataclasses.replace(conditional, audio_encoder=f"{OF_VAE}convolutional")),
-        Row("conditional, D hears", dataclasses.replace(conditional, conditional=True, mismatched=0.5)),
-    ]
-
-
-MODERN = {  # what a BEGAN of today has besides the repairs: the paper's skips, no schedule of the rate but the stall
+MODERN = {  # what a BEGAN of today has besides: convolutions over time, the paper's skips, its schedule of the rate
     "audio_network": "time",
     "audio_widths": (32, 64, 64),
     "audio_code": 64,
+    "z_size": 64,
+    "initial_deviation": 0.0,
     "skips": True,
     "patience": 3,
     "decay_every": 0,
@@ -116,13 +76,61 @@ MODERN = {  # what a BEGAN of today has besides the repairs: the paper's skips, 
 }
 
 
+def ladder():
+    """The rows, in the order in which they are trained."""
+    attempts = {name: _small(PRESETS[f"2017-{name}"]) for name in ("audio", "audio-noise", "noise", "slow")}
+    as_it_was = repaired = attempts["audio-noise"]
+    repairs = []
+    for name, change in REPAIRS.items():
+        if name.startswith("B8"):
+            change = {"steps": 3 * STEPS}
+        repairs.append(Row(f"2017 + {name}", replace(as_it_was, **change)))
+        if not name.startswith(("B3", "B4", "B8")):  # these come one by one below
+            repaired = replace(repaired, **change)
+    modern = replace(repaired, **MODERN)
+    hearing = replace(modern, conditional=True, mismatched=0.5)
+    paired = replace(hearing, paired=1.0)
+    conditional = _small(PRESETS["conditional"])
+    convolutional, dense = f"{OF_VAE}convolutional", f"{OF_VAE}2017"
+    return [
+        Row("2017: audio and noise", as_it_was, seeds=3),
+        Row("2017: audio", attempts["audio"], seeds=3),
+        Row("2017: noise", attempts["noise"]),
+        Row("2017: audio, batch 1, tiny rate", attempts["slow"]),
+        *repairs,
+        Row("2017 + kernels drawn after Glorot", replace(as_it_was, initial_deviation=0.0)),
+        Row("2017 + frozen VAE", replace(as_it_was, audio_encoder=dense)),
+        Row("repaired: B1, B2, B5, B6, B7, B9, B10", repaired, seeds=3),
+        Row("modern: repaired, networks of today", modern, seeds=3),
+        Row("modern + three times the steps", replace(modern, steps=3 * STEPS)),
+        Row("modern + k held at .1", replace(modern, smallest_k=0.1)),
+        Row("modern + a control 50 times as fast", replace(modern, lambda_k=0.05)),
+        Row("modern + frozen VAE", replace(modern, audio_encoder=convolutional)),
+        Row("modern + mismatched: D hears, foreign pairs", hearing, seeds=3),
+        Row("mismatched + paired: error against the face", paired, seeds=3),
+        Row("paired + code consistency", replace(paired, code_consistency=0.1)),
+        Row("paired + mode seeking", replace(paired, mode_seeking=0.02)),
+        Row("paired + speech ramped in", replace(paired, ramp_steps=STEPS // 2)),
+        Row("conditional: the default", conditional, seeds=3),
+        Row("conditional, z is noise", replace(conditional, z_source="uniform"), seeds=3),
+        Row("conditional, z of another frame of the clip", replace(conditional, same_frame=False)),
+        Row("conditional, z a learned code of the frame", replace(conditional, z_source="reference")),
+        Row("conditional, z may tell of the mouth", replace(conditional, mouth_left_out=False)),
+        Row("conditional, no face to add to", replace(conditional, linear_base=False)),
+        Row("conditional, not paired", replace(conditional, paired=0.0)),
+        Row("conditional, not adversarial", replace(conditional, adversarial=0.0)),
+        Row("conditional, D hears, foreign pairs", replace(conditional, conditional=True, mismatched=0.5)),
+        Row("conditional, frozen VAE", replace(conditional, audio_encoder=convolutional)),
+    ]
+
+
 def _small(config):
     """The configuration at 32 pixels, with as few channels and steps as all rows have."""
     changed = dict(SMALL)
     if config.decay_every:
-        changed |= {"decay_every": STEPS // 2, "forget_every": STEPS // 4}
+        changed |= {"decay_every": STEPS // 2, "forget_every": STEPS // 2}
     changed["audio_widths"] = (32, 64, 64) if config.audio_network == "time" else (16, 32, 64, 128)
-    return dataclasses.replace(config, **changed)
+    return replace(config, **changed)
 
 
 class Ladder:
@@ -145,22 +153,23 @@ class Ladder:
         return self.out / f"{'-'.join(filter(None, name.split('-')))}-{seed}"
 
     def finished(self, row, seed):
-        """What came out of a row and seed: a JSON object, or None."""
+        """What came out of a row and seed, of these very settings: a JSON object, or None."""
         path = self.path(row, seed).with_suffix(".json")
-        return read_json(path) if path.is_file() else None
+        result = read_json(path) if path.is_file() else None
+        return result if result and result["config"] == as_plain(replace(row.config, seed=seed)) else None
 
     def train(self, row, seed):
         """Trains and measures a row with a seed."""
         from began.model_folder import load_model
         from began.training import train_began
 
-        config = dataclasses.replace(row.config, seed=seed)
+        config = replace(row.config, seed=seed)
         path = self.path(row, seed)
         run = self.runs / path.name
-        result = {"row": row.name, "seed": seed, "split": self.split, "config": config.as_json(), "diverged": None}
+        result = {"row": row.name, "seed": seed, "split": self.split, "config": as_plain(config), "diverged": None}
         if config.audio_encoder.startswith(OF_VAE):
             vae = self.trained_vae(config.audio_encoder.removeprefix(OF_VAE))
-            config = dataclasses.replace(config, audio_encoder=f"{OF_VAE}{vae}")
+            config = replace(config, audio_encoder=f"{OF_VAE}{vae}")
         try:
             train_began(config, self.dataset, run)
         except InputError as error:
@@ -223,11 +232,12 @@ def format_table(rows, results):
             values = [r["history"]["k"][-1] if key == "k" else r["measures"][key] for r in done]
             cell = f"{np.mean(values):.{digits}f}"
             cells.append(f"{cell} ({min(values):.{digits}f}-{max(values):.{digits}f})" if len(values) > 1 else cell)
-        lines.append([row.name, str(len(results[row.name])), *cells])
+        lost = len(results[row.name]) - len(done)
+        lines.append([row.name, f"{len(done)}, {lost} diverged" if lost else str(len(done)), *cells])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def draw(rows, results, ladder_of):
+def draw(rows, results, climbing):
     """Writes the curves, the faces and the table."""
     from matplotlib import pyplot
 
@@ -246,9 +256,11 @@ def draw(rows, results, ladder_of):
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
     panels[0].legend(frameon=False, fontsize=8)
-    save_figure(figure, ladder_of.out / "curves.png")
-    shown = [row for row in rows if ladder_of.path(row, 0).with_suffix(".png").is_file()]
-    sheets = [read_png(ladder_of.path(row, 0).with_suffix(".png")) for row in shown]
+    save_figure(figure, climbing.out / "curves.png")
+    shown = [row for row in rows if results[row.name] and not results[row.name][0]["diverged"]]
+    if not shown:
+        raise InputError(f"{climbing.out}: no finished row; leave out --draw to train some")
+    sheets = [read_png(climbing.path(row, results[row.name][0]["seed"]).with_suffix(".png")) for row in shown]
     figure, axes = pyplot.subplots(figsize=(11, 0.72 * len(sheets)), layout="constrained")
     axes.imshow(np.concatenate(sheets))
     height = sheets[0].shape[0]
@@ -256,8 +268,8 @@ def draw(rows, results, ladder_of):
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    save_figure(figure, ladder_of.out / "faces.png")
-    (ladder_of.out / "table.md").write_text(format_table(rows, results) + "\n", encoding="utf-8")
+    save_figure(figure, climbing.out / "faces.png")
+    (climbing.out / "table.md").write_text(format_table(rows, results) + "\n", encoding="utf-8")
 
 
 def main():

@@ -26,7 +26,8 @@ class BeganConfig:
 
     # What is not heard.
     z_source: str = "eigenfaces"  # components of a real face; "reference": a learned code of it; "uniform"; "none"
-    z_size: int = 128
+    z_size: int = 256
+    z_seen: int = 64  # with linear_base: components, the strongest first, that the rest of the generator sees
     z_noise: float = 0.05  # added to the code of a real face in training
     mouth_left_out: bool = True  # z leaves out what goes with the mouth's motion
     linear_base: bool = True  # with eigenfaces: the generator adds to the face that goes with z by least squares

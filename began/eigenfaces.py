@@ -50,8 +50,9 @@ class Eigenfaces:
         mean = seen.mean(axis=0)
         seen -= mean
         variances, vectors = np.linalg.eigh(seen @ seen.T)
-        variances, vectors = variances[-z_size:], vectors[:, -z_size:] * np.sqrt(len(faces))  # of unit variance
-        there = variances > NOTHING * variances[-1]  # few faces have fewer components; the others stay 0
+        variances, vectors = variances[::-1][:z_size], vectors[:, ::-1][:, :z_size]  # the strongest first
+        vectors = vectors * np.sqrt(len(faces))  # of unit variance
+        there = variances > NOTHING * variances[0]  # few faces have fewer components; the others stay 0
         codes = vectors * there
         projection = seen.T @ (codes / np.where(there, variances, 1))
         whole = to_signed(faces).reshape(len(faces), -1)
@@ -84,9 +85,11 @@ class Eigenfaces:
         return eigenfaces.without(np.where(unrelated, 0, together))
 
     def without(self, directions):
-        """The components orthogonal to some directions in z [shape=(z_size, n)]: n fewer."""
+        """The components orthogonal to some directions in z [shape=(z_size, n)]: n fewer, strongest in a face first."""
         turned, _ = np.linalg.qr(directions, mode="complete")
-        kept = turned[:, directions.shape[1] :].astype(np.float32)
+        kept = turned[:, directions.shape[1] :]
+        _, vectors = np.linalg.eigh(kept.T @ (self.kernel @ self.kernel.T) @ kept)
+        kept = (kept @ vectors[:, ::-1]).astype(np.float32)
         return dataclasses.replace(self, projection=self.projection @ kept, kernel=kept.T @ self.kernel)
 
     def codes(self, faces):

@@ -22,7 +22,7 @@ SAMPLE_LICENCE = "GRID corpus (Cooke, Barker, Cunningham, Shao 2006), CC BY 4.0"
 
 
 OF_BEGAN = ("size", "audio_encoder", "repair")  # arguments that no other mode takes
-MODES = {  # mode: presets, function that trains (module, name), what is made, preset with --data
+MODES = {  # mode: presets, function that trains (module, name), preset with --data
     "vae": (began.vae_config.VAE_PRESETS, ("began.vae_training", "train_vae"), "convolutional"),
     "began": (began.config.PRESETS, ("began.training", "train_began"), "conditional"),
     "audio2faces": (audio2faces.config.PRESETS, ("audio2faces.training", "train_regressor"), "full"),
@@ -102,9 +102,14 @@ def chosen_config(arguments):
         raise InputError("--precision: mode vae computes in float32 and does not take it")
     if arguments.mode != "began" and (wrong := [name for name in OF_BEGAN if getattr(arguments, name)]):
         raise InputError(f"--{wrong[0].replace('_', '-')}: only mode began takes it")
+    if arguments.repair and not preset.startswith("2017"):
+        raise InputError(
+            f"--repair: preset {preset} has no defects of 2017; give --preset 2017-audio or another of 2017"
+        )
+    repairs = {}
     for defect in arguments.repair or ():
-        given |= next(change for name, change in began.config.REPAIRS.items() if name.split()[0] == defect)
-    return dataclasses.replace(presets[preset], **given)
+        repairs |= next(change for name, change in began.config.REPAIRS.items() if name.split()[0] == defect)
+    return dataclasses.replace(presets[preset], **(repairs | given))
 
 
 def main():
@@ -131,7 +136,10 @@ def main():
     try:
         model = train(config, dataset, run_dir)
     except KeyboardInterrupt:
-        print(f"stopped; the same command with --run {run_dir} goes on from the last checkpoint", file=sys.stderr)
+        print(
+            f"stopped; the same command with --run {run_dir} goes on from its last checkpoint, if there is one",
+            file=sys.stderr,
+        )
         raise
     if arguments.mode == "vae":
         print(f"wrote {model}, the best encoder on the validation clips; a BEGAN hears through it with")

@@ -1,17 +1,16 @@
 """The settings of a regressor and of its training, written as config.json beside the weights."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from began.settings import TrainingSettings
 from preprocessing.audio_features import FeatureSettings
-from preprocessing.program import InputError
 
 DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "grid-s1"  # of generate.py and of the evaluation
 
 
 @dataclass(frozen=True)
-class RegressorConfig:
+class RegressorConfig(TrainingSettings):
     """What a regressor is and how it is trained."""
 
     size: int = 64  # side of the face in pixels
@@ -34,22 +33,6 @@ class RegressorConfig:
     def feature_settings(self):
         """The `FeatureSettings` of the maps."""
         return FeatureSettings(rows=self.rows, n_mfcc=self.n_mfcc)
-
-    def as_json(self):
-        """The settings as a JSON object."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, content):
-        """The inverse of `as_json`; an unknown key fails.
-
-        Raises:
-            InputError: a key is unknown or missing.
-        """
-        names = {field.name for field in dataclasses.fields(cls)}
-        if wrong := names.symmetric_difference(content):
-            raise InputError(f"settings of another version: {', '.join(sorted(wrong))} unknown or missing; train again")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
 
 
 PRESETS = {

@@ -35,9 +35,12 @@ def main():
     import_keras()
     from audio2faces.evaluation import evaluate, format_table
     from audio2faces.figures import draw_strip
-    from audio2faces.model_folder import load_model
+    from audio2faces.model_folder import TalkingFace, load_model
 
-    report, first = evaluate(load_model(arguments.model), dataset, arguments.split)
+    model = load_model(arguments.model)
+    if not isinstance(model, TalkingFace):
+        raise InputError(f"{arguments.model}: made with --mode began; measure it with python -m began.evaluate")
+    report, first = evaluate(model, dataset, arguments.split)
     print(f"{report['model']} on {report['clips']} {report['split']} clips, {report['frames']} frames\n")
     print(format_table(report))
     if arguments.json:

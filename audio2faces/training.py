@@ -8,7 +8,7 @@ import numpy as np
 
 from began.frames import batch_indices
 from began.metrics_log import MetricsLog
-from began.run_folder import as_plain, choose_precision, open_run, seed_layers
+from began.run_folder import DivergenceError, choose_precision, open_run, seed_layers
 from preprocessing.audio_features import FeatureStatistics
 from preprocessing.files import whole_file
 from preprocessing.pictures import write_png
@@ -49,7 +49,7 @@ def train_regressor(config, dataset, run_dir):
         )
     clips = {name: dataset.split(name) for name in ("train", "validation")}
     config = dataclasses.replace(config, precision=choose_precision(config.precision))
-    run_dir = open_run(run_dir, {"mode": "audio2faces", "data": dataset.fingerprint, **as_plain(config)})
+    run_dir = open_run(run_dir, {"mode": "audio2faces", "data": dataset.fingerprint, **config.as_json()})
     train = MotionSet(clips["train"], config.feature_settings)
     validation = MotionSet(clips["validation"], config.feature_settings)
     statistics = FeatureStatistics.of(train.maps)
@@ -70,10 +70,7 @@ def train_regressor(config, dataset, run_dir):
             bar.update(1)
             if step % config.evaluate_every == 0 or step == config.steps:
                 if not np.isfinite(losses[-1]):
-                    raise InputError(
-                        f"{run_dir}: the loss is no number after step {step}; the checkpoint before is kept; "
-                        "look for NaN in the data, or start a new --run with another --seed"
-                    )
+                    raise DivergenceError(run_dir, step, log.last_step)
                 rate = len(losses) / (time.monotonic() - since)
                 values, picture = examine(model)
                 values = {"train_loss": np.mean(losses), **values, "steps_per_second": rate}

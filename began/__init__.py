@@ -1,1 +1,1 @@
-"""Networks between speech and faces; the boundary-equilibrium GAN will live here."""
+"""The boundary-equilibrium GAN that hears speech, and what it shares with the regressor: networks, runs, measures."""

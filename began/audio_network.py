@@ -5,9 +5,8 @@ from keras import layers
 
 from preprocessing.program import InputError
 
+from .config import LEARNED, OF_VAE
 from .vae_folder import load_vae_encoder
-
-LEARNED, OF_VAE = "learned", "vae:"  # what BeganConfig.audio_encoder may be, or begin with
 
 
 def build_audio_network(rows, n_mfcc, widths, code_size, dropout=0.0, noise=0.0):
@@ -66,7 +65,7 @@ def build_audio_network_2017(rows, coefficients, code_size, activation=None, wid
     return keras.Model(speech, x, name="audio_network")
 
 
-def build_frozen_audio_network(run, features, standardised, code_size):
+def build_frozen_audio_network(run, features, standardised, code_size, data=None):
     """The encoder of an audio VAE that no step changes: neither noise nor dropout, the mean of the code.
 
     Where the code is not of the length asked for, one linear dense layer leads from it to that length; only this layer
@@ -79,14 +78,15 @@ def build_frozen_audio_network(run, features, standardised, code_size):
             speech: train both on the same dataset. Otherwise they come raw and are standardised here. What clips and
             scales them as this VAE had it (+-40 to 0..1 in 2017) is within the encoder either way.
         code_size: length of the code.
+        data: fingerprint of that dataset, where it is known.
 
     Returns:
         `keras.Model` from maps [batch, rows, coefficients] to [batch, code_size].
 
     Raises:
-        InputError: the VAE cannot be read, or has other features.
+        InputError: the VAE cannot be read, or has other features or data.
     """
-    encoder, config, statistics = load_vae_encoder(run)
+    encoder, config, statistics = load_vae_encoder(run, data)
     if config.features != features:
         raise InputError(
             f"{run}: this VAE hears the features {config.features!r}, the BEGAN {features!r}; "
@@ -114,8 +114,12 @@ def learned_audio_network_of(config):
     )
 
 
-def audio_network_of(config):
+def audio_network_of(config, data=None):
     """The generator's audio network: the learned one, or a VAE's encoder if a `BeganConfig` names one.
+
+    Args:
+        config: `BeganConfig`.
+        data: fingerprint of the dataset, which the VAE has to share; None allows any.
 
     Raises:
         InputError: `config.audio_encoder` is neither "learned" nor a VAE that fits.
@@ -125,4 +129,4 @@ def audio_network_of(config):
     if not config.audio_encoder.startswith(OF_VAE):
         raise InputError(f"audio_encoder {config.audio_encoder!r} is unknown; give {LEARNED!r} or '{OF_VAE}RUN'")
     run = config.audio_encoder.removeprefix(OF_VAE)
-    return build_frozen_audio_network(run, config.features, config.standardised, config.audio_code)
+    return build_frozen_audio_network(run, config.features, config.standardised, config.audio_code, data)

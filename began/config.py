@@ -3,12 +3,13 @@
 import dataclasses
 from dataclasses import dataclass
 
-from preprocessing.audio_features import FEATURE_PRESETS
-from preprocessing.program import InputError
+from .settings import TrainingSettings
+
+LEARNED, OF_VAE = "learned", "vae:"  # what `BeganConfig.audio_encoder` may be, or begin with
 
 
 @dataclass(frozen=True)
-class BeganConfig:
+class BeganConfig(TrainingSettings):
     """What a BEGAN is and how it is trained. The defaults are the preset `conditional`."""
 
     size: int = 64  # side of the face in pixels: 32, 64 or 128
@@ -20,7 +21,7 @@ class BeganConfig:
     audio_activation: str | None = "elu"  # of the 2017 network; None is linear
     audio_widths: tuple = (64, 128, 128)  # channels of its convolutions
     audio_code: int = 64  # what the generator hears; 0: nothing
-    audio_encoder: str = "learned"  # or "vae:RUN", the encoder of a VAE, frozen
+    audio_encoder: str = LEARNED  # or "vae:RUN", the encoder of a VAE, frozen
     noise: float = 0.3  # added to the standardised map in training
     dropout: float = 0.3
 
@@ -47,9 +48,9 @@ class BeganConfig:
 
     # The game.
     gamma: float = 0.95  # L(G(z)) / L(x) that the control aims at
-    lambda_k: float = 0.01  # its gain
+    lambda_k: float = 0.02  # its gain
     smallest_k: float = 0.0
-    adversarial: float = 1.0  # weight of L(G(z)) for G; 0 leaves it to the terms below
+    adversarial: float = 0.3  # weight of L(G(z)) for G; 0 leaves it to the terms below
     pixel_scale: float = 1.0  # of the errors; 127.5 counts in 0..255
     conditional: bool = False  # the discriminator hears the speech
     mismatched: float = 0.0  # weight of real faces with foreign speech among D's negatives, against 1 of generated ones
@@ -81,11 +82,6 @@ class BeganConfig:
     seed: int = 0
 
     @property
-    def feature_settings(self):
-        """The `FeatureSettings` of the maps."""
-        return FEATURE_PRESETS[self.features]
-
-    @property
     def rows(self):
         """Rows of a map."""
         return self.feature_settings.rows
@@ -104,22 +100,6 @@ class BeganConfig:
     def vanishing(self):
         """Whether there are vanishing residuals."""
         return self.vanishing_steps > 0
-
-    def as_json(self):
-        """The settings as a JSON object."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, content):
-        """The inverse of `as_json`; an unknown key fails.
-
-        Raises:
-            InputError: a key is unknown or missing.
-        """
-        names = {field.name for field in dataclasses.fields(cls)}
-        if wrong := names.symmetric_difference(content):
-            raise InputError(f"settings of another version: {', '.join(sorted(wrong))} unknown or missing; train again")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
 
 
 # The 2017 project as it was, with its defects: docs/collapse.md tells what each of them did.
@@ -142,6 +122,7 @@ _2017 = BeganConfig(
     sub_pixel=False,
     gamma=0.7,
     lambda_k=0.001,
+    adversarial=1.0,
     paired=0.0,
     pixel_scale=127.5,
     code_match=1.0,

@@ -14,12 +14,12 @@ from preprocessing.program import InputError, import_keras, run_program
 # Name in the table, key of the measure, digits.
 TABLE = (
     ("diversity", "diversity", 2),
-    ("of the mouth", "mouth_diversity", 2),
+    ("of the mouth box", "mouth_diversity", 2),
     ("duplicates", "duplicates", 3),
     ("coverage", "coverage", 2),
     ("sharpness", "sharpness", 2),
     ("swap", "swap", 2),
-    ("of the mouth", "mouth_swap", 2),
+    ("swap in the mouth box", "mouth_swap", 2),
     ("correlation", "correlation", 3),
     ("amplitude", "amplitude", 2),
     ("explained", "explained_variance", 3),
@@ -37,7 +37,7 @@ def parse_arguments():
     parser.add_argument("--split", choices=["validation", "test"], default="test", help="default: test")
     parser.add_argument("--samples", type=int, default=1000, help="generated faces (default: 1000)")
     parser.add_argument("--json", metavar="FILE", help="also write the measures as JSON")
-    parser.add_argument("--grid", metavar="FILE", help="also write a PNG: z fixed, speech fixed, a sentence")
+    parser.add_argument("--grid", metavar="FILE", help="also draw the first model: z fixed, speech fixed (a PNG)")
     return parser.parse_args()
 
 

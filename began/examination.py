@@ -39,6 +39,12 @@ class Examination:
         real = generator.permutation(len(held_out))[:samples]
         self.real, self.real_clips = held_out.faces(real), held_out.clip_of[real]
         self.speech, self.foreign = (np.concatenate(held_out.maps)[self._any(held_out, generator)] for _ in range(2))
+        few = np.arange(GRID_FACES)
+        real_speech = np.concatenate(held_out.maps)[real]
+        self.speech_of_rows = {
+            "real": real_speech[few % len(real_speech)],
+            "generated": self.speech[few % len(self.speech)],
+        }
         self.learned_speech = np.concatenate(train.maps)[self._any(train, generator)]
 
         moments = [np.linspace(0, len(clip.faces) - 1, GALLERY).round().astype(int) for clip in train.clips]
@@ -101,16 +107,16 @@ class Examination:
 
     def _rows(self, face, generated, z, talking):
         """What is worth looking at: real and generated faces, a sentence with z fixed, a sound with z varied."""
-        clip = self.held_out.clips[0].faces
+        few, clip = np.arange(GRID_FACES), self.held_out.clips[0].faces
         moments = np.linspace(0.2 * (len(clip) - 1), 0.8 * (len(clip) - 1), GRID_FACES).astype(int)
         rows = {
-            "real": self.real[np.arange(GRID_FACES) % len(self.real)],
-            "generated": generated[:GRID_FACES],
+            "real": self.real[few % len(self.real)],
+            "generated": generated[few % len(generated)],
             "real sentence": clip[moments],
             "z fixed": talking[moments],
         }
         if face.config.z_size and face.config.audio_code:
-            rows["speech fixed"] = face.faces(self.speech[:1].repeat(GRID_FACES, axis=0), z[:GRID_FACES])
+            rows["speech fixed"] = face.faces(self.speech[:1].repeat(GRID_FACES, axis=0), z[few % len(z)])
         return rows
 
 
@@ -143,20 +149,23 @@ def evaluate(models, dataset, split, samples):
         InputError: the dataset has faces of another size, or lacks a split.
     """
     clips, train_clips = dataset.split(split), dataset.split("train")
-    methods = {}
+    methods, examine, heard = {}, None, None
     for model in models:
         if dataset.size != model.config.size:
             raise InputError(
                 f"{dataset.folder}: faces of {dataset.size} pixels, the model has {model.config.size}; "
                 f"prepare the clips with --size {model.config.size}"
             )
-        train, held_out = (FrameSet(part, model.config.feature_settings) for part in (train_clips, clips))
-        examine = Examination(train, held_out, samples)
+        if heard != model.config.feature_settings:
+            heard = model.config.feature_settings
+            train, held_out = (FrameSet(part, heard) for part in (train_clips, clips))
+            examine = Examination(train, held_out, samples)
         if not methods:
             others = train.faces(np.sort(np.random.default_rng(1).permutation(len(train))[:samples]))
             mean = np.rint(np.mean([face.mean(axis=0) for face in (clip.faces for clip in train_clips)], axis=0))
             methods["real"] = examine.collapse(examine.real)
             methods["real, of the training clips"] = examine.collapse(others)
             methods["mean face"] = examine.collapse(np.repeat(mean[None].astype(np.uint8), samples, axis=0))
-        methods[model.name], _ = examine(model)
+        name = model.name if model.name not in methods else f"{model.name} ({len(methods)})"
+        methods[name], _ = examine(model)
     return {"split": split, "clips": len(clips), "samples": samples, "methods": methods}

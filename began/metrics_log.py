@@ -27,6 +27,11 @@ class MetricsLog:
             self._tf = tf
             self.board = tf.summary.create_file_writer(str(Path(run_dir) / "tensorboard"))
 
+    @property
+    def last_step(self):
+        """Of the last row; 0 without one."""
+        return int(self.rows[-1]["step"]) if self.rows else 0
+
     def add(self, step, values):
         """Logs `values`, a dictionary with the columns given at the start."""
         self.rows.append({"step": step, **{name: f"{value:.6g}" for name, value in values.items()}})

@@ -2,21 +2,59 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from preprocessing.files import make_folder, read_json, write_json
 from preprocessing.program import InputError
 
+AMPERE = (8, 0)  # the first compute capability with bfloat16
+
+
+class DivergenceError(InputError):
+    """The loss is no number any more.
+
+    Args:
+        run_dir: folder of the run.
+        step: after which it was found.
+        kept: step of the last good checkpoint; 0 if there is none.
+    """
+
+    def __init__(self, run_dir, step, kept):
+        last = f"the last good checkpoint, of step {kept}, is kept" if kept else "there is no checkpoint yet"
+        super().__init__(
+            f"{run_dir}: the loss is no number after step {step}; {last}; look for NaN in the data, or start a new "
+            "--run with another --seed"
+        )
+        self.step = step
+
 
 def choose_precision(precision):
-    """Resolves "auto": mixed_bfloat16 where the processor computes it natively, float32 elsewhere."""
+    """Resolves "auto": mixed_bfloat16 where the GPU, or without one the processor, has it; float32 elsewhere."""
     if precision != "auto":
         return precision
+    if (capability := gpu_capability()) is not None:
+        return "mixed_bfloat16" if capability >= AMPERE else "float32"
     try:
         flags = Path("/proc/cpuinfo").read_text()
     except OSError:
         return "float32"
     return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
+
+
+def gpu_capability():
+    """CUDA compute capability (major, minor) of the first GPU that the backend sees; None without one."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        found = getattr(device, "compute_capability", None) if device.platform == "gpu" else None
+        return tuple(map(int, str(found).split("."))) if found else None
+    import tensorflow as tf
+
+    for device in tf.config.list_physical_devices("GPU"):
+        return tf.config.experimental.get_device_details(device).get("compute_capability")
+    return None
 
 
 def open_run(run_dir, ours):
@@ -37,6 +75,8 @@ def open_run(run_dir, ours):
         theirs = read_json(run_dir / "config.json")
         differing = [key for key in ours | theirs if ours.get(key) != theirs.get(key)]
         if differing:
+            if "mode" in differing:  # hardly a field is the same
+                differing = ["mode"]
             raise InputError(
                 f"{run_dir}: a run of other settings ("
                 + ", ".join(f"{key} {theirs.get(key)}, now {ours.get(key)}" for key in differing)
@@ -47,11 +87,6 @@ def open_run(run_dir, ours):
     make_folder(run_dir / "samples")
     write_json(run_dir / "config.json", ours)
     return run_dir
-
-
-def as_plain(config):
-    """The settings as JSON gives them back: lists for tuples."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in config.as_json().items()}
 
 
 def seed_layers(model, seed, step):

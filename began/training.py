@@ -11,10 +11,11 @@ import keras
 import numpy as np
 
 from preprocessing.audio_features import FeatureStatistics
-from preprocessing.files import whole_file
 from preprocessing.pixels import to_signed, to_uint8
 from preprocessing.program import InputError, peak_memory, progress
 
+from .audio_network import audio_network_of
+from .checkpoints import keep_checkpoint, load_weights, open_checkpoint, save_weights
 from .devices import open_devices
 from .eigenfaces import FIT_FACES, Eigenfaces
 from .examination import Examination
@@ -25,7 +26,7 @@ from .metrics_log import MetricsLog
 from .model import WATCHED, Began
 from .model_folder import BeganFace, build_network, cover, encoded, standardiser, write_model
 from .mouth import COMPONENTS
-from .run_folder import as_plain, choose_precision, open_run, seed_layers
+from .run_folder import DivergenceError, choose_precision, open_run, seed_layers
 
 MEASURED = (
     "diversity",
@@ -72,6 +73,8 @@ def train_began(config, dataset, run_dir):
     config = dataclasses.replace(config, precision=choose_precision(config.precision))
     check_dataset(config, dataset)
     devices = open_devices(config.batch_size, run_dir)
+    if config.audio_code:
+        audio_network_of(config, dataset.fingerprint)  # refuses what it cannot hear through before a run is made
     clips = {name: dataset.split(name) for name in ("train", "validation")}
     train, held_out = (FrameSet(clips[name], config.feature_settings) for name in ("train", "validation"))
     statistics = FeatureStatistics.of(train.maps)
@@ -83,26 +86,27 @@ def train_began(config, dataset, run_dir):
         else:
             eigenfaces = Eigenfaces.of(some, config.z_size, config.covered)
     batches = Batches(config, train, standardiser(config, statistics), eigenfaces)
-    settings = {"mode": "began", "data": dataset.fingerprint, **as_plain(config)}
+    settings = {"mode": "began", "data": dataset.fingerprint, **config.as_json()}
     run_dir = open_run(run_dir, settings) if devices.chief else Path(run_dir)
     devices.agree("settings", json.dumps(settings))
     examine = Examination(train, held_out)
 
-    model, step = open_model(config, run_dir)
+    model = open_checkpoint(run_dir, partial(new_model, config))
+    step = int(model.steps_done)
     if config.has_base:
         model.generator.get_layer(BASE).set_weights([eigenfaces.kernel, eigenfaces.bias])
     devices.agree("step to start from", step)
     learner = devices.spread(model, partial(new_model, config))
     network = build_network(model)
 
-    def face():
+    def face(suffix=""):
         codes = eigenfaces.codes(some) if eigenfaces else None
         if config.z_source == "reference":
             codes = encoded(model, some)
-        return BeganFace(run_dir.resolve().name, config, dataset.frame_rate, statistics, network, codes)
+        return BeganFace(run_dir.resolve().name + suffix, config, dataset.frame_rate, statistics, network, codes)
 
     log = MetricsLog(run_dir, COLUMNS, step, writes=devices.chief)
-    told, since, loading, share = [], time.monotonic(), 0.0, 0.0
+    noted, since, loading, share = [], time.monotonic(), 0.0, None
     with progress(config.steps, "step", "training", start=step) as bar:
         while step < config.steps:
             if config.forget_every and step and step % config.forget_every == 0:
@@ -114,39 +118,40 @@ def train_began(config, dataset, run_dir):
             learner.begin_step(step)
             learner.optimizer.learning_rate.assign(learning_rate_at(step, log.rows, config))
             values = devices.step(learner, batch)
-            told.append([float(values[name]) for name in WATCHED])
+            noted.append([float(values[name]) for name in WATCHED])
             step += 1
             bar.update(1)
             if not np.isfinite(values["loss"]):
-                raise InputError(
-                    f"{run_dir}: the loss is no number after step {step}; the last good checkpoint, of step "
-                    f"{int(log.rows[-1]['step']) if log.rows else 0}, is kept; look for NaN in the data, or start a "
-                    "new --run with another --seed"
-                )
+                raise DivergenceError(run_dir, step, log.last_step)
             if step % config.evaluate_every == 0 or step == config.steps:
                 devices.bring_back(learner, model)
+                if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+                    raise DivergenceError(run_dir, step, log.last_step)
+                model.steps_done.assign(step)
                 seconds = time.monotonic() - since
                 share = loading / seconds
-                values = dict(zip(WATCHED, np.mean(told, axis=0).tolist(), strict=True)) | {
+                values = dict(zip(WATCHED, np.mean(noted, axis=0).tolist(), strict=True)) | {
                     "k": float(model.k),
                     "learning_rate": float(model.optimizer.learning_rate),
-                    "steps_per_second": len(told) / seconds,
+                    "steps_per_second": len(noted) / seconds,
                     "loading_share": share,
                 }
                 if devices.chief:
                     measured, rows = examine(face())
                     values |= measured
-                    rows = with_reconstructions(model, rows, batch["speech"])
+                    heard = {label: batches.standardise(maps) for label, maps in examine.speech_of_rows.items()}
+                    rows = with_reconstructions(model, rows, heard)
                     keep(run_dir, model, log, step, values, rows)
                     bar.set_postfix_str(f"diversity {values['diversity']:.2f}, k {values['k']:.3f}")
                 else:  # what the learning rate follows
                     log.add(step, values)
-                told, since, loading = [], time.monotonic(), 0.0
-    memory = f"{peak_memory() / 1e9:.2f} GB" if peak_memory() else "unknown"
-    print(f"peak memory {memory}; loading took {share:.1%} of the last steps' time", file=sys.stderr)
+                noted, since, loading = [], time.monotonic(), 0.0
+    if share is not None:
+        memory = f"{peak_memory() / 1e9:.2f} GB" if peak_memory() else "unknown"
+        print(f"peak memory {memory}; loading took {share:.1%} of the last steps' time", file=sys.stderr)
     if devices.chief:
-        write_model(run_dir / "last", face(), model)
-        model.load_weights(run_dir / "best.weights.h5")
+        write_model(run_dir / "last", face(", last"), model)
+        load_weights(run_dir / "best.weights.h5", model)
         write_model(run_dir / "model", face(), model)
     devices.wait()
     return run_dir / "model"
@@ -155,13 +160,13 @@ def train_began(config, dataset, run_dir):
 def keep(run_dir, model, log, step, values, rows):
     """Writes what an examination found: the weights if they are the best, pictures, the log, a checkpoint."""
     if values["score"] > max((float(row["score"]) for row in log.rows), default=-np.inf):
-        save_weights(run_dir / "best.weights.h5", model, step)
+        save_weights(run_dir / "best.weights.h5", model)
     picture = draw_rows(run_dir / "samples" / f"step-{step:06d}.png", rows)
     log.add(step, values)
     log.add_picture(step, "faces", picture)
     draw_curves(run_dir / "curves.png", log.rows)
-    keep_checkpoint(run_dir, model, step)
-    warn_of_collapse(run_dir, step, values)
+    keep_checkpoint(run_dir, model)
+    warn_of_collapse(run_dir, log.rows)
 
 
 def check_dataset(config, dataset):
@@ -207,7 +212,7 @@ class Batches:
     """
 
     def __init__(self, config, frames, standardise, eigenfaces=None):
-        self.config, self.frames = config, frames
+        self.config, self.frames, self.standardise = config, frames, standardise
         for clip, of_clip in zip(frames.clips, frames.maps, strict=True):
             if not np.isfinite(of_clip).all():
                 raise InputError(f"{clip.folder}: its speech gives no finite features; prepare the clip again")
@@ -239,33 +244,6 @@ class Batches:
         return batch
 
 
-def open_model(config, run_dir):
-    """The compiled BEGAN and the number of its steps: from the run's checkpoint where there is one, else new.
-
-    A damaged checkpoint gives way to the one before, and a line tells so.
-
-    Raises:
-        InputError: both are damaged.
-    """
-    complaints = []
-    for name in ("checkpoint", "previous"):
-        path = run_dir / f"{name}.weights.h5"
-        if not path.exists():
-            continue
-        model = new_model(config)
-        try:
-            model.load_weights(path)
-        except (OSError, ValueError, KeyError) as error:
-            complaints.append(f"{path}: damaged ({str(error).splitlines()[0]})")
-            continue
-        if complaints:
-            print(f"warning: {complaints[0]}; going on from {path}", file=sys.stderr)
-        return model, int(model.steps_done)
-    if complaints:
-        raise InputError(f"{'; '.join(complaints)}; remove the run to train from the start")
-    return new_model(config), 0
-
-
 def new_model(config, **options):
     """A compiled BEGAN that has learned nothing, its optimiser built."""
     keras.utils.set_random_seed(config.seed)
@@ -279,14 +257,14 @@ def new_model(config, **options):
 
 
 def with_reconstructions(model, rows, speech):
-    """The rows of a picture and below those of real and generated faces what D makes of them."""
+    """The rows of a picture and below those of real and generated faces what D makes of them, given their speech."""
     wider = {}
     for label, faces in rows.items():
         wider[label] = faces
         if label in ("real", "generated"):
             seen = {"face": to_signed(faces)}
             if model.config.conditional:
-                seen["speech"] = np.resize(speech, (len(faces), *speech.shape[1:]))
+                seen["speech"] = speech[label]
             wider[f"D({label})"] = to_uint8(model.discriminator(seen, training=False)[0])
     return wider
 
@@ -318,28 +296,13 @@ def learning_rate_at(step, rows, config):
     return max(config.learning_rate / 2**halvings, config.smallest_rate)
 
 
-def save_weights(path, model, step):
-    """Saves weights, moments, k and step in one file, whole or not at all."""
-    model.steps_done.assign(step)
-    with whole_file(path) as partial:
-        model.save_weights(partial)
-
-
-def keep_checkpoint(run_dir, model, step):
-    """Saves a checkpoint; the last one stays as the one before."""
-    checkpoint = run_dir / "checkpoint.weights.h5"
-    if checkpoint.exists():
-        checkpoint.replace(run_dir / "previous.weights.h5")
-    save_weights(checkpoint, model, step)
-
-
-def warn_of_collapse(run_dir, step, values):
-    """Says early that a run is lost, on the terminal and in warnings.txt."""
-    complaints = []
-    if values["diversity"] < COLLAPSED:
-        complaints.append(f"step {step}: faces are {values['diversity']:.2f} as different as real ones")
-    if values["k"] < CLOSED:
-        complaints.append(f"step {step}: k is {values['k']:.5f}, D does not look at generated faces")
+def warn_of_collapse(run_dir, rows):
+    """Says early that a run is lost, on the terminal and in warnings.txt: the last rows of metrics.csv tell."""
+    last, complaints = rows[-1], []
+    if (diversity := float(last["diversity"])) < COLLAPSED:
+        complaints.append(f"step {last['step']}: faces are {diversity:.2f} as different as real ones")
+    if len(rows) > 1 and all(float(row["k"]) < CLOSED for row in rows[-2:]):  # at first it may wait for D to learn
+        complaints.append(f"step {last['step']}: k stays at {float(last['k']):.5f}, D does not look at generated faces")
     for complaint in complaints:
         print(f"warning: {complaint}", file=sys.stderr)
         with open(run_dir / "warnings.txt", "a", encoding="utf-8") as file:

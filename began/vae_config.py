@@ -1,14 +1,12 @@
 """The settings of an audio VAE and of its training, written as config.json into the run; the presets."""
 
-import dataclasses
 from dataclasses import dataclass
 
-from preprocessing.audio_features import FEATURE_PRESETS
-from preprocessing.program import InputError
+from .settings import TrainingSettings
 
 
 @dataclass(frozen=True)
-class VaeConfig:
+class VaeConfig(TrainingSettings):
     """What an audio VAE is and how it is trained. The defaults are the preset `convolutional`."""
 
     features: str = "wide"  # a key of preprocessing.audio_features.FEATURE_PRESETS
@@ -23,27 +21,6 @@ class VaeConfig:
     decaying: bool = True  # whether the rate falls to zero along half a cosine
     evaluate_every: int = 1000  # steps between validations, each with pictures and a checkpoint
     seed: int = 0
-
-    @property
-    def feature_settings(self):
-        """The `FeatureSettings` of the maps."""
-        return FEATURE_PRESETS[self.features]
-
-    def as_json(self):
-        """The settings as a JSON object."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, content):
-        """The inverse of `as_json`; an unknown key fails.
-
-        Raises:
-            InputError: a key is unknown or missing.
-        """
-        names = {field.name for field in dataclasses.fields(cls)}
-        if wrong := names.symmetric_difference(content):
-            raise InputError(f"settings of another version: {', '.join(sorted(wrong))} unknown or missing; train again")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
 
 
 VAE_PRESETS = {

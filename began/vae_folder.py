@@ -50,11 +50,12 @@ def save_vae(run_dir, config, data, statistics, encoder):
     return folder
 
 
-def load_vae_encoder(run_or_folder):
+def load_vae_encoder(run_or_folder, data=None):
     """Reads the encoder of a VAE.
 
     Args:
         run_or_folder: folder of the run, or vae/ within it.
+        data: fingerprint of the dataset that it has to be trained on; None allows any.
 
     Returns:
         (encoder, `VaeConfig`, `FeatureStatistics`): the encoder is a `keras.Model` from maps standardised with these
@@ -62,7 +63,7 @@ def load_vae_encoder(run_or_folder):
 
     Raises:
         InputError: there is no such folder, it is another kind of run, the run is not finished, or a file is missing,
-            damaged or of another schema version.
+            damaged, of another schema version or trained on other data.
     """
     folder = Path(run_or_folder)
     if not folder.is_dir():
@@ -76,6 +77,11 @@ def load_vae_encoder(run_or_folder):
         raise InputError(
             f"{folder}: a {content.get('kind') or content.get('mode')} model of schema {content.get('schema')}, "
             f"this version reads a {KIND} of schema {SCHEMA}; train one with python train.py --mode vae"
+        )
+    if data not in (None, content.get("data")):
+        raise InputError(
+            f"{folder}: this VAE was trained on another dataset, whose speech is standardised otherwise; "
+            "train one on the same --data"
         )
     if not (folder / "encoder.keras").is_file():
         raise InputError(f"{folder / 'encoder.keras'}: missing; copy the whole folder again")

@@ -1,18 +1,19 @@
 """Trains the audio VAE: data, network, resume, steps, validation, the folder that keeps its encoder."""
 
 import time
+from functools import partial
 
 import keras
 import numpy as np
 
 from preprocessing.audio_features import FeatureStatistics
-from preprocessing.files import whole_file
 from preprocessing.pictures import read_png
-from preprocessing.program import InputError, progress
+from preprocessing.program import progress
 
+from .checkpoints import keep_checkpoint, load_weights, open_checkpoint, save_weights
 from .frames import FrameSet, batch_indices
 from .metrics_log import MetricsLog
-from .run_folder import as_plain, open_run
+from .run_folder import DivergenceError, open_run
 from .vae import Vae
 from .vae_folder import save_vae
 from .vae_pictures import draw_vae_curves
@@ -44,13 +45,13 @@ def train_vae(config, dataset, run_dir):
             configuration, or the loss is no number any more.
     """
     clips = {name: dataset.split(name) for name in ("train", "validation")}
-    run_dir = open_run(run_dir, {"mode": "vae", "data": dataset.fingerprint, **as_plain(config)})
+    run_dir = open_run(run_dir, {"mode": "vae", "data": dataset.fingerprint, **config.as_json()})
     train = FrameSet(clips["train"], config.feature_settings)
     validation = FrameSet(clips["validation"], config.feature_settings)
     statistics = FeatureStatistics.of(train.maps)
     maps = np.concatenate([statistics.standardise(of_clip, np.inf) for of_clip in train.maps])
 
-    model = open_vae(config, statistics, run_dir)
+    model = open_checkpoint(run_dir, partial(new_vae, config, statistics))
     examine = VaeValidation(model, maps, validation, statistics)
     step = int(model.optimizer.iterations)
     log = MetricsLog(run_dir, COLUMNS, step)
@@ -67,10 +68,7 @@ def train_vae(config, dataset, run_dir):
             bar.update(1)
             if step % config.evaluate_every == 0 or step == config.steps:
                 if not np.isfinite(means["loss"]):  # the mean since the last validation
-                    raise InputError(
-                        f"{run_dir}: the loss is no number after step {step}; the checkpoint before is kept; "
-                        "look for NaN in the data, or start a new --run with another --seed"
-                    )
+                    raise DivergenceError(run_dir, step, log.last_step)
                 model.reset_metrics()
                 rate = (step - first) / (time.monotonic() - since)
                 values, seen = examine(model)
@@ -84,7 +82,7 @@ def train_vae(config, dataset, run_dir):
                 for name, path in pictures.items():
                     log.add_picture(step, name, read_png(path))
                 draw_vae_curves(run_dir / "curves.png", log.rows)
-                save_weights(run_dir / "checkpoint.weights.h5", model)
+                keep_checkpoint(run_dir, model)
                 explained = f"{100 * values['explained_variance']:.1f} % of the variance explained"
                 bar.set_postfix_str(f"validation loss {values['validation_loss']:.2f}, {explained}")
                 since, first = time.monotonic(), step
@@ -92,33 +90,12 @@ def train_vae(config, dataset, run_dir):
     return save_vae(run_dir, config, dataset.fingerprint, statistics, model.mean_encoder())
 
 
-def open_vae(config, statistics, run_dir):
-    """The compiled VAE: from the run's checkpoint where there is one, else new."""
+def new_vae(config, statistics):
+    """A compiled VAE that has learned nothing, its optimiser built."""
     keras.utils.set_random_seed(config.seed)
     model = Vae(config, statistics)
     rate = config.learning_rate
     schedule = keras.optimizers.schedules.CosineDecay(rate, config.steps) if config.decaying else rate
     model.compile(keras.optimizers.Adam(schedule), loss=None, jit_compile=False)
     model.optimizer.build(model.trainable_variables)  # or loading skips the moments with a mere warning
-    checkpoint = run_dir / "checkpoint.weights.h5"
-    if checkpoint.exists():
-        load_weights(checkpoint, model)
     return model
-
-
-def save_weights(path, model):
-    """Saves weights, moments and step in one file, whole or not at all."""
-    with whole_file(path) as partial:
-        model.save_weights(partial)
-
-
-def load_weights(path, model):
-    """Reads what `save_weights` wrote.
-
-    Raises:
-        InputError: the file is missing or damaged.
-    """
-    try:
-        model.load_weights(path)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: missing or damaged ({error}); choose a new --run to train from the start") from error

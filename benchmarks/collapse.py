@@ -6,6 +6,7 @@ faces of docs/collapse.md.
 """
 
 import argparse
+import csv
 import re
 import shutil
 import sys
@@ -14,9 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from began.audio_network import OF_VAE
-from began.config import PRESETS, REPAIRS, BeganConfig
-from began.run_folder import as_plain
+from began.config import OF_VAE, PRESETS, REPAIRS, BeganConfig
 from began.vae_config import VAE_PRESETS, VaeConfig
 from preprocessing.dataset import open_dataset
 from preprocessing.files import make_folder, read_json, write_json
@@ -156,26 +155,25 @@ class Ladder:
         """What came out of a row and seed, of these very settings: a JSON object, or None."""
         path = self.path(row, seed).with_suffix(".json")
         result = read_json(path) if path.is_file() else None
-        return result if result and result["config"] == as_plain(replace(row.config, seed=seed)) else None
+        return result if result and result["config"] == replace(row.config, seed=seed).as_json() else None
 
     def train(self, row, seed):
         """Trains and measures a row with a seed."""
         from began.model_folder import load_model
+        from began.run_folder import DivergenceError
         from began.training import train_began
 
         config = replace(row.config, seed=seed)
         path = self.path(row, seed)
         run = self.runs / path.name
-        result = {"row": row.name, "seed": seed, "split": self.split, "config": as_plain(config), "diverged": None}
+        result = {"row": row.name, "seed": seed, "split": self.split, "config": config.as_json(), "diverged": None}
         if config.audio_encoder.startswith(OF_VAE):
             vae = self.trained_vae(config.audio_encoder.removeprefix(OF_VAE))
             config = replace(config, audio_encoder=f"{OF_VAE}{vae}")
         try:
             train_began(config, self.dataset, run)
-        except InputError as error:
-            if "no number" not in str(error):
-                raise
-            result["diverged"] = str(error).partition(": ")[2].partition(";")[0]
+        except DivergenceError as error:
+            result["diverged"] = f"diverged after step {error.step}"
         else:
             measured, rows = self.examination(config)(load_model(run / "last"))
             write_png(path.with_suffix(".png"), tile(rows["generated"][:SHOWN], SHOWN))
@@ -207,8 +205,6 @@ class Ladder:
 
 def history(path):
     """Columns of metrics.csv that the curves need, as lists of numbers; empty where there is none."""
-    import csv
-
     if not path.exists():
         return {}
     with open(path, newline="", encoding="utf-8") as file:

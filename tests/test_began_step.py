@@ -291,13 +291,20 @@ def test_k_and_the_moments_survive_saving(tmp_path):
 # Residuals and speech led in.
 
 
+def test_speech_is_led_in_while_training_alone():
+    model = compiled(dataclasses.replace(TINY, ramp_steps=10, noise=0.0, dropout=0.0))
+    model.begin_step(5)
+    speech = batch_of(TINY)["speech"]
+    np.testing.assert_allclose(model.hear({"speech": speech}, training=True), model.hear({"speech": speech}) / 2)
+
+
 def test_what_depends_on_the_number_of_the_step():
     config = dataclasses.replace(TINY, vanishing_steps=100, ramp_steps=10)
     model = compiled(config)
     residuals = [v for v in model.non_trainable_variables if v.name == "carry"]
     for number, heard, carry in ((0, 0.0, 1.0), (5, 0.5, 0.95), (25, 1.0, 0.75), (100, 1.0, 0.0), (300, 1.0, 0.0)):
         model.begin_step(number)
-        assert float(model.heard) == pytest.approx(heard)
+        assert float(model.led_in) == pytest.approx(heard)
         assert residuals and [float(v) for v in residuals] == pytest.approx([carry] * len(residuals))
 
 

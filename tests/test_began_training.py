@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from began.config import PRESETS, REPAIRS, BeganConfig
+from began.devices import OneDevice
 from began.model_folder import BeganFace, load_model
+from began.run_folder import DivergenceError
 from began.training import Batches, learning_rate_at, new_model, train_began
 from preprocessing.dataset import Dataset
 from preprocessing.program import InputError
@@ -124,8 +126,11 @@ def test_a_checkpoint_cut_short_gives_way_to_the_one_before(tiny_dataset, tiny_r
     checkpoint = run / "checkpoint.weights.h5"
     checkpoint.write_bytes(checkpoint.read_bytes()[:3000])
     train_began(longer, tiny_dataset, run)
-    assert "checkpoint.weights.h5: damaged" in capsys.readouterr().err
+    assert "checkpoint.weights.h5: missing or damaged" in capsys.readouterr().err
     assert rows_of(run) == wanted
+    previous = new_model(longer)
+    previous.load_weights(run / "previous.weights.h5")  # not what was damaged
+    assert int(previous.steps_done) == 8
     for name in ("checkpoint", "previous"):
         (run / f"{name}.weights.h5").write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"damaged.*damaged.*train from the start"):
@@ -147,11 +152,29 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tiny_da
     assert all(np.isfinite(weight).all() for weight in kept.get_weights())
 
 
+def test_weights_that_are_no_numbers_are_not_kept(tiny_dataset, tmp_path, monkeypatch):
+    honest = OneDevice.bring_back
+
+    def broken(self, learner, model):
+        honest(self, learner, model)
+        if int(model.optimizer.iterations) == 8:
+            model.trainable_variables[0].assign(np.full(model.trainable_variables[0].shape, np.nan))
+
+    monkeypatch.setattr(OneDevice, "bring_back", broken)
+    with pytest.raises(DivergenceError, match="after step 8; the last good checkpoint, of step 4, is kept"):
+        train_began(TINY, tiny_dataset, tmp_path / "run")
+    kept = new_model(TINY)
+    kept.load_weights(tmp_path / "run" / "checkpoint.weights.h5")
+    assert int(kept.steps_done) == 4 and all(np.isfinite(weight).all() for weight in kept.get_weights())
+
+
 def test_collapse_and_a_closed_balance_are_told_at_once(tiny_dataset, tmp_path, capsys):
     config = dataclasses.replace(TINY, gamma=0.0, z_source="none", z_size=0, audio_code=1, audio_widths=(1,), steps=4)
+    config = dataclasses.replace(config, evaluate_every=2)
     train_began(config, tiny_dataset, tmp_path / "run")
     for told in (capsys.readouterr().err, (tmp_path / "run" / "warnings.txt").read_text()):
-        assert "step 4: k is 0.00000" in told and "as different as real ones" in told
+        assert "step 4: k stays at 0.00000" in told and "as different as real ones" in told
+        assert "step 2: k" not in told  # at first D may have nothing to tell apart
 
 
 def test_the_model_makes_faces_with_z_held(tiny_run):
@@ -226,6 +249,16 @@ def test_each_defect_can_be_turned_off_alone():
         new_model(dataclasses.replace(repaired, size=16, n=4, generator_n=4, precision="float32"))
 
 
+def test_the_schedule_of_2017_halves_the_rate_too_soon_and_forgets_it():
+    config = PRESETS["2017-audio"]
+    rates = [learning_rate_at(step, [], config) / config.learning_rate for step in (0, 1999, 2000, 3999, 4000, 6000)]
+    assert rates == [1, 1, 0.5, 0.5, 1, 0.5]
+    once = dataclasses.replace(config, **REPAIRS["B9 slower decay"])
+    assert [learning_rate_at(step, [], once) for step in (2000, 3999, 6000)] == [config.learning_rate] * 3
+    kept = dataclasses.replace(config, **REPAIRS["B10 exact resume"])
+    assert learning_rate_at(6000, [], kept) == config.learning_rate / 8
+
+
 def test_the_rate_is_halved_when_m_global_stalls():
     rows = [{"m_global": str(value)} for value in (1.0, 0.9, 0.9, 0.9, 0.8, 0.8, 0.8, 0.8)]
     config = dataclasses.replace(TINY, learning_rate=8e-5, smallest_rate=3e-5, patience=2)
@@ -284,6 +317,8 @@ def test_the_program_refuses_what_does_not_exist(tiny_dataset, tmp_path):
     assert "--preset 2018: mode began has 2017-audio, 2017-audio-noise, 2017-noise, 2017-slow" in one_line(refused)
     refused = run_program("train.py", "--mode", "audio2faces", "--repair", "B1")
     assert "only mode began takes it" in one_line(refused)
+    refused = run_program("train.py", "--mode", "began", "--repair", "B1")
+    assert "preset sample has no defects of 2017" in one_line(refused)
     assert run_program("train.py", "--mode", "began", "--steps", "0").returncode == 2
     arguments = ["--data", tiny_dataset.folder, "--run", tmp_path / "run"]
     assert "prepare them with --size 64" in one_line(run_program("train.py", "--mode", "began", *arguments))

@@ -181,7 +181,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(
         return honest(self, indices) * (np.nan if len(calls) == 6 else 1)
 
     monkeypatch.setattr(MotionSet, "motion", broken)
-    with pytest.raises(InputError, match="no number after step 8; the checkpoint before is kept"):
+    with pytest.raises(InputError, match="no number after step 8; the last good checkpoint, of step 4, is kept"):
         train_regressor(tiny_config, tiny_dataset, tmp_path / "run")
     kept = keras.models.load_model(tmp_path / "run" / "checkpoint.keras")
     assert int(kept.optimizer.iterations) == 4

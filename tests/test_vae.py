@@ -1,12 +1,14 @@
 import dataclasses
 import json
 import os
+import shutil
 
 import keras
 import numpy as np
 import pytest
 
 from began.audio_network import audio_network_of
+from began.checkpoints import open_checkpoint
 from began.config import BeganConfig
 from began.frames import batch_indices
 from began.model import Began
@@ -14,7 +16,7 @@ from began.model_folder import build_network
 from began.vae import MapScaling, Vae, kl_divergence, map_error
 from began.vae_config import VAE_PRESETS, VaeConfig
 from began.vae_folder import load_vae_encoder
-from began.vae_training import load_weights, open_vae, train_vae
+from began.vae_training import new_vae, train_vae
 from preprocessing.audio_features import FEATURE_PRESETS, FeatureStatistics
 from preprocessing.pictures import read_png
 from preprocessing.program import InputError
@@ -32,6 +34,11 @@ TINY_BEGAN = BeganConfig(
 def statistics_of(config, mean=2.0, deviation=5.0):
     coefficients = config.feature_settings.coefficients
     return FeatureStatistics(np.full(coefficients, mean), np.full(coefficients, deviation))
+
+
+def opened(run):
+    """The VAE of a run's checkpoint."""
+    return open_checkpoint(run, lambda: new_vae(TINY_VAE, statistics_of(TINY_VAE)))
 
 
 def batch_of(config, count=6, seed=0):
@@ -138,8 +145,8 @@ def test_a_run_leaves_what_the_contract_says(tiny_run, tiny_dataset):
 def test_the_folder_holds_the_best_network_with_its_scaling(tiny_run):
     encoder, config, statistics = load_vae_encoder(tiny_run)
     assert config == TINY_VAE
-    model = open_vae(config, statistics, tiny_run)
-    load_weights(tiny_run / "best.weights.h5", model)
+    model = new_vae(config, statistics)
+    model.load_weights(tiny_run / "best.weights.h5")
     maps = 3 * batch_of(config)["map"]
     expected, _ = model.encoder(np.clip(maps, -4, 4))
     np.testing.assert_allclose(encoder(maps), expected, rtol=1e-5, atol=1e-6)
@@ -159,7 +166,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tiny_dataset, tiny_run, tmp
     with pytest.raises(InputError, match=r"this run is not finished; give train\.py --mode vae --run"):
         load_vae_encoder(tmp_path / "run")
     train_vae(TINY_VAE, tiny_dataset, tmp_path / "run")
-    one, other = (open_vae(TINY_VAE, statistics_of(TINY_VAE), run) for run in (tiny_run, tmp_path / "run"))
+    one, other = (opened(run) for run in (tiny_run, tmp_path / "run"))
     assert int(one.optimizer.iterations) == int(other.optimizer.iterations) == 8
     assert any(np.any(np.array(moment)) for moment in one.optimizer.variables[2:])
     for x, y in zip(one.variables + one.optimizer.variables, other.variables + other.optimizer.variables, strict=True):
@@ -177,9 +184,9 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tiny_da
         return honest(self, {**batch, "noise": batch["noise"] * (np.nan if len(calls) == 6 else 1)}, **options)
 
     monkeypatch.setattr(Vae, "train_on_batch", broken)
-    with pytest.raises(InputError, match="no number after step 8; the checkpoint before is kept"):
+    with pytest.raises(InputError, match="no number after step 8; the last good checkpoint, of step 4, is kept"):
         train_vae(TINY_VAE, tiny_dataset, tmp_path / "run")
-    kept = open_vae(TINY_VAE, statistics_of(TINY_VAE), tmp_path / "run")
+    kept = opened(tmp_path / "run")
     assert int(kept.optimizer.iterations) == 4
     assert all(np.isfinite(weight).all() for weight in kept.get_weights())
 
@@ -207,11 +214,21 @@ def test_runs_of_other_settings_and_damaged_files_are_refused(tiny_dataset, tiny
     (folder / "config.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match="colour unknown or missing"):
         load_vae_encoder(folder)
+    with pytest.raises(InputError, match="this VAE was trained on another dataset"):
+        load_vae_encoder(tiny_run, data="another")
+
+
+def test_a_checkpoint_cut_short_gives_way_to_the_one_before(tiny_dataset, tiny_run, tmp_path, capsys):
     run = tmp_path / "run"
-    run.mkdir()
+    shutil.copytree(tiny_run, run)
     (run / "checkpoint.weights.h5").write_bytes(b"nothing")
-    with pytest.raises(InputError, match=r"checkpoint\.weights\.h5: missing or damaged"):
-        open_vae(TINY_VAE, statistics_of(TINY_VAE), run)
+    train_vae(TINY_VAE, tiny_dataset, run)
+    assert "checkpoint.weights.h5: missing or damaged" in capsys.readouterr().err
+    assert int(opened(run).optimizer.iterations) == TINY_VAE.steps
+    for name in ("checkpoint", "previous"):
+        (run / f"{name}.weights.h5").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"damaged.*damaged.*train from the start"):
+        opened(run)
 
 
 def test_a_generator_hears_through_a_frozen_encoder(tiny_run, tmp_path):

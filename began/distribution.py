@@ -158,6 +158,13 @@ class SeveralDevices:
             ) from error
 
 
+def gpu_capability():
+    """CUDA compute capability (major, minor) of the first GPU that TensorFlow sees; None without one."""
+    for device in tf.config.list_physical_devices("GPU"):
+        return tf.config.experimental.get_device_details(device).get("compute_capability")
+    return None
+
+
 def mean_over_replicas(value):
     """The mean of a scalar over all devices of the step."""
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, value)

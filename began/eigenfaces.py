@@ -86,10 +86,10 @@ class Eigenfaces:
 
     def without(self, directions):
         """The components orthogonal to some directions in z [shape=(z_size, n)]: n fewer, strongest in a face first."""
-        turned, _ = np.linalg.qr(directions, mode="complete")
-        kept = turned[:, directions.shape[1] :]
-        _, vectors = np.linalg.eigh(kept.T @ (self.kernel @ self.kernel.T) @ kept)
-        kept = (kept @ vectors[:, ::-1]).astype(np.float32)
+        turned, sizes, _ = np.linalg.svd(directions)
+        orthogonal = turned[:, np.sum(sizes > NOTHING * sizes[0]) :]
+        _, vectors = np.linalg.eigh(orthogonal.T @ (self.kernel @ self.kernel.T) @ orthogonal)
+        kept = (orthogonal @ vectors[:, ::-1])[:, : len(directions) - directions.shape[1]].astype(np.float32)
         return dataclasses.replace(self, projection=self.projection @ kept, kernel=kept.T @ self.kernel)
 
     def codes(self, faces):

@@ -44,17 +44,15 @@ def choose_precision(precision):
 
 def gpu_capability():
     """CUDA compute capability (major, minor) of the first GPU that the backend sees; None without one."""
-    if keras.backend.backend() == "jax":
-        import jax
+    if keras.backend.backend() == "tensorflow":
+        from .distribution import gpu_capability
 
-        device = jax.devices()[0]
-        found = getattr(device, "compute_capability", None) if device.platform == "gpu" else None
-        return tuple(map(int, str(found).split("."))) if found else None
-    import tensorflow as tf
+        return gpu_capability()
+    import jax
 
-    for device in tf.config.list_physical_devices("GPU"):
-        return tf.config.experimental.get_device_details(device).get("compute_capability")
-    return None
+    device = jax.devices()[0]
+    found = getattr(device, "compute_capability", None) if device.platform == "gpu" else None
+    return tuple(map(int, str(found).split("."))) if found else None
 
 
 def open_run(run_dir, ours):

@@ -43,6 +43,7 @@ def paper_config(size, n, batch_size, skips):
         z_size=64,
         gamma=GAMMA,
         lambda_k=LAMBDA_K,
+        adversarial=1.0,
         paired=0.0,
     )
 

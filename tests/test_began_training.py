@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+from began import run_folder
 from began.config import PRESETS, REPAIRS, BeganConfig
 from began.devices import OneDevice
 from began.model_folder import BeganFace, load_model
@@ -257,6 +259,22 @@ def test_the_schedule_of_2017_halves_the_rate_too_soon_and_forgets_it():
     assert [learning_rate_at(step, [], once) for step in (2000, 3999, 6000)] == [config.learning_rate] * 3
     kept = dataclasses.replace(config, **REPAIRS["B10 exact resume"])
     assert learning_rate_at(6000, [], kept) == config.learning_rate / 8
+
+
+@pytest.mark.parametrize(
+    ("capability", "flags", "precision"),
+    [
+        (None, "flags: avx2 avx512f", "float32"),
+        (None, "flags: avx512f avx512_bf16", "mixed_bfloat16"),
+        ((7, 5), "flags: avx512_bf16", "float32"),
+        ((9, 0), "flags: avx2", "mixed_bfloat16"),
+    ],
+)
+def test_precision_is_what_the_gpu_or_else_the_processor_has(capability, flags, precision, monkeypatch):
+    monkeypatch.setattr(run_folder, "gpu_capability", lambda: capability)
+    monkeypatch.setattr(Path, "read_text", lambda path, **options: flags)
+    assert run_folder.choose_precision("auto") == precision
+    assert run_folder.choose_precision("float32") == "float32"
 
 
 def test_the_rate_is_halved_when_m_global_stalls():

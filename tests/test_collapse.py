@@ -111,8 +111,9 @@ def test_a_collapsed_generator_is_told(examine):
 
 def test_real_faces_measure_as_real(examine):
     values = examine.collapse(examine.real)
-    assert values["diversity"] == values["mouth_diversity"] == values["coverage"] == values["sharpness"] == 1
-    assert values["duplicates"] == values["real_duplicates"]
+    assert values["diversity"] == values["mouth_diversity"] == values["sharpness"] == 1
+    assert values["real_duplicates"] <= values["duplicates"]  # which counts pairs of one clip, too
+    assert examine.collapse(examine.gallery)["coverage"] >= 1  # faces of every training clip
     assert mouths(examine.real).shape[1:3] == (5, 8)
 
 

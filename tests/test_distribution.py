@@ -4,6 +4,7 @@ A lost process is noticed by TensorFlow after ten seconds at most; nothing here 
 """
 
 import csv
+import dataclasses
 import json
 import os
 import socket
@@ -47,10 +48,11 @@ TINY = BeganConfig(
     noise=0.0,  # what layers draw is drawn on each device for its own rows: with it no two layouts are equal
     dropout=0.0,
 )
+WITH_DROPOUT = dataclasses.replace(TINY, noise=0.3, dropout=0.3)
 
 
-def start(dataset, run, notes, *kill_at, **environment):
-    arguments = [json.dumps(TINY.as_json()), dataset.folder, run, notes, *kill_at]
+def start(dataset, run, notes, *kill_at, config=TINY, **environment):
+    arguments = [json.dumps(config.as_json()), dataset.folder, run, notes, *kill_at]
     return subprocess.Popen(
         [sys.executable, "-m", "tests.distributed_training", *map(str, arguments)],
         cwd=ROOT,
@@ -60,7 +62,7 @@ def start(dataset, run, notes, *kill_at, **environment):
     )
 
 
-def start_pair(dataset, run, kill=None, at=None):
+def start_pair(dataset, run, kill=None, at=None, config=TINY):
     """Two processes of one run, of which one may kill itself before a step."""
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
         workers = [f"127.0.0.1:{server.getsockname()[1]}" for server in (one, other)]
@@ -70,6 +72,7 @@ def start_pair(dataset, run, kill=None, at=None):
             run,
             f"{run}-{index}.npz",
             *([at] if index == kill else []),
+            config=config,
             TF_CONFIG=json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}),
         )
         for index in (0, 1)
@@ -140,22 +143,28 @@ def test_the_chief_writes_the_run_once(runs):
     assert len(list((runs.folder / "pair" / "tensorboard").iterdir())) == 1
 
 
-def test_a_killed_process_ends_all_and_all_go_on_from_the_checkpoint(tiny_dataset, runs, tmp_path):
+def test_a_killed_process_ends_all_and_all_go_on_from_the_checkpoint(tiny_dataset, tmp_path):
+    """With noise and dropout, so that the random states of both have to be there again, too."""
+
+    def train(name, **options):
+        return start_pair(tiny_dataset, tmp_path / name, config=WITH_DROPOUT, **options)
+
+    whole, _ = notes_of(train("whole"), [tmp_path / "whole-0.npz", tmp_path / "whole-1.npz"])
     run = tmp_path / "run"
     for victim in (1, 0):
-        processes = [ended(process) for process in start_pair(tiny_dataset, run, kill=victim, at=5)]
+        processes = [ended(process) for process in train("run", kill=victim, at=5)]
         assert processes[victim].returncode == -9
         error = one_line(processes[1 - victim])
         assert "another process of this run ended" in error
         assert f"start all of them again with the same commands, and they go on from {run}/checkpoint" in error
         assert not (run / "model").exists()
     files = [tmp_path / f"run-{index}.npz" for index in (0, 1)]
-    for notes in notes_of(start_pair(tiny_dataset, run), files):
+    for notes in notes_of(train("run"), files):
         assert notes["first"] == 4 and len(notes["k"]) == 2
-        np.testing.assert_array_equal(notes["k"], runs.pair[0]["k"][4:])
-        np.testing.assert_array_equal(notes["weights"], runs.pair[0]["weights"])
-        np.testing.assert_array_equal(notes["moments"], runs.pair[0]["moments"])
-    assert rows_of(run) == rows_of(runs.folder / "pair") and (run / "model" / "config.json").exists()
+        np.testing.assert_array_equal(notes["k"], whole["k"][4:])
+        np.testing.assert_array_equal(notes["weights"], whole["weights"])
+        np.testing.assert_array_equal(notes["moments"], whole["moments"])
+    assert rows_of(run) == rows_of(tmp_path / "whole") and (run / "model" / "config.json").exists()
 
 
 def test_processes_that_differ_are_refused():

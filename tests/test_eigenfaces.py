@@ -79,6 +79,16 @@ def test_the_strongest_components_come_first(faces):
     assert whole[0] > whole[1] > whole[2]
 
 
+def test_no_component_is_lost_for_a_mouth_that_has_nothing_to_do_with_them(faces):
+    eigenfaces = Eigenfaces.of(faces, 4, COVERED)  # two of which are there
+    directions = np.zeros((4, 2))
+    left = eigenfaces.without(directions)
+    assert np.linalg.norm(left.kernel) == pytest.approx(np.linalg.norm(eigenfaces.kernel), rel=1e-3)
+    directions[0, 1] = 1
+    left = eigenfaces.without(directions)
+    assert np.linalg.norm(left.kernel[0]) == pytest.approx(np.linalg.norm(eigenfaces.kernel[1]), rel=1e-3)
+
+
 def test_only_eigenfaces_have_such_a_face():
     assert BeganConfig().has_base and not BeganConfig(linear_base=False).has_base
     assert not dataclasses.replace(BeganConfig(), z_source="uniform").has_base

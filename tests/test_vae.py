@@ -128,7 +128,8 @@ def test_a_tiny_vae_learns_better_than_the_mean_map(tiny_dataset, tmp_path):
 
 def test_a_run_leaves_what_the_contract_says(tiny_run, tiny_dataset):
     assert {path.name for path in tiny_run.iterdir()} == {
-        "config.json", "checkpoint.weights.h5", "best.weights.h5", "metrics.csv", "curves.png", "samples",
+        "config.json", "checkpoint.weights.h5", "previous.weights.h5", "best.weights.h5", "metrics.csv", "curves.png",
+        "samples",
         "tensorboard", "vae",
     }  # fmt: skip
     pictures = [f"{name}-{step}.png" for name in ("codes", "maps") for step in ("000004", "000008")]

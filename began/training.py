@@ -192,9 +192,10 @@ def check_dataset(config, dataset):
             f"{dataset.folder}: {frames} frames to train on, a batch takes {config.batch_size}; "
             "prepare more video, or give a smaller --batch-size"
         )
-    if config.z_source == "eigenfaces" and frames <= config.z_size + COMPONENTS:
+    components = config.z_size + config.mouth_left_out * COMPONENTS
+    if config.z_source == "eigenfaces" and frames <= components:
         raise InputError(
-            f"{dataset.folder}: {frames} frames to train on, z has {config.z_size} components; prepare more video"
+            f"{dataset.folder}: {frames} frames to train on, z takes more than {components}; prepare more video"
         )
 
 

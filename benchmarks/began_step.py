@@ -1,9 +1,10 @@
 """BEGAN's one-pass step timed: python -m benchmarks.began_step [--torch PYTHON] [--precision mixed_bfloat16].
 
-Prints the step's time, its arithmetic as a share of the rate of a large matrix product, and the peak memory of the
-process. With --torch, the path of an interpreter that has PyTorch, also how many times as fast it is as the usual
-two-pass step there (benchmarks/began_torch.py): the same networks (the paper's), batch, machine and number of threads,
-in turn round by round, since the machine's speed drifts. PyTorch computes in the memory format that is the faster.
+Prints the step's time, its arithmetic as a share of the rate of a large matrix product and of what its own convolutions
+and dense layers reach when run bare, one by one, and the peak memory of the process. With --torch, the path of an
+interpreter that has PyTorch, also how many times as fast it is as the usual two-pass step there
+(benchmarks/began_torch.py): the same networks (the paper's), batch, machine and number of threads, in turn round by
+round, since the machine's speed drifts. PyTorch computes in the memory format that is the faster.
 
 The arithmetic of a step is one forward pass and two backward ones (for the input and for the weights), each of D over
 the real faces, of D over the generated ones and of G.
@@ -24,7 +25,7 @@ from began.model import Began
 from began.run_folder import choose_precision
 from preprocessing.program import peak_memory
 
-from .training_rate import arithmetic_layers, median_seconds, multiplications, product_rate
+from .training_rate import arithmetic_layers, bare_seconds, median_seconds, multiplications, product_rate
 
 GAMMA, LAMBDA_K = 0.5, 0.001
 
@@ -71,6 +72,15 @@ def step_multiplications(model):
         for player in (model.generator, model.discriminator)
     )
     return 3 * sum(of_generator) - of_generator[0] + 6 * sum(of_discriminator) - of_discriminator[0]
+
+
+def bare_step_seconds(model, batch_size):
+    """Time of the layers of a step run one by one: D over real and over generated faces, and G."""
+    return sum(
+        times * bare_seconds(layer, batch_size, rounds=5)
+        for player, times in ((model.generator, 1), (model.discriminator, 2))
+        for layer in arithmetic_layers(player)
+    )
 
 
 class TorchStep:
@@ -143,7 +153,7 @@ def main():
             raise SystemExit(f"error: the networks differ: {weights} weights here, {other.about['weights']} there")
         print(f"PyTorch {other.about['version']}, {arguments.torch_precision}, {other.about['memory_format']}")
 
-    ours, theirs, rates, peak = [], [], [], 0
+    ours, theirs, rates, bare, peak = [], [], [], [], 0
     for _ in range(arguments.rounds):  # in turn, since the machine's speed drifts
         ours.append(median_seconds(lambda: model.train_on_batch(batch), arguments.steps))
         peak = peak or peak_memory()  # before the large matrices
@@ -151,12 +161,14 @@ def main():
             answer = other.ask({"steps": arguments.steps})
             theirs.append(answer["seconds"])
         rates.append(product_rate("float32" if arguments.precision == "float32" else "bfloat16", rounds=3))
+        bare.append(bare_step_seconds(model, config.batch_size))
     share = [multiply_adds / seconds / rate for seconds, rate in zip(ours, rates, strict=True)]
     print(
         f"one-pass step, {arguments.precision}: {in_words(ours, ' s')}, "
         f"{2 * multiply_adds / statistics.median(ours) / 1e9:.0f} GFLOP/s; matrix product "
         f"{2 * statistics.median(rates) / 1e9:.0f} GFLOP/s; share {in_words(share)}; peak memory {peak / 1e9:.2f} GB"
     )
+    print(f"its layers run bare take {in_words([one / own for one, own in zip(bare, ours, strict=True)])} of that time")
     if other:
         ratio = statistics.median(theirs) / statistics.median(ours)
         each = [one / own for one, own in zip(theirs, ours, strict=True)]

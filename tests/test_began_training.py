@@ -314,7 +314,7 @@ def test_datasets_that_cannot_be_learned_from_are_refused(tiny_dataset, tmp_path
         train_began(TINY, part_of(tiny_dataset, [learned[0], *others]), tmp_path / "one")
     with pytest.raises(InputError, match="100 frames to train on, a batch takes 101"):
         train_began(dataclasses.replace(TINY, batch_size=101), tiny_dataset, tmp_path / "few")
-    with pytest.raises(InputError, match="100 frames to train on, z has 100 components"):
+    with pytest.raises(InputError, match="100 frames to train on, z takes more than 105"):
         train_began(dataclasses.replace(TINY, z_size=100), tiny_dataset, tmp_path / "few")
     with pytest.raises(InputError, match="faces of 16 pixels, the model has 32; prepare them with --size 32"):
         train_began(dataclasses.replace(TINY, size=32), tiny_dataset, tmp_path / "size")

@@ -163,7 +163,8 @@ def evaluate(models, dataset, split, samples):
         if not methods:
             others = train.faces(np.sort(np.random.default_rng(1).permutation(len(train))[:samples]))
             mean = np.rint(np.mean([face.mean(axis=0) for face in (clip.faces for clip in train_clips)], axis=0))
-            methods["real"] = examine.collapse(examine.real)
+            real = examine.collapse(examine.real)
+            methods["real"] = real | {"duplicates": real["real_duplicates"]}
             methods["real, of the training clips"] = examine.collapse(others)
             methods["mean face"] = examine.collapse(np.repeat(mean[None].astype(np.uint8), samples, axis=0))
         name = model.name if model.name not in methods else f"{model.name} ({len(methods)})"

@@ -38,7 +38,6 @@ class BeganFace:
         network: `keras.Model` from the pair (standardised maps [batch, rows, coefficients], z [batch, z_size]), or
             what of it there is, to faces in about [-1, 1].
         codes: of training faces [shape=(n, z_size)], or None where z is uniform noise or there is none.
-        seed: of the z that the face keeps.
     """
 
     name: str
@@ -47,7 +46,6 @@ class BeganFace:
     statistics: FeatureStatistics
     network: keras.Model
     codes: np.ndarray | None
-    seed: int = 0
 
     def draw(self, count, seed):
         """What the speech leaves open for `count` faces: z [shape=(count, z_size)], head pose and colour cast.
@@ -64,8 +62,10 @@ class BeganFace:
 
     @cached_property
     def z(self):
-        """The z of this face [shape=(1, z_size)], drawn by its seed."""
-        return self.draw(1, self.seed)
+        """The z that a video holds [shape=(1, z_size)]: where z is a face's code, that of the most usual one."""
+        if self.codes is None:
+            return self.draw(1, seed=0)
+        return self.codes[[np.argmin(np.linalg.norm(self.codes - self.codes.mean(axis=0), axis=1))]]
 
     def faces(self, maps, z=None):
         """Faces for raw MFCC maps: uint8 RGB [shape=(n, size, size, 3)].

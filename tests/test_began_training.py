@@ -189,6 +189,13 @@ def test_the_model_makes_faces_with_z_held(tiny_run):
     assert (face.faces(maps[:1], face.draw(1, seed=5)) != faces[:1]).any()
 
 
+def test_a_video_holds_the_z_of_the_most_usual_face(tiny_run):
+    face = load_model(tiny_run / "model")
+    away = np.linalg.norm(face.codes - face.codes.mean(axis=0), axis=1)
+    np.testing.assert_array_equal(face.z, face.codes[[away.argmin()]])
+    assert (face.faces(np.zeros((1, 35, 13))) == face.faces(np.zeros((1, 35, 13)), face.z)).all()
+
+
 def test_z_lies_where_the_codes_of_real_faces_do(tiny_run):
     face = load_model(tiny_run / "model")
     z = face.draw(5000, seed=1)

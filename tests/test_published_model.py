@@ -8,11 +8,13 @@ import pytest
 from audio2faces.evaluation import evaluate
 from audio2faces.generation import generate_video
 from audio2faces.model_folder import load_model
+from began.examination import evaluate as measure_generators
 from preprocessing.dataset import open_dataset
 
 from .conftest import ROOT, SAMPLES, run_program
 
 MODEL = ROOT / "models" / "grid-s1"
+BEGAN = ROOT / "models" / "began-grid-s1"
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +43,21 @@ def test_the_published_model_moves_the_mouth_as_the_speaker_does(sample_dataset)
     assert methods["model on the clip's first frame"]["psnr"] > methods["first frame held"]["psnr"]
 
 
-def test_the_published_model_is_small_and_has_a_card():
-    assert sum(path.stat().st_size for path in MODEL.iterdir()) <= 12e6
-    card = (MODEL / "README.md").read_text(encoding="utf-8")
-    for word in ("CC BY 4.0", "train.py --mode audio2faces", "seed", "s1_test", "consent"):
+def test_the_published_began_hears_and_varies(sample_dataset):
+    methods = measure_generators([load_model(BEGAN)], sample_dataset, "test", samples=150)["methods"]
+    ours = methods["began-grid-s1"]
+    assert ours["diversity"] >= 0.85 and ours["mouth_diversity"] >= 0.8 and ours["sharpness"] >= 0.8
+    assert ours["correlation"] >= 0.7 and ours["mouth_swap"] > 0.4
+    assert methods["mean face"]["diversity"] == 0 and methods["mean face"]["duplicates"] == 1
+
+
+@pytest.mark.parametrize(("model", "mode"), [(MODEL, "audio2faces"), (BEGAN, "began")])
+def test_the_published_models_are_small_and_have_a_card(model, mode):
+    assert sum(path.stat().st_size for path in model.iterdir()) <= 12e6
+    card = (model / "README.md").read_text(encoding="utf-8")
+    for word in ("CC BY 4.0", f"train.py --mode {mode}", "seed", "s1_test", "consent"):
         assert word in card
-    assert json.loads((MODEL / "config.json").read_text())["name"] == "grid-s1"
+    assert json.loads((model / "config.json").read_text())["name"] == model.name
 
 
 def test_generate_uses_it_by_default(tmp_path):

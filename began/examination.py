@@ -15,13 +15,12 @@ from .collapse import (
     sharpness,
     two_groups,
 )
-from .frames import FrameSet
+from .frames import SHOWN, FrameSet, shown_moments
 from .mouth import MouthComponents, mouth_measures
 
 SAMPLES = 400  # faces that the collapse is measured on during training; afterwards there are more
 THRESHOLD_FACES = 1000  # real ones that tell how near two faces of different clips come
 GALLERY = 4  # real faces of each training clip, among which the nearest are looked for
-GRID_FACES = 12  # columns of the pictures
 
 
 class Examination:
@@ -39,7 +38,7 @@ class Examination:
         real = generator.permutation(len(held_out))[:samples]
         self.real, self.real_clips = held_out.faces(real), held_out.clip_of[real]
         self.speech, self.foreign = (np.concatenate(held_out.maps)[self._any(held_out, generator)] for _ in range(2))
-        few = np.arange(GRID_FACES)
+        few = np.arange(SHOWN)
         real_speech = np.concatenate(held_out.maps)[real]
         self.speech_of_rows = {
             "real": real_speech[few % len(real_speech)],
@@ -71,7 +70,7 @@ class Examination:
             face: `model_folder.BeganFace`.
 
         Returns:
-            (values, rows): a dictionary of floats (see docs/measures.md), and labelled rows of GRID_FACES faces.
+            (values, rows): a dictionary of floats (see docs/measures.md), and labelled rows of SHOWN faces.
         """
         z = face.draw(self.samples, seed=0)
         generated, swapped, learned = (face.faces(maps, z) for maps in (self.speech, self.foreign, self.learned_speech))
@@ -107,8 +106,8 @@ class Examination:
 
     def _rows(self, face, generated, z, talking):
         """What is worth looking at: real and generated faces, a sentence with z fixed, a sound with z varied."""
-        few, clip = np.arange(GRID_FACES), self.held_out.clips[0].faces
-        moments = np.linspace(0.2 * (len(clip) - 1), 0.8 * (len(clip) - 1), GRID_FACES).astype(int)
+        few, clip = np.arange(SHOWN), self.held_out.clips[0].faces
+        moments = shown_moments(len(clip))
         rows = {
             "real": self.real[few % len(self.real)],
             "generated": generated[few % len(generated)],
@@ -116,7 +115,7 @@ class Examination:
             "z fixed": talking[moments],
         }
         if face.config.z_size and face.config.audio_code:
-            rows["speech fixed"] = face.faces(self.speech[:1].repeat(GRID_FACES, axis=0), z[few % len(z)])
+            rows["speech fixed"] = face.faces(self.speech[:1].repeat(SHOWN, axis=0), z[few % len(z)])
         return rows
 
 

@@ -11,7 +11,8 @@ from preprocessing.audio_features import speech_maps
 from preprocessing.files import whole_file
 from preprocessing.pictures import read_png, tile
 
-GRID_FACES = 12  # columns
+from .frames import SHOWN, shown_moments
+
 PANELS = {  # of a BEGAN's curves: title and columns of metrics.csv
     "reconstruction errors": ("real_error", "generated_error", "m_global"),
     "balance k": ("k",),
@@ -80,13 +81,13 @@ def draw_grid(path, face, clips):
     """
     clip = clips[0]
     features = face.config.feature_settings
-    moments = np.linspace(0.2 * (len(clip.faces) - 1), 0.8 * (len(clip.faces) - 1), GRID_FACES).astype(int)
+    moments = shown_moments(len(clip.faces))
     maps = speech_maps(clip.speech(features.sample_rate), clip.times, features)[moments]
     rows = {"real": clip.faces[moments]}
     for seed in range(4):
         rows[f"z {seed + 1}, speech varied"] = face.faces(maps, face.draw(1, seed))
-    for place in (0, GRID_FACES // 2):
+    for place in (0, SHOWN // 2):
         rows[f"speech {place + 1}, z varied"] = face.faces(
-            maps[[place]].repeat(GRID_FACES, axis=0), face.draw(GRID_FACES, seed=9)
+            maps[[place]].repeat(SHOWN, axis=0), face.draw(SHOWN, seed=9)
         )
     draw_rows(path, rows)

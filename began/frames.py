@@ -5,6 +5,9 @@ from functools import lru_cache
 import numpy as np
 
 from preprocessing.audio_features import speech_maps
+from preprocessing.program import InputError
+
+SHOWN = 12  # frames of a clip, or faces of a row, in pictures
 
 
 class FrameSet:
@@ -17,11 +20,17 @@ class FrameSet:
     Attributes:
         maps: raw MFCC maps, one array per clip [shape=(frames, rows, coefficients)].
         clip_of: index of the clip of each frame [shape=(len(self),)].
+
+    Raises:
+        InputError: a map holds NaN or infinity.
     """
 
     def __init__(self, clips, features):
         self.clips = clips
         self.maps = [speech_maps(clip.speech(features.sample_rate), clip.times, features) for clip in clips]
+        for clip, of_clip in zip(clips, self.maps, strict=True):
+            if not np.isfinite(of_clip).all():
+                raise InputError(f"{clip.folder}: its speech gives no finite features; prepare the clip again")
         frames = [len(clip.faces) for clip in clips]
         self.clip_of = np.repeat(np.arange(len(clips)), frames)
         self._first_of = np.concatenate([[0], np.cumsum(frames)])
@@ -38,6 +47,11 @@ class FrameSet:
         """For each frame another of the same clip, any with the same chance (itself among them) [same shape]."""
         first, end = self._first_of[self.clip_of[indices]], self._first_of[self.clip_of[indices] + 1]
         return first + (generator.random(len(indices)) * (end - first)).astype(int)
+
+
+def shown_moments(count):
+    """Which frames of a clip of `count` are shown: SHOWN, evenly over its middle, where it speaks."""
+    return np.linspace(0.2 * (count - 1), 0.8 * (count - 1), SHOWN).astype(int)
 
 
 def batch_indices(count, batch_size, step, seed, shuffled=True):

@@ -207,16 +207,10 @@ class Batches:
         frames: `FrameSet` of the training clips.
         standardise: function from raw maps to what the networks hear.
         eigenfaces: `Eigenfaces`, where z is made of them.
-
-    Raises:
-        InputError: a map holds NaN or infinity.
     """
 
     def __init__(self, config, frames, standardise, eigenfaces=None):
         self.config, self.frames, self.standardise = config, frames, standardise
-        for clip, of_clip in zip(frames.clips, frames.maps, strict=True):
-            if not np.isfinite(of_clip).all():
-                raise InputError(f"{clip.folder}: its speech gives no finite features; prepare the clip again")
         self.maps = np.concatenate([standardise(of_clip) for of_clip in frames.maps])
         if eigenfaces:
             self.codes = np.concatenate([eigenfaces.codes(clip.faces) for clip in frames.clips])

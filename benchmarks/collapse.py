@@ -38,7 +38,6 @@ VAES = {  # whose encoders some rows hear through; 2017's, at its rate of 1e-7, 
     "convolutional": VaeConfig(steps=STEPS),
     "2017": replace(VAE_PRESETS["2017"], steps=STEPS, learning_rate=1e-3, decaying=True),
 }
-SHOWN = 12  # faces of a row in the picture
 TABLE = (  # name in the table, key of the measure, digits
     ("diversity", "diversity", 2),
     ("mouth", "mouth_diversity", 2),
@@ -109,6 +108,7 @@ def ladder():
         Row("mismatched + paired: error against the face", paired),
         Row("paired + code consistency", replace(paired, code_consistency=0.1)),
         Row("paired + mode seeking", replace(paired, mode_seeking=0.02)),
+        Row("paired + z exchanged: D sees faces of foreign z", replace(paired, swapped=True)),
         Row("paired + speech ramped in", replace(paired, ramp_steps=STEPS // 2)),
         Row("conditional: the default", conditional, seeds=3),
         Row("conditional, z is noise", replace(conditional, z_source="uniform"), seeds=3),
@@ -176,7 +176,7 @@ class Ladder:
             result["diverged"] = f"diverged after step {error.step}"
         else:
             measured, rows = self.examination(config)(load_model(run / "last"))
-            write_png(path.with_suffix(".png"), tile(rows["generated"][:SHOWN], SHOWN))
+            write_png(path.with_suffix(".png"), tile(rows["generated"], len(rows["generated"])))
             result["measures"] = measured
         result["history"] = history(run / "metrics.csv")
         write_json(path.with_suffix(".json"), result)

@@ -147,7 +147,8 @@ def main():
         return
     print(f"wrote {model}, the best weights on the validation clips; try:")
     print(f"  python generate.py samples/speech.wav --model {model} --output mine.mp4")
-    print(f"  python -m {arguments.mode}.evaluate --model {model} --data {dataset.folder}")
+    split = "" if any(clip.entry["split"] == "test" for clip in dataset.clips) else " --split validation"
+    print(f"  python -m {arguments.mode}.evaluate --model {model} --data {dataset.folder}{split}")
 
 
 if __name__ == "__main__":

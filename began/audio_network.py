@@ -127,6 +127,6 @@ def audio_network_of(config, data=None):
     if config.audio_encoder == LEARNED:
         return learned_audio_network_of(config)
     if not config.audio_encoder.startswith(OF_VAE):
-        raise InputError(f"audio_encoder {config.audio_encoder!r} is unknown; give {LEARNED!r} or '{OF_VAE}RUN'")
+        raise InputError(f"--audio-encoder {config.audio_encoder}: unknown; give {LEARNED} or {OF_VAE}RUN")
     run = config.audio_encoder.removeprefix(OF_VAE)
     return build_frozen_audio_network(run, config.features, config.standardised, config.audio_code, data)

@@ -32,7 +32,7 @@ def draw_curves(path, rows):
     figure, panels = pyplot.subplots(2, 2, figsize=(10, 7), layout="constrained")
     for axes, (title, names) in zip(panels.flat, PANELS.items(), strict=True):
         for name in names:
-            axes.plot(steps, [float(row[name]) for row in rows], label=name.replace("_", " "))
+            axes.plot(steps, [float(row[name]) for row in rows], marker=".", label=name.replace("_", " "))
         axes.set_title(title)
         axes.set_xlabel("step")
         axes.set_ylim(bottom=0)

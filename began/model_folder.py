@@ -172,11 +172,16 @@ def read_config(folder, kinds):
     if (folder / "model" / "config.json").is_file():
         raise InputError(f"{folder}: this is a run; its model is {folder / 'model'}")
     content = read_json(folder / "config.json")
-    kind, schema = content.get("kind"), content.get("schema")
-    if kind not in kinds or schema != kinds[kind]:
-        readable = ", ".join(f"{kind} models of schema {schema}" for kind, schema in kinds.items())
+    if "mode" in content:
         raise InputError(
-            f"{folder}: a {kind} model of schema {schema}, this version reads {readable}; "
+            f"{folder}: a run that has no model yet; give the command that began it once more, with --run {folder}"
+        )
+    kind, schema = content.get("kind"), content.get("schema")
+    if kind not in kinds:
+        raise InputError(f"{folder}: a {kind} model; here models of kind {' or '.join(kinds)} are taken")
+    if schema != kinds[kind]:
+        raise InputError(
+            f"{folder}: a {kind} model of schema {schema}, this version reads {kinds[kind]}; "
             "train it again or use the version that made it"
         )
     return content

@@ -297,7 +297,10 @@ def warn_of_collapse(run_dir, rows):
     if (diversity := float(last["diversity"])) < COLLAPSED:
         complaints.append(f"step {last['step']}: faces are {diversity:.2f} as different as real ones")
     if len(rows) > 1 and all(float(row["k"]) < CLOSED for row in rows[-2:]):  # at first it may wait for D to learn
-        complaints.append(f"step {last['step']}: k stays at {float(last['k']):.5f}, D does not look at generated faces")
+        complaints.append(
+            f"step {last['step']}: k stays at {float(last['k']):.5f}, the discriminator does not look at generated "
+            "faces (at first it learns from real ones alone; later it should look)"
+        )
     for complaint in complaints:
         print(f"warning: {complaint}", file=sys.stderr)
         with open(run_dir / "warnings.txt", "a", encoding="utf-8") as file:

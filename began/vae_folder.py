@@ -73,10 +73,12 @@ def load_vae_encoder(run_or_folder, data=None):
     content = read_json(folder / "config.json")
     if content.get("mode") == KIND:
         raise InputError(f"{folder}: this run is not finished; give train.py --mode vae --run {folder} again first")
-    if content.get("schema") != SCHEMA or content.get("kind") != KIND:
+    if content.get("kind") != KIND:
+        what = f"a {content['kind']} model" if "kind" in content else f"a run of mode {content.get('mode')}"
+        raise InputError(f"{folder}: {what}, no {KIND}; train one with python train.py --mode vae")
+    if content.get("schema") != SCHEMA:
         raise InputError(
-            f"{folder}: a {content.get('kind') or content.get('mode')} model of schema {content.get('schema')}, "
-            f"this version reads a {KIND} of schema {SCHEMA}; train one with python train.py --mode vae"
+            f"{folder}: a {KIND} of schema {content.get('schema')}, this version reads {SCHEMA}; train it again"
         )
     if data not in (None, content.get("data")):
         raise InputError(

@@ -15,16 +15,17 @@ from preprocessing.pixels import to_signed, to_uint8
 from preprocessing.program import InputError, peak_memory, progress
 
 from .audio_network import audio_network_of
+from .batches import Batches
 from .checkpoints import keep_checkpoint, load_weights, open_checkpoint, save_weights
 from .devices import open_devices
 from .eigenfaces import FIT_FACES, Eigenfaces
 from .examination import Examination
 from .figures import draw_curves, draw_rows
-from .frames import FrameSet, batch_indices
+from .frames import FrameSet
 from .generator import BASE
 from .metrics_log import MetricsLog
 from .model import WATCHED, Began
-from .model_folder import BeganFace, build_network, cover, encoded, standardiser, write_model
+from .model_folder import BeganFace, build_network, encoded, standardiser, write_model
 from .mouth import COMPONENTS
 from .run_folder import DivergenceError, choose_precision, open_run, seed_layers
 
@@ -197,46 +198,6 @@ def check_dataset(config, dataset):
         raise InputError(
             f"{dataset.folder}: {frames} frames to train on, z takes more than {components}; prepare more video"
         )
-
-
-class Batches:
-    """The batches of a run: what a step sees is a function of its number alone.
-
-    Args:
-        config: `BeganConfig`.
-        frames: `FrameSet` of the training clips.
-        standardise: function from raw maps to what the networks hear.
-        eigenfaces: `Eigenfaces`, where z is made of them.
-    """
-
-    def __init__(self, config, frames, standardise, eigenfaces=None):
-        self.config, self.frames, self.standardise = config, frames, standardise
-        self.maps = np.concatenate([standardise(of_clip) for of_clip in frames.maps])
-        if eigenfaces:
-            self.codes = np.concatenate([eigenfaces.codes(clip.faces) for clip in frames.clips])
-
-    def __call__(self, step):
-        """The batch of a step, as `Began` takes it."""
-        config, frames = self.config, self.frames
-        generator = np.random.default_rng((config.seed, step))
-        indices = batch_indices(len(frames), config.batch_size, step, config.seed, config.shuffled)
-        face = to_signed(frames.faces(indices))
-        batch = {
-            "face": face,
-            "speech": self.maps[indices],
-            "foreign_speech": self.maps[generator.integers(len(frames), size=len(indices))],
-        }
-        shape = (len(indices), config.z_size)
-        if config.z_source == "uniform":
-            batch["z"] = generator.uniform(-1, 1, shape).astype(np.float32)
-        elif config.z_source != "none":
-            references = indices if config.same_frame else frames.companions(indices, generator)
-            noise = generator.normal(size=shape).astype(np.float32)
-            if config.z_source == "eigenfaces":
-                batch["z"] = self.codes[references] + config.z_noise * noise
-            else:
-                batch |= {"reference": cover(frames.faces(references), config), "noise": noise}
-        return batch
 
 
 def new_model(config, **options):

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from began import run_folder
+from began.batches import Batches
 from began.config import PRESETS, REPAIRS, BeganConfig
 from began.devices import OneDevice
 from began.model_folder import BeganFace, load_model
 from began.run_folder import DivergenceError
-from began.training import Batches, learning_rate_at, new_model, train_began
+from began.training import learning_rate_at, new_model, train_began
 from preprocessing.dataset import Dataset
 from preprocessing.program import InputError
 
@@ -97,7 +98,8 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tiny_dataset, tiny_run, tmp
 KILLED = """
 import json, os, signal, sys
 from began.config import BeganConfig
-from began.training import Batches, train_began
+from began.batches import Batches
+from began.training import train_began
 from preprocessing.dataset import open_dataset
 honest = Batches.__call__
 def killed(self, step):

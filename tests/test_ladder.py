@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from began.run_folder import DivergenceError
-from benchmarks.collapse import VAES, Ladder, Row, draw, format_table, ladder
+from benchmarks.collapse import Ladder, draw, format_table
+from benchmarks.collapse_rows import VAES, Row, ladder
 
 from .test_began_training import TINY
 

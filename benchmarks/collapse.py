@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from began.config import OF_VAE
+from began.config import OF_VAE, BeganConfig
 from preprocessing.dataset import open_dataset
 from preprocessing.files import make_folder, read_json, write_json
 from preprocessing.pictures import read_png, tile, write_png
@@ -34,6 +34,7 @@ TABLE = (  # name in the table, key of the measure, digits
     ("sharpness", "sharpness", 2),
     ("mouth swap", "mouth_swap", 2),
     ("correlation", "correlation", 2),
+    ("amplitude", "amplitude", 2),
     ("k", "k", 3),
 )
 
@@ -60,8 +61,11 @@ class Ladder:
     def finished(self, row, seed):
         """What came out of a row and seed, of these very settings: a JSON object, or None."""
         path = self.path(row, seed).with_suffix(".json")
-        result = read_json(path) if path.is_file() else None
-        return result if result and result["config"] == replace(row.config, seed=seed).as_json() else None
+        if not path.is_file():
+            return None
+        result = read_json(path)
+        trained = BeganConfig().as_json() | result["config"]  # a setting that did not exist then had its default
+        return result if trained == replace(row.config, seed=seed).as_json() else None
 
     def train(self, row, seed):
         """Trains and measures a row with a seed."""
@@ -163,10 +167,10 @@ def draw(rows, results, climbing):
     if not shown:
         raise InputError(f"{climbing.out}: no finished row; leave out --draw to train some")
     sheets = [read_png(climbing.path(row, results[row.name][0]["seed"]).with_suffix(".png")) for row in shown]
-    figure, axes = pyplot.subplots(figsize=(11, 0.72 * len(sheets)), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(8.5, 0.45 * len(sheets)), layout="constrained")
     axes.imshow(np.concatenate(sheets))
     height = sheets[0].shape[0]
-    axes.set_yticks((np.arange(len(sheets)) + 0.5) * height, [row.name for row in shown], fontsize=9)
+    axes.set_yticks((np.arange(len(sheets)) + 0.5) * height, [row.name for row in shown], fontsize=8)
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

@@ -19,6 +19,8 @@ def mouths(faces):
 def distances(faces, others):
     """Euclidean distances in grey levels, every face to every other [shape=(len(faces), len(others))]."""
     x, y = (np.asarray(images, np.float32).reshape(len(images), -1) for images in (faces, others))
+    centre = y.mean(axis=0)  # what is far from it would drown small distances in rounding
+    x, y = x - centre, y - centre
     squares = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2 * x @ y.T
     return np.sqrt(np.maximum(squares, 0))
 

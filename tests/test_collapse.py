@@ -31,6 +31,15 @@ def test_distances_by_hand():
     np.testing.assert_allclose(distances(grey(0, 3), grey(4)), np.sqrt(pixels) * np.array([[4], [1]]), rtol=1e-5)
 
 
+def test_small_distances_between_bright_faces_are_exact():
+    generator = np.random.default_rng(0)
+    face = generator.integers(200, 256, (1, 64, 64, 3)).astype(np.uint8)
+    other = face.copy()
+    other[0, 0, 0, 0] -= 3
+    pair = np.concatenate([face, other])
+    np.testing.assert_allclose(distances(pair, pair), [[0, 3], [3, 0]], atol=0.05)
+
+
 def test_diversity_is_that_of_real_faces_for_real_faces_and_nothing_for_one_face():
     real = grey(0, 100, 200)
     assert diversity(real, real) == 1

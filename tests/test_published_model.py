@@ -48,7 +48,7 @@ def test_the_published_began_hears_and_varies(sample_dataset):
     ours = methods["began-grid-s1"]
     assert ours["diversity"] >= 0.85 and ours["mouth_diversity"] >= 0.8 and ours["sharpness"] >= 0.8
     assert ours["correlation"] >= 0.7 and ours["mouth_swap"] > 0.4
-    assert methods["mean face"]["diversity"] == 0 and methods["mean face"]["duplicates"] == 1
+    assert methods["mean face"]["diversity"] < 1e-3 and methods["mean face"]["duplicates"] == 1
 
 
 @pytest.mark.parametrize(("model", "mode"), [(MODEL, "audio2faces"), (BEGAN, "began")])

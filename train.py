@@ -21,11 +21,11 @@ SAMPLE_DATASET = Path(__file__).parent / "data" / "samples"
 SAMPLE_LICENCE = "GRID corpus (Cooke, Barker, Cunningham, Shao 2006), CC BY 4.0"
 
 
-OF_BEGAN = ("size", "audio_encoder", "repair")  # arguments that no other mode takes
+OF_BEGAN = ("audio_encoder", "repair")  # arguments that no other mode takes
 MODES = {  # mode: presets, function that trains (module, name), preset with --data
     "vae": (began.vae_config.VAE_PRESETS, ("began.vae_training", "train_vae"), "convolutional"),
     "began": (began.config.PRESETS, ("began.training", "train_began"), "conditional"),
-    "audio2faces": (audio2faces.config.PRESETS, ("audio2faces.training", "train_regressor"), "full"),
+    "audio2faces": (audio2faces.config.PRESETS, ("audio2faces.training", "train_system"), "full"),
 }
 
 
@@ -37,7 +37,7 @@ def parse_arguments():
         required=True,
         choices=list(MODES),
         help="vae: a code of the speech alone; began: a generator of faces that hears, against a discriminator; "
-        "audio2faces: speech to face, by MSE",
+        "audio2faces: speech to face, a regressor and a refiner",
     )
     parser.add_argument("--data", metavar="DATASET", help="prepared dataset (default: the sample clips)")
     parser.add_argument("--run", metavar="RUN", help="folder of the run; an existing one goes on (default: a new one)")
@@ -50,7 +50,12 @@ def parse_arguments():
     )
     parser.add_argument("--steps", type=positive, help="training steps (default: the preset's)")
     parser.add_argument("--batch-size", type=positive, help="frames per step (default: the preset's)")
-    parser.add_argument("--size", type=int, choices=[32, 64, 128], help="pixels of a face, began only (default: 64)")
+    parser.add_argument("--size", type=int, choices=[32, 64, 128], help="pixels of a face (default: the dataset's; 64)")
+    parser.add_argument(
+        "--stage",
+        choices=audio2faces.config.STAGES,
+        help="audio2faces: do this one alone, anew if it was done before (default: the regressor, then the refiner)",
+    )
     parser.add_argument("--seed", type=seed, help="of weights, order and noise (default: 0)")
     parser.add_argument(
         "--precision",
@@ -98,8 +103,10 @@ def chosen_config(arguments):
         raise InputError(f"--preset {preset}: mode {arguments.mode} has {', '.join(sorted(presets))}")
     names = ("steps", "batch_size", "size", "seed", "precision", "audio_encoder")
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
-    if arguments.mode == "vae" and arguments.precision:
-        raise InputError("--precision: mode vae computes in float32 and does not take it")
+    if arguments.mode == "vae" and (wrong := [name for name in ("precision", "size") if getattr(arguments, name)]):
+        raise InputError(f"--{wrong[0]}: mode vae sees no faces, computes in float32 and does not take it")
+    if arguments.mode != "audio2faces" and arguments.stage:
+        raise InputError("--stage: only mode audio2faces takes it")
     if arguments.mode != "began" and (wrong := [name for name in OF_BEGAN if getattr(arguments, name)]):
         raise InputError(f"--{wrong[0].replace('_', '-')}: only mode began takes it")
     if arguments.repair and not preset.startswith("2017"):
@@ -109,6 +116,10 @@ def chosen_config(arguments):
     repairs = {}
     for defect in arguments.repair or ():
         repairs |= next(change for name, change in began.config.REPAIRS.items() if name.split()[0] == defect)
+    if arguments.mode == "audio2faces":
+        return presets[preset].with_settings(
+            [arguments.stage] if arguments.stage else audio2faces.config.STAGES, **given
+        )
     return dataclasses.replace(presets[preset], **(repairs | given))
 
 
@@ -124,9 +135,11 @@ def main():
     if arguments.data:
         dataset = open_dataset(arguments.data)
     else:
-        settings = Settings(size=getattr(config, "size", Settings().size))  # a VAE sees no faces
+        settings = Settings(size=arguments.size or Settings().size)
         folder = SAMPLE_DATASET if settings == Settings() else f"{SAMPLE_DATASET}-{settings.size}"
         dataset, _ = prepare_dataset([SAMPLES], folder, SAMPLES / "splits", settings, SAMPLE_LICENCE)
+    if arguments.mode == "audio2faces" and not arguments.size:
+        config = config.with_settings(audio2faces.config.STAGES, size=dataset.size)
     run_dir = Path(arguments.run or Path("runs") / f"{arguments.mode}-{time.strftime('%Y%m%d-%H%M%S')}")
     print(f"training on {dataset.folder}, run {run_dir}", file=sys.stderr)
 
@@ -134,7 +147,7 @@ def main():
     module, name = MODES[arguments.mode][1]
     train = getattr(importlib.import_module(module), name)
     try:
-        model = train(config, dataset, run_dir)
+        model = train(config, dataset, run_dir, *([arguments.stage] if arguments.stage else []))
     except KeyboardInterrupt:
         print(
             f"stopped; the same command with --run {run_dir} goes on from its last checkpoint, if there is one",

@@ -1,12 +1,14 @@
-"""The settings of a regressor and of its training, written as config.json beside the weights."""
+"""The settings of the final system's two networks and of their training, written as config.json; the presets."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from began.config import BeganConfig
 from began.settings import TrainingSettings
-from preprocessing.audio_features import FeatureSettings
 
 DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "grid-s1"  # of generate.py and of the evaluation
+LARGEST_MOTION = 64  # pixels: larger faces get the motion of smaller ones, which the refiner sharpens
 
 
 @dataclass(frozen=True)
@@ -14,14 +16,29 @@ class RegressorConfig(TrainingSettings):
     """What a regressor is and how it is trained."""
 
     size: int = 64  # side of the face in pixels
-    rows: int = 35  # of the MFCC map, 10 ms apart
-    n_mfcc: int = 13  # coefficients of a row
-    audio_widths: tuple = (128, 256, 256)  # channels of the audio network
-    code_size: int = 128  # what the audio network hands to the decoder
-    decoder_widths: tuple = (128, 96, 96)  # channels at 8, 16, 32 pixels
+
+    # What is heard.
+    features: str = "wide"  # a key of preprocessing.audio_features.FEATURE_PRESETS
+    standardised: bool = True  # maps in units of their deviation over the training speech
+    audio_network: str = "time"  # "time": convolutions over time; "2017": its 3x3 convolutions
+    audio_activation: str | None = "elu"  # of the 2017 network
+    audio_widths: tuple = (128, 256, 256)  # channels of its convolutions
+    audio_code: int = 128  # what it hands to the decoder
     noise: float = 0.3  # added to the standardised map in training
     dropout: float = 0.4
+    versions: int = 8  # of each clip's speech in other rooms, microphones and voices; 0: as it is alone
+    changed: float = 0.5  # share of frames that hear one of these versions
+    unvoiced: float = 0.05  # share of frames that hear noise or silence and are to show the face at rest
+
+    # What is seen.
+    motion: bool = True  # learns the face less its clip's mean and its idle motion; False: the face itself
+    idle: int = 16  # components of idle motion
+    covered: float = 0.62  # of a face what is above this share of its side tells the idle motion
+    decoder_widths: tuple = (128, 96, 96)  # channels at 8, 16, 32 pixels
+    sub_pixel: bool = True  # half the size inside, a sub-pixel convolution at the end
     mouth_weight: float = 8.0  # of a pixel in the mouth box, against 1 elsewhere
+
+    # Training.
     steps: int = 12000
     batch_size: int = 64
     learning_rate: float = 1e-3  # Adam's first; it falls to zero along half a cosine
@@ -30,12 +47,117 @@ class RegressorConfig(TrainingSettings):
     seed: int = 0
 
     @property
-    def feature_settings(self):
-        """The `FeatureSettings` of the maps."""
-        return FeatureSettings(rows=self.rows, n_mfcc=self.n_mfcc)
+    def rows(self):
+        """Rows of a map."""
+        return self.feature_settings.rows
+
+    @property
+    def coefficients(self):
+        """Coefficients of a row."""
+        return self.feature_settings.coefficients
+
+    @property
+    def motion_size(self):
+        """Side in pixels of what the regressor makes."""
+        return min(self.size, LARGEST_MOTION) if self.motion else self.size
 
 
+@dataclass(frozen=True)
+class RefinerConfig(BeganConfig):
+    """What a refiner and its discriminator are and how they are trained: a BEGAN whose generator sees a face."""
+
+    network: str = "unet"  # "unet", or "2017": residual blocks at full size, which sees the blurred face alone
+    conditional: bool = True  # the discriminator hears the speech: no face with another mouth will do
+    mismatched: float = 0.3  # weight of real faces with foreign speech among its negatives
+    z_source: str = "none"
+    z_size: int = 0
+    audio_code: int = 32  # of the speech, for the discriminator
+    audio_widths: tuple = (32, 64, 64)
+    noise: float = 0.3
+    generator_n: int = 48
+    adversarial: float = 0.0  # weight of L(G); 0: there is no discriminator
+    paired: float = 1.0  # weight of |x - G|
+    paired_power: int = 1
+    mouth_weight: float = 8.0
+    temporal: float = 0.3  # weight of the error of the change from one frame to the next
+    detail: float = 0.5  # weight of the error of the strength of detail
+    steps: int = 6000
+    learning_rate: float = 3e-4
+    patience: int = 0
+    decay_every: int = 2000
+    evaluate_every: int = 500
+
+
+@dataclass(frozen=True)
+class SystemConfig:
+    """The two stages of the final system."""
+
+    regressor: RegressorConfig
+    refiner: RefinerConfig
+
+    def with_settings(self, stages, **settings):
+        """The same with other settings in some stages."""
+        return dataclasses.replace(
+            self, **{stage: dataclasses.replace(getattr(self, stage), **settings) for stage in stages}
+        )
+
+
+STAGES = ("regressor", "refiner")
+_2017 = SystemConfig(
+    RegressorConfig(
+        features="2017-networks",
+        standardised=False,
+        audio_network="2017",
+        audio_activation="leaky_relu",
+        audio_widths=(64, 128, 256, 512),
+        audio_code=256,
+        noise=0.0,
+        dropout=0.0,
+        versions=0,
+        unvoiced=0.0,
+        motion=False,
+        idle=0,
+        decoder_widths=(64, 64, 64, 64),
+        sub_pixel=False,
+        mouth_weight=1.0,
+        steps=8000,
+        batch_size=16,
+        learning_rate=4e-5,
+    ),
+    RefinerConfig(
+        network="2017",
+        features="2017-networks",
+        standardised=False,
+        conditional=False,
+        mismatched=0.0,
+        audio_code=0,
+        n=64,
+        generator_n=64,
+        initial_deviation=0.02,
+        bottleneck=False,
+        skips=False,
+        sub_pixel=False,
+        gamma=0.7,
+        lambda_k=0.001,
+        pixel_scale=127.5,
+        adversarial=1.0,
+        paired=0.01 * 127.5**2,
+        paired_power=2,
+        mouth_weight=1.0,
+        temporal=0.0,
+        detail=0.0,
+        batch_size=1,
+        steps=8000,
+        learning_rate=4e-5,
+        smallest_rate=0.0,
+        decay_every=0,
+    ),
+)
 PRESETS = {
-    "full": RegressorConfig(),
-    "sample": RegressorConfig(steps=1200, batch_size=32, evaluate_every=200),
+    "full": SystemConfig(RegressorConfig(), RefinerConfig()),
+    "sample": SystemConfig(
+        RegressorConfig(steps=1200, batch_size=32, evaluate_every=200, versions=2),
+        RefinerConfig(steps=200, generator_n=24, evaluate_every=100),
+    ),
+    "2017": _2017,
 }

@@ -1,16 +1,18 @@
-"""Measures a model on the clips of a split, beside its baselines."""
+"""Measures models on the clips of a split, beside their baselines, with confidence intervals over the clips."""
 
 import numpy as np
 
 from began.collapse import sharpness
-from began.mouth import MouthComponents, mouth_measures
+from began.mouth import MouthComponents, correlation, mouth_measures, mouth_motion
 from preprocessing.alignment import mouth_slices
 from preprocessing.audio_features import speech_maps
-from preprocessing.pixels import to_signed, to_uint8
 from preprocessing.program import InputError, progress
 
 from .baselines import NearestAudio, mean_face
-from .measures import flicker, psnr, ssim, still_region
+from .measures import flicker, mouth_opening, psnr, ssim, still_region
+
+RESAMPLED = 400  # times that the clips are drawn anew for the confidence intervals
+CONFIDENCE = 0.95
 
 # Name in the table, key of the measure, digits.
 TABLE = (
@@ -19,39 +21,43 @@ TABLE = (
     ("mouth PSNR", "mouth_psnr", 2),
     ("mouth SSIM", "mouth_ssim", 3),
     ("correlation", "correlation", 3),
+    ("opening", "opening_correlation", 3),
+    ("lag", "best_lag", 0),
     ("amplitude", "amplitude", 2),
     ("explained", "explained_variance", 3),
-    ("lag", "best_lag", 0),
+    ("swap", "swap", 2),
     ("sharpness", "sharpness", 2),
+    ("mouth sharpness", "mouth_sharpness", 2),
     ("flicker", "flicker", 2),
 )
 
 
-def evaluate(model, dataset, split):
+def evaluate(models, dataset, split):
     """Runs every method over every clip of a split.
 
     Mouth components are those of the training split's real frames. The baselines come from the training split too.
 
     Args:
-        model: `model_folder.TalkingFace`.
-        dataset: `preprocessing.dataset.Dataset` with faces of the model's size.
+        models: list of `model_folder.TalkingFace`; the baselines hear as the first one does.
+        dataset: `preprocessing.dataset.Dataset` with faces of the models' size.
         split: "validation" or "test".
 
     Returns:
-        (report, first): a JSON object with the measures of each method (see docs/measures.md), and the faces of the
-        first clip, real and by each method, as `figures.draw_strip` takes them.
+        (report, faces): a JSON object with the measures of each method (see docs/measures.md), and the faces of all
+        clips, real and by each method: dictionary from its name to a list of uint8 RGB arrays.
 
     Raises:
         InputError: the dataset has faces of another size, or lacks a split.
     """
-    if dataset.size != model.config.size:
-        raise InputError(
-            f"{dataset.folder}: faces of {dataset.size} pixels, the model has {model.config.size}; "
-            f"prepare the clips with --size {model.config.size}"
-        )
+    for model in models:
+        if dataset.size != model.config.size:
+            raise InputError(
+                f"{dataset.folder}: faces of {dataset.size} pixels, {model.name} has {model.config.size}; "
+                f"prepare the clips with --size {model.config.size}"
+            )
     train, clips = dataset.split("train"), dataset.split(split)
     components = MouthComponents.of(train)
-    methods = _methods(model, train)
+    methods = _methods(models, train)
     faces = {name: [] for name in methods}
     with progress(len(clips), "clip", "evaluating") as bar:
         for clip in clips:
@@ -59,87 +65,185 @@ def evaluate(model, dataset, split):
                 faces[name].append(method(clip))
             bar.update(1)
     real = [np.asarray(clip.faces) for clip in clips]
+    references = _real_measures(real, components)
     report = {
-        "model": model.name,
+        "model": models[0].name,
         "split": split,
         "clips": len(clips),
         "frames": sum(map(len, real)),
         "training_clips": len(train),
-        "methods": {name: measure(real, of_clips, components) for name, of_clips in faces.items()},
+        "methods": {name: measure(real, made, components, references) for name, made in faces.items()},
     }
-    return report, {"real": real[0], **{name: of_clips[0] for name, of_clips in faces.items()}}
+    return report, {"real": real, **faces}
 
 
-def _methods(model, train):
+def _methods(models, train):
     """Name of each method and the function from a clip to its faces."""
     mean = mean_face(train)
-    features = model.config.feature_settings
-
-    def motion(clip):
-        return model.motion(speech_maps(clip.speech(), clip.times, features))
-
-    def on_first_frame(clip):
-        moved = motion(clip)
-        return to_uint8(to_signed(clip.faces[0]) + moved - moved[0])
-
-    return {
+    methods = {
         "mean face": lambda clip: np.broadcast_to(mean, clip.faces.shape),
         "first frame held": lambda clip: np.broadcast_to(clip.faces[0], clip.faces.shape),
-        "nearest audio": NearestAudio(train, model.statistics, features),
-        "model": lambda clip: model.faces(speech_maps(clip.speech(), clip.times, features)),
-        "model on the mean face": lambda clip: to_uint8(to_signed(mean) + motion(clip)),
-        "model on the clip's first frame": on_first_frame,
+        "nearest audio": NearestAudio(train, models[0].statistics, models[0].config.feature_settings),
     }
+    for model in models:
+        name = model.name if len(models) > 1 else "model"
+        methods |= _methods_of(name, model, mean)
+    return methods
 
 
-def measure(real, generated, components):
-    """All measures of generated clips, pooled over their frames.
+def _methods_of(name, model, mean):
+    """What is measured of one model: with and without refiner, on its own reference and on the clip's first frame."""
+    features = model.config.feature_settings
+
+    def maps(clip):
+        return speech_maps(clip.speech(features.sample_rate), clip.times, features)
+
+    def on_first_frame(refined):
+        def faces(clip):
+            heard = maps(clip)
+            of_first = model.motion(heard[:1])[0]
+            return model.faces(heard, refined=refined, reference=clip.faces[0], motion_of_reference=of_first)
+
+        return faces
+
+    regressor, refined = f"{name}, regressor alone" if model.refiner else name, f"{name}, refined"
+    methods = {regressor: lambda clip: model.faces(maps(clip), refined=False)}
+    if model.config.motion:
+        methods[f"{regressor}, on the mean face"] = lambda clip: model.faces(maps(clip), refined=False, reference=mean)
+        methods[f"{regressor}, on the clip's first frame"] = on_first_frame(refined=False)
+    if model.refiner:
+        methods[refined] = lambda clip: model.faces(maps(clip))
+        if model.config.motion:
+            methods[f"{refined}, on the clip's first frame"] = on_first_frame(refined=True)
+    if model.idle:
+
+        def with_idle_motion(clip):
+            codes = model.idle.replay(model.frame_rate, seed=0)
+            return model.faces(maps(clip), idle=np.stack([next(codes) for _ in clip.times]))
+
+        methods[f"{refined if model.refiner else regressor}, idle motion replayed"] = with_idle_motion
+    return methods
+
+
+def _real_measures(real, components):
+    """What is computed of the real clips once."""
+    return [
+        {
+            "components": components.of_faces(faces),
+            "opening": mouth_opening(faces),
+            "motion": mouth_motion(faces),
+            "region": still_region(faces),
+        }
+        for faces in real
+    ]
+
+
+def measure(real, generated, components, references=None):
+    """All measures of generated clips, pooled over their frames, each with a confidence interval over clips.
 
     Args:
         real: uint8 RGB, one array per clip [shape=(frames, size, size, 3) each].
         generated: the same frames, generated.
         components: `MouthComponents`.
+        references: what `_real_measures` computed of the real clips, or None.
 
     Returns:
-        dictionary of floats; sharpness and flicker are relative to the real clips. None stands for what does not
-        exist: the lag of what does not move, a ratio to nothing.
+        dictionary of floats; sharpness, mouth sharpness and flicker are relative to the real clips. None stands for
+        what does not exist: the lag of what does not move, a ratio to nothing. Under `intervals` the lower and the
+        upper bound of each: percentiles of RESAMPLED draws of as many clips (bootstrap; Efron 1979).
     """
-    rows, columns = mouth_slices(real[0].shape[1])
-    pairs = list(zip(real, generated, strict=True))
-    mouths = [(x[:, rows, columns], y[:, rows, columns]) for x, y in pairs]
-    regions = [still_region(x) for x in real]
+    references = references or _real_measures(real, components)
+    of_clips = [
+        _of_clip(x, y, components, reference) for x, y, reference in zip(real, generated, references, strict=True)
+    ]
+    motions = [mouth_motion(faces) for faces in generated]
+    for index, of_clip in enumerate(of_clips):  # the mouth on hearing this clip's speech, and the next one's
+        other = (index + 1) % len(of_clips)
+        of_clip["swap"] = (
+            _apart(motions[index], motions[other]),
+            _apart(references[index]["motion"], references[other]["motion"]),
+        )
+    generator = np.random.default_rng(0)
+    draws = generator.integers(len(of_clips), size=(RESAMPLED, len(of_clips)))
+    drawn = [_pooled([of_clips[index] for index in draw]) for draw in draws] if len(of_clips) > 1 else []
+    values = _pooled(of_clips)
+    intervals = {}
+    for name in values:
+        known = [of_draw[name] for of_draw in drawn if of_draw[name] is not None]
+        if known:
+            tails = (1 - CONFIDENCE) / 2
+            intervals[name] = [float(bound) for bound in np.quantile(known, [tails, 1 - tails])]
+    return {**values, "intervals": intervals}
 
-    def mean(function, of_pairs):
-        return float(np.mean(np.concatenate([function(x, y) for x, y in of_pairs])))
 
+def _apart(one, other):
+    """Mean distance of two clips' mouth motions, moment by moment."""
+    shared = min(len(one), len(other))
+    return float(np.linalg.norm(one[:shared] - other[:shared], axis=1).mean())
+
+
+def _of_clip(real, generated, components, reference):
+    """What is summed over clips: arrays over the frames of one."""
+    rows, columns = mouth_slices(real.shape[1])
+    mouth, generated_mouth = real[:, rows, columns], generated[:, rows, columns]
+    region = reference["region"]
     return {
-        "psnr": mean(psnr, pairs),
-        "ssim": mean(ssim, pairs),
-        "mouth_psnr": mean(psnr, mouths),
-        "mouth_ssim": mean(ssim, mouths),
-        **mouth_measures(
-            [components.of_faces(clip) for clip in real], [components.of_faces(clip) for clip in generated]
-        ),
-        "sharpness": _relative(map(sharpness, generated), map(sharpness, real)),
-        "flicker": _relative(map(flicker, generated, regions), map(flicker, real, regions)),
+        "psnr": psnr(real, generated),
+        "ssim": ssim(real, generated),
+        "mouth_psnr": psnr(mouth, generated_mouth),
+        "mouth_ssim": ssim(mouth, generated_mouth),
+        "components": (reference["components"], components.of_faces(generated)),
+        "opening": (reference["opening"], mouth_opening(generated)),
+        "sharpness": (sharpness(generated), sharpness(real)),
+        "mouth_sharpness": (sharpness(generated_mouth), sharpness(mouth)),
+        "flicker": (flicker(generated, region), flicker(real, region)),
     }
 
 
-def _relative(generated, real):
-    """Ratio of two sums; None where the real clips have none of it."""
-    generated, real = sum(generated), sum(real)
-    return generated / real if real else None
+def _pooled(of_clips):
+    """Measures over all frames of some clips."""
+    real, generated = zip(*(of_clip["components"] for of_clip in of_clips), strict=True)
+    openings = [np.concatenate(side) for side in zip(*(of_clip["opening"] for of_clip in of_clips), strict=True)]
+    return {
+        **{name: float(np.mean(np.concatenate([of_clip[name] for of_clip in of_clips]))) for name in
+           ("psnr", "ssim", "mouth_psnr", "mouth_ssim")},
+        **mouth_measures(real, generated),
+        "opening_correlation": correlation(*openings),
+        **{name: _ratio([of_clip[name] for of_clip in of_clips]) for name in
+           ("swap", "sharpness", "mouth_sharpness", "flicker")},
+    }  # fmt: skip
+
+
+def _ratio(pairs):
+    """Sum of the first over sum of the second; None where there is nothing to compare with."""
+    first, second = np.sum(pairs, axis=0)
+    return float(first / second) if second else None
 
 
 def _formatted(value, digits):
     return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: never -0
 
 
-def format_table(report):
-    """The report as an aligned Markdown table, a line per method."""
+def _with_interval(values, key, digits):
+    """A value and half the width of its interval."""
+    text = _formatted(values[key], digits)
+    if key not in values["intervals"] or not digits:
+        return text
+    low, high = values["intervals"][key]
+    return f"{text} ± {(high - low) / 2:.{digits}f}"
+
+
+def format_table(report, intervals=True):
+    """The report as an aligned Markdown table, a line per method; with half the widths of the confidence intervals."""
     header = ["method", *(title for title, _, _ in TABLE)]
     lines = [
-        [name, *(_formatted(values[key], digits) for _, key, digits in TABLE)]
+        [
+            name,
+            *(
+                _with_interval(values, key, digits) if intervals else _formatted(values[key], digits)
+                for _, key, digits in TABLE
+            ),
+        ]
         for name, values in report["methods"].items()
     ]
     widths = [max(len(line[column]) for line in [header, *lines]) for column in range(len(header))]

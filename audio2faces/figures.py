@@ -16,20 +16,39 @@ def draw_curves(path, rows):
         path: of the PNG.
         rows: dictionaries of metrics.csv.
     """
+    _draw_panels(
+        path,
+        rows,
+        {
+            "loss": ("train_loss", "validation_loss"),
+            "mouth motion on validation clips": ("correlation", "explained_variance", "amplitude"),
+        },
+    )
+
+
+def draw_refiner_curves(path, rows):
+    """Writes a PNG of a refiner's errors, its balance and the mouth measures over the steps: see `draw_curves`."""
+    _draw_panels(
+        path,
+        rows,
+        {
+            "errors": ("real_error", "generated_error", "paired_error"),
+            "balance": ("k",),
+            "validation clips": ("correlation", "explained_variance", "amplitude", "mouth_sharpness"),
+        },
+    )
+
+
+def _draw_panels(path, rows, panels):
     steps = [int(row["step"]) for row in rows]
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-    panels = {
-        left: ("train_loss", "validation_loss"),
-        right: ("correlation", "explained_variance", "amplitude"),
-    }
-    for axes, names in panels.items():
+    figure, all_axes = pyplot.subplots(1, len(panels), figsize=(4.5 * len(panels), 3.2), layout="constrained")
+    for axes, (title, names) in zip(all_axes, panels.items(), strict=True):
         for name in names:
             axes.plot(steps, [float(row[name]) for row in rows], label=name.replace("_", " "))
         axes.set_xlabel("step")
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3)
-    left.set_title("loss")
-    right.set_title("mouth motion on validation clips")
+        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+        axes.set_title(title)
     save_figure(figure, path)
 
 

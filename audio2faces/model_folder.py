@@ -1,12 +1,15 @@
 """The model folder: all that generation and evaluation need, and nothing else.
 
-config.json        schema, kind, name, frame rate, settings, feature statistics, sound needed around a frame
-regressor.keras    the network, float32
-reference.png      a real face of the speaker at rest, which the motion is added to
-reference_map.npy  the MFCC map of that moment
+config.json           schema, kind, name, frame rate, settings, feature statistics, sound needed around a frame
+regressor.keras       from MFCC maps to motion, float32
+refiner.keras         from a face that moves and its reference to a sharp one, where there is a refiner
+reference.png         a real face of the speaker at rest, which the motion is added to
+reference_map.npy     the MFCC map of that moment
+idle_kernel.npy       from codes to idle motion, float16, where there is idle motion
+idle_stretches.npy    codes of training clips, float16
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -14,7 +17,7 @@ import keras
 import numpy as np
 
 import began.model_folder
-from began.model_folder import read_config
+from began.model_folder import in_batches, read_config, standardiser
 from preprocessing.audio_features import FeatureStatistics
 from preprocessing.files import whole_folder, write_json
 from preprocessing.pictures import read_png, write_png
@@ -22,10 +25,11 @@ from preprocessing.pixels import to_signed, to_uint8
 from preprocessing.program import InputError
 
 from .config import RegressorConfig
+from .idle import IdleMotion
+from .regressor import add_motion
 
-SCHEMA = 1
-KIND = "regressor"
-BATCH = 64  # frames that the network takes at once when generating
+SCHEMA = 2
+KIND = "audio2faces"
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,11 @@ class TalkingFace:
         config: `RegressorConfig`.
         frame_rate: frames per second.
         statistics: `FeatureStatistics` of the training speech.
-        network: `keras.Model` from standardised maps to motion.
+        network: `keras.Model` from maps to motion (to faces, if not `config.motion`).
         reference: the face that motion is added to, uint8 RGB [shape=(size, size, 3)].
-        reference_map: raw MFCC map of that face's moment [shape=(rows, n_mfcc)].
+        reference_map: raw MFCC map of that face's moment [shape=(rows, coefficients)].
+        idle: `IdleMotion`, or None.
+        refiner: `keras.Model` from a moving face, or the pair of it and its reference, to a sharp face; or None.
     """
 
     name: str
@@ -49,33 +55,49 @@ class TalkingFace:
     network: keras.Model
     reference: np.ndarray
     reference_map: np.ndarray
+    idle: IdleMotion | None = None
+    refiner: keras.Model | None = field(default=None)
 
     def motion(self, maps):
-        """Motion for raw MFCC maps [shape=(n, rows, n_mfcc)]: float32 in about [-2, 2] [shape=(n, size, size, 3)].
+        """What the regressor makes of raw MFCC maps [shape=(n, rows, coefficients)].
 
-        The network always sees batches of BATCH, so that it is traced once and a frame does not depend on how many
-        are asked for.
+        Returns:
+            float32 in about [-2, 2] [shape=(n, motion_size, motion_size, 3)].
         """
-        standardised = self.statistics.standardise(maps)
-        motion = []
-        for first in range(0, len(standardised), BATCH):
-            batch = standardised[first : first + BATCH]
-            padded = np.concatenate([batch, np.zeros((BATCH - len(batch), *batch.shape[1:]), np.float32)])
-            motion.append(np.asarray(self.network.predict_on_batch(padded))[: len(batch)])
-        return np.concatenate(motion)
+        heard = standardiser(self.config, self.statistics)(maps)
+        return in_batches(self.network.predict_on_batch, heard)
 
-    def faces(self, maps):
-        """Faces for raw MFCC maps: the reference plus the motion since its moment, uint8 RGB.
-
-        The reference keeps its own sharpness; only what moves is the network's.
+    def faces(self, maps, idle=None, refined=True, reference=None, motion_of_reference=None):
+        """Faces for raw MFCC maps: the reference plus the motion since its moment, refined; uint8 RGB.
 
         Args:
-            maps: [shape=(n, rows, n_mfcc)].
+            maps: [shape=(n, rows, coefficients)].
+            idle: codes of `self.idle` [shape=(n, z_size)]; None holds the head still.
+            refined: False leaves out the refiner.
+            reference: another face to add the motion to, uint8 RGB [shape=(size, size, 3)], and
+            motion_of_reference: what the regressor makes of its moment.
 
         Returns:
             [shape=(n, size, size, 3)].
         """
-        return to_uint8(to_signed(self.reference) + self.motion(maps) - self._motion_of_reference)
+        made = self.motion(maps)
+        if self.config.motion:
+            made = made - (self._motion_of_reference if motion_of_reference is None else motion_of_reference)
+        return self.paint(made, idle, refined, reference)
+
+    def paint(self, motion, idle=None, refined=True, reference=None):
+        """Faces of motion: see `faces`; of what the regressor makes, if that is faces."""
+        if not self.config.motion:
+            faces, pair = motion, (motion,)
+        else:
+            if idle is not None and self.idle is not None:
+                motion = motion + self.idle.pictures(idle)
+            still = to_signed(self.reference if reference is None else reference)[None]
+            faces = np.asarray(add_motion(still, motion))
+            pair = faces, np.broadcast_to(still, faces.shape)
+        if refined and self.refiner is not None:
+            faces = in_batches(self.refiner.predict_on_batch, *pair[: len(self.refiner.inputs)])
+        return to_uint8(faces)
 
     @cached_property
     def _motion_of_reference(self):
@@ -88,12 +110,20 @@ def save_model(folder, model):
     Args:
         folder: where to; an older model there is replaced.
         model: `TalkingFace`.
+
+    Returns:
+        path of the folder.
     """
     features = model.config.feature_settings
     with whole_folder(folder) as partial:
         model.network.save(partial / "regressor.keras")
+        if model.refiner is not None:
+            model.refiner.save(partial / "refiner.keras")
         write_png(partial / "reference.png", model.reference)
         np.save(partial / "reference_map.npy", model.reference_map)
+        if model.idle is not None:
+            np.save(partial / "idle_kernel.npy", model.idle.kernel)
+            np.save(partial / "idle_stretches.npy", model.idle.stretches)
         write_json(
             partial / "config.json",
             {
@@ -103,10 +133,12 @@ def save_model(folder, model):
                 "frame_rate": model.frame_rate,
                 "left_context_seconds": features.left_context / features.sample_rate,
                 "look_ahead_seconds": features.look_ahead / features.sample_rate,
+                "refined": model.refiner is not None,
                 "config": model.config.as_json(),
                 "feature_statistics": model.statistics.as_json(),
             },
         )
+    return folder
 
 
 def load_model(folder):
@@ -119,19 +151,27 @@ def load_model(folder):
     content = read_config(folder, {KIND: SCHEMA, began.model_folder.KIND: began.model_folder.SCHEMA})
     if content["kind"] == began.model_folder.KIND:
         return began.model_folder.load_model(folder)
-    for name in ("regressor.keras", "reference.png", "reference_map.npy"):
-        if not (folder / name).is_file():
-            raise InputError(f"{folder / name}: missing; copy the whole model folder again")
     try:
         config = RegressorConfig.from_json(content["config"])
+        refined, frame_rate = bool(content["refined"]), float(content["frame_rate"])
+        names = ["regressor.keras", "reference.png", "reference_map.npy"]
+        names += ["refiner.keras"] * refined + ["idle_kernel.npy", "idle_stretches.npy"] * (config.idle > 0)
+        for name in names:
+            if not (folder / name).is_file():
+                raise InputError(f"{folder / name}: missing; copy the whole model folder again")
+        idle = None
+        if config.idle:
+            idle = IdleMotion(_array(folder / "idle_kernel.npy"), _array(folder / "idle_stretches.npy"), frame_rate)
         model = TalkingFace(
             name=str(content["name"]),
             config=config,
-            frame_rate=float(content["frame_rate"]),
+            frame_rate=frame_rate,
             statistics=FeatureStatistics.from_json(content["feature_statistics"]),
-            network=keras.models.load_model(folder / "regressor.keras", compile=False),
+            network=_network(folder / "regressor.keras"),
             reference=read_png(folder / "reference.png"),
-            reference_map=np.load(folder / "reference_map.npy", allow_pickle=False),
+            reference_map=_array(folder / "reference_map.npy"),
+            idle=idle,
+            refiner=_network(folder / "refiner.keras") if refined else None,
         )
     except InputError:
         raise
@@ -139,5 +179,14 @@ def load_model(folder):
         raise InputError(f"{folder}: damaged model ({error}); copy the whole model folder again") from error
     if model.reference.shape != (config.size, config.size, 3):
         raise InputError(f"{folder / 'reference.png'}: not of {config.size} pixels; copy the model folder again")
-    model.network.compile(jit_compile=False)
     return model
+
+
+def _array(path):
+    return np.load(path, allow_pickle=False)
+
+
+def _network(path):
+    network = keras.models.load_model(path, compile=False)
+    network.compile(jit_compile=False)
+    return network

@@ -1,17 +1,16 @@
 """The regressor: from an MFCC map to the motion of the face, by mean squared error.
 
-Motion is the face less the mean face of its clip, in units of [-1, 1] pixels. Pose and colour cast differ from clip to
-clip and cannot be heard: what the regressor does not have to guess does not blur what it learns. A face is the
-reference frame plus the motion.
+Motion is the face less the mean face of its clip and less its idle motion (`idle`), in units of [-1, 1] pixels. Pose,
+colour cast and blinks cannot be heard: what the regressor does not have to guess does not blur what it learns. A face
+is a reference face plus the motion. The 2017 project's regressor makes the face itself.
 """
 
 import keras
-import numpy as np
 from keras import ops
 
-from began.audio_network import build_audio_network
+from began.audio_network import learned_audio_network_of
 from began.decoder import build_decoder
-from preprocessing.alignment import mouth_slices
+from began.model import mouth_weights
 
 
 def build_regressor(config):
@@ -21,13 +20,11 @@ def build_regressor(config):
         config: `RegressorConfig`.
 
     Returns:
-        `keras.Model` from standardised maps [batch, rows, n_mfcc] to motion [batch, size, size, 3].
+        `keras.Model` from maps [batch, rows, coefficients] to motion [batch, motion_size, motion_size, 3].
     """
-    speech = keras.Input((config.rows, config.n_mfcc))
-    audio_network = build_audio_network(
-        config.rows, config.n_mfcc, config.audio_widths, config.code_size, config.dropout, config.noise
-    )
-    decoder = build_decoder(config.code_size, config.size, config.decoder_widths)
+    speech = keras.Input((config.rows, config.coefficients))
+    audio_network = learned_audio_network_of(config)
+    decoder = build_decoder(config.audio_code, config.motion_size, config.decoder_widths, sub_pixel=config.sub_pixel)
     return keras.Model(speech, decoder(audio_network(speech)), name="regressor")
 
 
@@ -45,9 +42,7 @@ class MouthWeightedError(keras.losses.Loss):
     def __init__(self, size, mouth_weight, **options):
         super().__init__(**{"name": "mouth_weighted_error", **options})
         self.size, self.mouth_weight = size, mouth_weight
-        weights = np.ones((size, size, 1), np.float32)
-        weights[mouth_slices(size)] = mouth_weight
-        self.weights = weights / weights.mean()
+        self.weights = mouth_weights(size, mouth_weight)
 
     def call(self, real, generated):
         """Losses [batch] of pictures [batch, size, size, 3]."""
@@ -56,3 +51,19 @@ class MouthWeightedError(keras.losses.Loss):
     def get_config(self):
         """Arguments of the constructor."""
         return {**super().get_config(), "size": self.size, "mouth_weight": self.mouth_weight}
+
+
+def add_motion(reference, motion):
+    """A face that moves: the reference plus the motion, which is scaled up to its size (bilinear).
+
+    Args:
+        reference: in [-1, 1] [batch or 1, size, size, 3].
+        motion: [batch, motion_size, motion_size, 3].
+
+    Returns:
+        [batch, size, size, 3] in about [-1, 1].
+    """
+    size = reference.shape[1]
+    if motion.shape[1] != size:
+        motion = ops.image.resize(motion, (size, size), interpolation="bilinear")
+    return reference + motion

@@ -1,123 +1,83 @@
-"""Trains the regressor: data, network, resume, steps, validation, model folder."""
+"""Trains the final system in one run: the regressor, then the refiner on what it makes, then the evaluation."""
 
 import dataclasses
-import time
+from pathlib import Path
 
-import keras
-import numpy as np
+from began.frames import FrameSet
+from preprocessing.files import read_json, write_json
+from preprocessing.program import InputError
 
-from began.frames import batch_indices
-from began.metrics_log import MetricsLog
-from began.run_folder import DivergenceError, choose_precision, open_run, seed_layers
-from preprocessing.audio_features import FeatureStatistics
-from preprocessing.files import whole_file
-from preprocessing.pictures import write_png
-from preprocessing.program import InputError, progress
+from .config import RegressorConfig
+from .evaluation import evaluate, format_table
+from .model_folder import save_model
+from .refiner_training import train_refiner
+from .regressor_training import train_regressor
 
-from .figures import draw_curves
-from .frames import MotionSet
-from .model_folder import TalkingFace, save_model
-from .regressor import MouthWeightedError, build_regressor
-from .validation import Validation
-
-COLUMNS = ("train_loss", "validation_loss", "correlation", "amplitude", "explained_variance", "steps_per_second")
+DONE = "done.json"  # in the folder of a stage that has taken all of its steps
 
 
-def train_regressor(config, dataset, run_dir):
-    """Trains a regressor, or goes on with a run that was interrupted.
+def train_system(config, dataset, run_dir, stage=None):
+    """Trains both stages, each going on where it stopped, and evaluates the result.
 
-    A run folder holds config.json, checkpoint.keras (weights, Adam's moments and the step: the last validation's),
-    best.keras (the lowest validation loss), metrics.csv, curves.png, samples/, tensorboard/ and, at the end, model/.
-    The same configuration, data and machine give the same weights, interrupted or not.
+    A run folder holds regressor/ and refiner/ (see `train_regressor` and `train_refiner`), model/ (the system, or after
+    the first stage the regressor alone) and evaluation.json.
 
     Args:
-        config: `RegressorConfig`.
-        dataset: `preprocessing.dataset.Dataset` with faces of `config.size` pixels.
+        config: `SystemConfig`.
+        dataset: `preprocessing.dataset.Dataset`.
         run_dir: folder of the run, made where missing.
+        stage: "regressor" or "refiner" does this one alone; if it was done before, its folder is set aside and it
+            begins anew.
 
     Returns:
         path of the model folder.
 
     Raises:
-        InputError: the dataset has another size or lacks a split, the run folder belongs to another configuration, or
-            the loss is no number any more.
+        InputError: the dataset lacks a split or the run belongs to other settings, data or another regressor; see
+            `train_regressor`.
     """
-    if dataset.size != config.size:
+    run_dir = Path(run_dir)
+    if dataset.size != config.regressor.size:
         raise InputError(
-            f"{dataset.folder}: faces of {dataset.size} pixels, the model has {config.size}; "
-            f"prepare them with --size {config.size}"
+            f"{dataset.folder}: faces of {dataset.size} pixels, the model has {config.regressor.size}; "
+            f"prepare them with --size {config.regressor.size}"
         )
-    clips = {name: dataset.split(name) for name in ("train", "validation")}
-    config = dataclasses.replace(config, precision=choose_precision(config.precision))
-    run_dir = open_run(run_dir, {"mode": "audio2faces", "data": dataset.fingerprint, **config.as_json()})
-    train = MotionSet(clips["train"], config.feature_settings)
-    validation = MotionSet(clips["validation"], config.feature_settings)
-    statistics = FeatureStatistics.of(train.maps)
-    maps = np.concatenate([statistics.standardise(of_clip) for of_clip in train.maps])
-    examine = Validation(train, validation, statistics)
-
-    model = open_network(config, run_dir)
-    step = int(model.optimizer.iterations)
-    log = MetricsLog(run_dir, COLUMNS, step)
-    best = min((float(row["validation_loss"]) for row in log.rows), default=np.inf)
-    losses, since = [], time.monotonic()
-    with progress(config.steps, "step", "training", start=step) as bar:
-        while step < config.steps:
-            indices = batch_indices(len(train), config.batch_size, step, config.seed)
-            seed_layers(model, config.seed, step)
-            losses.append(model.train_on_batch(maps[indices], train.motion(indices)))
-            step += 1
-            bar.update(1)
-            if step % config.evaluate_every == 0 or step == config.steps:
-                if not np.isfinite(losses[-1]):
-                    raise DivergenceError(run_dir, step, log.last_step)
-                rate = len(losses) / (time.monotonic() - since)
-                values, picture = examine(model)
-                values = {"train_loss": np.mean(losses), **values, "steps_per_second": rate}
-                if values["validation_loss"] < best:
-                    best = values["validation_loss"]
-                    save_network(run_dir / "best.keras", model)
-                write_png(run_dir / "samples" / f"step-{step:06d}.png", picture)
-                log.add(step, values)
-                log.add_picture(step, "real above generated", picture)
-                draw_curves(run_dir / "curves.png", log.rows)
-                save_network(run_dir / "checkpoint.keras", model)
-                bar.set_postfix_str(f"validation loss {values['validation_loss']:.5f}")
-                losses, since = [], time.monotonic()
-    return write_model(run_dir, config, dataset.frame_rate, statistics, examine.reference, examine.reference_map)
-
-
-def open_network(config, run_dir):
-    """The compiled network: from the run's checkpoint where there is one, else new."""
-    checkpoint = run_dir / "checkpoint.keras"
-    if checkpoint.exists():
-        try:
-            return keras.models.load_model(checkpoint)
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"{checkpoint}: damaged ({error}); remove it to train from the start") from error
-    keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision)
-    model = build_regressor(config)
-    keras.config.set_dtype_policy("float32")
-    schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.steps)
-    model.compile(
-        keras.optimizers.Adam(schedule), MouthWeightedError(config.size, config.mouth_weight), jit_compile=False
-    )
-    model.optimizer.build(model.trainable_variables)
-    return model
-
-
-def save_network(path, model):
-    """Saves weights, moments and step in one file, whole or not at all."""
-    with whole_file(path) as partial:
-        model.save(partial)
-
-
-def write_model(run_dir, config, frame_rate, statistics, reference, reference_map):
-    """Writes the model folder from the run's best network, in float32 and without the optimizer; returns its path."""
-    network = build_regressor(config)
-    network.set_weights(keras.models.load_model(run_dir / "best.keras", compile=False).get_weights())
-    name = run_dir.resolve().name
-    model = TalkingFace(name, config, frame_rate, statistics, network, reference, reference_map)
-    save_model(run_dir / "model", model)
+    if stage == "refiner":
+        config = dataclasses.replace(config, regressor=trained_regressor(run_dir))
+    if stage and (run_dir / stage / DONE).exists():
+        set_aside(run_dir / stage)
+    training, network = train_regressor(config.regressor, dataset, run_dir / "regressor")
+    write_json(run_dir / "regressor" / DONE, {"steps": config.regressor.steps})
+    faces = FrameSet(dataset.split("train"), config.regressor.feature_settings)
+    face = training.face(run_dir.resolve().name, network, dataset.frame_rate, faces)
+    if stage == "regressor":
+        save_model(run_dir / "model", face)
+    else:
+        refiner = train_refiner(config.refiner, dataset, training, faces, face, run_dir / "refiner")
+        write_json(run_dir / "refiner" / DONE, {"steps": config.refiner.steps})
+        face = dataclasses.replace(face, refiner=refiner)
+        save_model(run_dir / "model", face)
+    report, _ = evaluate([face], dataset, "validation")  # the test split is not for choosing
+    write_json(run_dir / "evaluation.json", report)
+    print(f"{report['clips']} validation clips, {report['frames']} frames\n\n{format_table(report)}\n")
     return run_dir / "model"
+
+
+def trained_regressor(run_dir):
+    """The `RegressorConfig` of the run's first stage.
+
+    Raises:
+        InputError: it is not done.
+    """
+    if not (run_dir / "regressor" / DONE).exists():
+        raise InputError(f"{run_dir}: has no trained regressor yet; leave out --stage, or give --stage regressor first")
+    content = read_json(run_dir / "regressor" / "config.json")
+    return RegressorConfig.from_json({name: value for name, value in content.items() if name not in ("mode", "data")})
+
+
+def set_aside(folder):
+    """Renames a folder to the first of NAME-1, NAME-2, ... that is free."""
+    number = 1
+    while (free := folder.with_name(f"{folder.name}-{number}")).exists():
+        number += 1
+    folder.rename(free)

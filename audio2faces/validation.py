@@ -6,8 +6,6 @@ from began.mouth import MouthComponents, mouth_measures
 from preprocessing.pictures import tile
 from preprocessing.pixels import to_signed, to_uint8
 
-from .frames import choose_reference
-
 GRID_FACES = 12  # columns of the picture
 GRID_CLIPS = 3  # sentences in the picture
 
@@ -16,17 +14,19 @@ class Validation:
     """The validation clips with all that does not change while the network learns.
 
     Args:
-        train: `FrameSet` of the training clips: they give the reference and the components of mouth motion.
-        validation: `FrameSet` of the validation clips.
-        statistics: `FeatureStatistics` of the training speech.
+        training: `regressor_training.Training`: it gives the reference and the components of mouth motion.
+        held_out: `frames.MotionSet` of the validation clips.
     """
 
-    def __init__(self, train, validation, statistics):
-        self.clips = validation.clips
-        self.reference, self.reference_map = choose_reference(train)
-        self.maps = [statistics.standardise(of_clip) for of_clip in [*validation.maps, self.reference_map[None]]]
-        self.clip_means = validation.clip_means
-        self.components = MouthComponents.of(train.clips)
+    def __init__(self, training, held_out):
+        self.motion = training.config.motion
+        frames = training.frames
+        place = frames.clip_of[training.reference]
+        reference = frames.maps[place][[training.reference - np.searchsorted(frames.clip_of, place)]]
+        self.reference = to_signed(frames.faces(np.array([training.reference])))
+        self.clips, self.frames = held_out.clips, held_out
+        self.maps = [training.standardise(of_clip) for of_clip in [*held_out.maps, reference]]
+        self.components = MouthComponents.of(frames.clips)
         self.real = [self.components.of_faces(clip.faces) for clip in self.clips]
 
     def __call__(self, model):
@@ -37,18 +37,22 @@ class Validation:
             faces above the generated ones, uint8 RGB.
         """
         ends = np.cumsum([len(of_clip) for of_clip in self.maps])
-        *motion, of_reference, _ = np.split(model.predict(np.concatenate(self.maps), batch_size=256, verbose=0), ends)
+        *made, of_reference, _ = np.split(model.predict(np.concatenate(self.maps), batch_size=256, verbose=0), ends)
         losses = [
-            np.asarray(model.loss.call(to_signed(clip.faces) - mean, of_clip))
-            for clip, mean, of_clip in zip(self.clips, self.clip_means, motion, strict=True)
+            np.asarray(model.loss.call(self._target(clip), of_clip))
+            for clip, of_clip in zip(self.clips, made, strict=True)
         ]
-        faces = [to_uint8(to_signed(self.reference) + of_clip - of_reference) for of_clip in motion]
+        still = self.reference - of_reference if self.motion else 0.0
+        faces = [to_uint8(still + of_clip) for of_clip in made]
         measures = mouth_measures(self.real, [self.components.of_faces(of_clip) for of_clip in faces])
         values = {
             "validation_loss": float(np.concatenate(losses).mean()),
             **{name: measures[name] for name in ("correlation", "amplitude", "explained_variance")},
         }
         return values, self._picture(faces)
+
+    def _target(self, clip):
+        return self.frames.motion_of_clip(clip) if self.motion else to_signed(clip.faces)
 
     def _picture(self, faces):
         rows = []

@@ -8,6 +8,8 @@ from preprocessing.program import InputError
 from .config import LEARNED, OF_VAE
 from .vae_folder import load_vae_encoder
 
+LEAK_2017 = 0.25  # slope below zero
+
 
 def build_audio_network(rows, n_mfcc, widths, code_size, dropout=0.0, noise=0.0):
     """Convolutions over time whose channels are the coefficients, halving the time with each width, then dense.
@@ -47,21 +49,27 @@ def build_audio_network_2017(rows, coefficients, code_size, activation=None, wid
         rows: of the map, in time.
         coefficients: of a row.
         code_size: length of the code; 256 then.
-        activation: None for 2017's, or a name that Keras knows.
+        activation: None for that, "leaky_relu" for 2017's regressor (slope .25), or another name that Keras knows.
         widths: channels of the convolutions, 2017's by default; the first dense layer has as many units as the last.
 
     Returns:
         `keras.Model` from [batch, rows, coefficients] to [batch, code_size].
     """
+    leaky = activation == "leaky_relu"
+    plain = None if leaky else activation
+
+    def activate(x):
+        return layers.LeakyReLU(LEAK_2017)(x) if leaky else x
+
     speech = keras.Input((rows, coefficients))
     x = layers.Reshape((rows, coefficients, 1))(speech)
     for width, pooled in zip(widths, (False, True, False, True), strict=True):
-        x = layers.Conv2D(width, 3, padding="same", activation=activation)(x)
+        x = activate(layers.Conv2D(width, 3, padding="same", activation=plain)(x))
         if pooled:
             x = layers.MaxPooling2D(2, padding="same")(x)  # (B, rows / 2, coefficients / 2, width)
     x = layers.Flatten()(x)
-    x = layers.Dense(widths[-1], activation=activation)(x)
-    x = layers.Dense(code_size, activation=activation)(x)
+    x = activate(layers.Dense(widths[-1], activation=plain)(x))
+    x = activate(layers.Dense(code_size, activation=plain)(x))
     return keras.Model(speech, x, name="audio_network")
 
 

@@ -22,7 +22,7 @@ class Batches:
         self.config, self.frames, self.standardise = config, frames, standardise
         self.maps = np.concatenate([standardise(of_clip) for of_clip in frames.maps])
         if eigenfaces:
-            self.codes = np.concatenate([eigenfaces.codes(clip.faces) for clip in frames.clips])
+            self.codes = np.concatenate([eigenfaces.codes(to_signed(clip.faces)) for clip in frames.clips])
 
     def __call__(self, step):
         """The batch of a step, as `Began` takes it."""

@@ -41,27 +41,27 @@ class Eigenfaces:
         """The components of training faces.
 
         Args:
-            faces: uint8 RGB [shape=(n, size, size, 3)], n > z_size.
+            faces: in [-1, 1], or their motion [shape=(n, size, size, 3)], n > z_size.
             z_size: number of components.
             covered: what lies below this share of the side is not seen.
         """
         rows = round(covered * faces.shape[1])
-        seen = to_signed(faces[:, :rows]).reshape(len(faces), -1)
+        seen = faces[:, :rows].reshape(len(faces), -1)
         mean = seen.mean(axis=0)
-        seen -= mean
+        seen = seen - mean
         variances, vectors = np.linalg.eigh(seen @ seen.T)
         variances, vectors = variances[::-1][:z_size], vectors[:, ::-1][:, :z_size]  # the strongest first
         vectors = vectors * np.sqrt(len(faces))  # of unit variance
         there = variances > NOTHING * variances[0]  # few faces have fewer components; the others stay 0
         codes = vectors * there
         projection = seen.T @ (codes / np.where(there, variances, 1))
-        whole = to_signed(faces).reshape(len(faces), -1)
+        whole = faces.reshape(len(faces), -1)
         bias = whole.mean(axis=0)
         kernel = codes.T @ (whole - bias) / len(faces)
         return cls(rows, mean, projection.astype(np.float32), kernel.astype(np.float32), bias)
 
     @classmethod
-    def of_clips(cls, clips, faces, z_size, covered):
+    def of_clips(cls, clips, faces, z_size, covered, faces_of=lambda clip: to_signed(clip.faces)):
         """The components that say nothing, linearly, about the motion of the mouth.
 
         People nod and rise while they speak: within a clip of GRID the components of a frame, even their mean over a
@@ -73,12 +73,13 @@ class Eigenfaces:
             faces: some of their faces, as for `of`.
             z_size: number of components left.
             covered: as for `of`.
+            faces_of: function from a clip to its faces, or their motion, as in `faces`.
         """
         mouth = MouthComponents.of(clips)
         eigenfaces = cls.of(faces, z_size + COMPONENTS, covered)
         together, squares, frames = 0.0, 0.0, 0  # of z and mouth within clips, summed
         for clip in clips:
-            codes, motion = eigenfaces.codes(clip.faces), mouth.of_faces(clip.faces)
+            codes, motion = eigenfaces.codes(faces_of(clip)), mouth.of_faces(clip.faces)
             together = together + (codes - codes.mean(axis=0)).T @ motion
             squares, frames = squares + (motion**2).sum(axis=0), frames + len(motion)
         unrelated = np.linalg.norm(together, axis=0) <= UNRELATED * np.sqrt(squares * frames)
@@ -93,5 +94,5 @@ class Eigenfaces:
         return dataclasses.replace(self, projection=self.projection @ kept, kernel=kept.T @ self.kernel)
 
     def codes(self, faces):
-        """Components of faces: uint8 RGB [shape=(n, size, size, 3)] -> float32 [shape=(n, z_size)]."""
-        return (to_signed(faces[:, : self.rows]).reshape(len(faces), -1) - self.mean) @ self.projection
+        """Components of faces, as they were given to `of` [shape=(n, size, size, 3)] -> float32 [shape=(n, z_size)]."""
+        return (faces[:, : self.rows].reshape(len(faces), -1) - self.mean) @ self.projection

@@ -15,7 +15,8 @@ class MetricsLog:
     """
 
     def __init__(self, run_dir, columns, step, writes=True):
-        self.path = Path(run_dir) / "metrics.csv"
+        self.run_dir = Path(run_dir)
+        self.path = self.run_dir / "metrics.csv"
         self.columns = ["step", *columns]
         self.writes = writes
         self.rows = [row for row in self._read() if int(row["step"]) <= step]

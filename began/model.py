@@ -48,14 +48,11 @@ class Began(keras.Model):
         super().__init__(name="began", dtype="float32")  # of batches and codes; the networks have the global policy
         self.config = config
         self.mean_over_replicas, self.replicas = mean_over_replicas, replicas
-        self.audio_network = audio_network_of(config) if config.audio_code else None
-        self.reference_encoder = build_reference_encoder(config) if config.z_source == "reference" else None
-        self.generator = build_generator(config)
+        self.build_players(config)
         if config.initial_deviation:
             initializer = keras.initializers.RandomNormal(stddev=config.initial_deviation, seed=config.seed)
             for kernel in (weight for weight in self.generator.trainable_variables if weight.path.endswith("kernel")):
                 kernel.assign(initializer(kernel.shape))
-        self.discriminator = build_discriminator(config)
         self.k = self._state("k", config.smallest_k)
         self.steps_done = self._state("steps_done", 0.0)
         self.led_in = self._state("led_in", 1.0)  # share of the speech's code
@@ -65,6 +62,13 @@ class Began(keras.Model):
         self.trackers = {name: keras.metrics.Mean(name) for name in WATCHED}
         self.mouth_weights = mouth_weights(config.size, config.mouth_weight)
         self.built = True
+
+    def build_players(self, config):
+        """Makes the networks."""
+        self.audio_network = audio_network_of(config) if config.audio_code else None
+        self.reference_encoder = build_reference_encoder(config) if config.z_source == "reference" else None
+        self.generator = build_generator(config)
+        self.discriminator = build_discriminator(config)
 
     def _state(self, name, value):
         return self.add_weight(
@@ -115,16 +119,46 @@ class Began(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The loss of both players over a batch; moves k. See the class."""
         config, batch, made = self.config, x, y_pred
-        generated, speech, k = made["face"], batch["speech"], ops.convert_to_tensor(self.k)
+        others = other_z = None
+        if config.swapped or config.mode_seeking:
+            other_z = ops.roll(made["z"], 1, axis=0)
+            heard = made["code"][:, : config.audio_code] if config.audio_code else None
+            others = self.generator(self.join(heard, other_z), training=training)
+        judged, real_error, generated_error = self.judge(batch, made, others, training)
+        asked, paired_error = self.ask(batch, made, training)
+        loss = judged + asked
+        if config.mode_seeking:
+            apart = mode_seeking_loss(made["face"], others, made["z"], other_z)
+            loss = loss + config.mode_seeking * ops.mean(apart)
 
-        # Real faces, and the generated ones that D is to tell from them.
+        # The balance.
+        k = ops.convert_to_tensor(self.k)
+        real_error, generated_error = self.mean_over_replicas(real_error), self.mean_over_replicas(generated_error)
+        if training:
+            k = updated_k(k, real_error, generated_error, config.gamma, config.lambda_k, config.smallest_k)
+            self.k.assign(ops.stop_gradient(k))
+        m_global = global_convergence(real_error, generated_error, config.gamma)
+        values = (real_error, generated_error, m_global, k, paired_error)
+        for name, value in zip(WATCHED, values, strict=True):
+            self.trackers[name].update_state(value)
+        return loss / self.replicas
+
+    def judge(self, batch, made, others, training):
+        """What D says of real and of generated faces.
+
+        Args:
+            batch: see the class.
+            made: what `call` gave.
+            others: faces of the same speech and another z, or None.
+            training: as in `call`.
+
+        Returns:
+            (loss, L(x), L(G(z))): both players' part of the loss, and the two errors that the control balances.
+        """
+        config, generated, speech, k = self.config, made["face"], batch["speech"], ops.convert_to_tensor(self.k)
         reconstructed, real_code = self.discriminator(self._seen(batch["face"], speech), training=training)
         real_error = config.pixel_scale * ops.mean(reconstruction_error(batch["face"], reconstructed))
         negatives, heard = [scale_gradient(generated, config.adversarial)], [speech]
-        if config.swapped or config.mode_seeking:
-            other_z = ops.roll(made["z"], 1, axis=0)
-            heard_code = made["code"][:, : config.audio_code] if config.audio_code else None
-            others = self.generator(self.join(heard_code, other_z), training=training)
         if config.swapped:
             negatives, heard = [*negatives, scale_gradient(others, config.adversarial)], [*heard, speech]
         count = len(negatives)
@@ -139,29 +173,23 @@ class Began(keras.Model):
         loss = real_error + generated_error
         if config.mismatched:
             loss = loss + config.mismatched * config.pixel_scale * ops.mean(errors[count:])
+        return loss, real_error, generated_error
 
-        # What else the generator is asked for.
+    def ask(self, batch, made, training):
+        """What else the generator is asked for: see `judge`.
+
+        Returns:
+            (loss, paired error).
+        """
+        config, generated = self.config, made["face"]
         paired_error = ops.mean(weighted_error(batch["face"], generated, self.mouth_weights, config.paired_power))
-        loss = loss + config.paired * paired_error
+        loss = config.paired * paired_error
         if config.z_source == "reference":
             loss = loss + config.code_penalty * ops.mean(ops.square(made["z"]))
-        if config.mode_seeking:
-            apart = mode_seeking_loss(generated, others, made["z"], other_z)
-            loss = loss + config.mode_seeking * ops.mean(apart)
         if config.code_consistency:
             encoded = self.code_head(self.discriminator.get_layer("encoder")(generated, training=training))
             loss = loss + config.code_consistency * ops.mean(code_distance(encoded, ops.stop_gradient(made["code"])))
-
-        # The balance.
-        real_error, generated_error = self.mean_over_replicas(real_error), self.mean_over_replicas(generated_error)
-        if training:
-            k = updated_k(k, real_error, generated_error, config.gamma, config.lambda_k, config.smallest_k)
-            self.k.assign(ops.stop_gradient(k))
-        m_global = global_convergence(real_error, generated_error, config.gamma)
-        values = (real_error, generated_error, m_global, k, paired_error)
-        for name, value in zip(WATCHED, values, strict=True):
-            self.trackers[name].update_state(value)
-        return loss / self.replicas
+        return loss, paired_error
 
     def _seen(self, faces, speech):
         return {"face": faces, "speech": speech} if self.config.conditional else {"face": faces}

@@ -76,18 +76,33 @@ class BeganFace:
         """
         heard = standardiser(self.config, self.statistics)(maps)
         z = np.broadcast_to(self.z if z is None else z, (len(heard), self.config.z_size))
-        made = []
-        for first in range(0, len(heard), BATCH):
-            parts = [part[first : first + BATCH] for part in (heard, z)]
-            count = len(parts[0])
-            padded = [np.concatenate([part, np.zeros((BATCH - count, *part.shape[1:]), np.float32)]) for part in parts]
-            used = [part for part, there in zip(padded, self._inputs, strict=True) if there]
-            made.append(np.asarray(self.network.predict_on_batch(used if len(used) > 1 else used[0]))[:count])
-        return to_uint8(np.concatenate(made))
+        used = [part for part, there in zip((heard, z), self._inputs, strict=True) if there]
+        return to_uint8(in_batches(self.network.predict_on_batch, *used))
 
     @property
     def _inputs(self):
         return self.config.audio_code > 0, self.config.z_size > 0
+
+
+def in_batches(network, *inputs):
+    """What a network makes of its inputs, computed BATCH at a time.
+
+    The network always sees BATCH of them, so that it is traced once and one does not depend on how many there are.
+
+    Args:
+        network: function from an array, or a list of some, to an array.
+        inputs: float32 arrays of the same length.
+
+    Returns:
+        array of that length.
+    """
+    made = []
+    for first in range(0, len(inputs[0]), BATCH):
+        parts = [part[first : first + BATCH] for part in inputs]
+        count = len(parts[0])
+        padded = [np.concatenate([part, np.zeros((BATCH - count, *part.shape[1:]), np.float32)]) for part in parts]
+        made.append(np.asarray(network(padded if len(padded) > 1 else padded[0]))[:count])
+    return np.concatenate(made)
 
 
 def standardiser(config, statistics):

@@ -64,14 +64,14 @@ def mouth_measures(real, generated):
     lags = range(-LARGEST_LAG, LARGEST_LAG + 1)
     by_lag = [_lagged_correlation(real, generated, lag) for lag in lags]
     return {
-        "correlation": _correlation(x[:, 0], y[:, 0]),
+        "correlation": correlation(x[:, 0], y[:, 0]),
         "amplitude": float(y[:, 0].std() / x[:, 0].std()),
         "explained_variance": float(1 - ((x - y) ** 2).sum() / (x**2).sum()),
         "best_lag": lags[int(np.argmax(by_lag))] if max(by_lag) > 0 else None,
     }
 
 
-def _correlation(x, y):
+def correlation(x, y):
     """Pearson's; 0 where one of the two does not vary."""
     if len(x) < 2 or min(x.std(), y.std()) < STILL:
         return 0.0
@@ -83,4 +83,4 @@ def _lagged_correlation(real, generated, lag):
     shared = [max(0, len(clip) - abs(lag)) for clip in real]
     x = np.concatenate([clip[max(0, -lag) :][:n, 0] for clip, n in zip(real, shared, strict=True)])
     y = np.concatenate([clip[max(0, lag) :][:n, 0] for clip, n in zip(generated, shared, strict=True)])
-    return _correlation(x, y)
+    return correlation(x, y)

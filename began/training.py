@@ -83,9 +83,9 @@ def train_began(config, dataset, run_dir):
     eigenfaces = None
     if config.z_source == "eigenfaces":
         if config.mouth_left_out:
-            eigenfaces = Eigenfaces.of_clips(train.clips, some, config.z_size, config.covered)
+            eigenfaces = Eigenfaces.of_clips(train.clips, to_signed(some), config.z_size, config.covered)
         else:
-            eigenfaces = Eigenfaces.of(some, config.z_size, config.covered)
+            eigenfaces = Eigenfaces.of(to_signed(some), config.z_size, config.covered)
     batches = Batches(config, train, standardiser(config, statistics), eigenfaces)
     settings = {"mode": "began", "data": dataset.fingerprint, **config.as_json()}
     run_dir = open_run(run_dir, settings) if devices.chief else Path(run_dir)
@@ -93,20 +93,54 @@ def train_began(config, dataset, run_dir):
     examine = Examination(train, held_out)
 
     model = open_checkpoint(run_dir, partial(new_model, config))
-    step = int(model.steps_done)
     if config.has_base:
         model.generator.get_layer(BASE).set_weights([eigenfaces.kernel, eigenfaces.bias])
-    devices.agree("step to start from", step)
+    devices.agree("step to start from", int(model.steps_done))
     learner = devices.spread(model, partial(new_model, config))
     network = build_network(model)
 
     def face(suffix=""):
-        codes = eigenfaces.codes(some) if eigenfaces else None
+        codes = eigenfaces.codes(to_signed(some)) if eigenfaces else None
         if config.z_source == "reference":
             codes = encoded(model, some)
         return BeganFace(run_dir.resolve().name + suffix, config, dataset.frame_rate, statistics, network, codes)
 
-    log = MetricsLog(run_dir, COLUMNS, step, writes=devices.chief)
+    log = MetricsLog(run_dir, COLUMNS, int(model.steps_done), writes=devices.chief)
+    for step, values in learn(config, model, learner, batches, devices, log):
+        if devices.chief:
+            measured, rows = examine(face())
+            values |= measured
+            heard = {label: batches.standardise(maps) for label, maps in examine.speech_of_rows.items()}
+            keep(run_dir, model, log, step, values, with_reconstructions(model, rows, heard))
+        else:  # what the learning rate follows
+            log.add(step, values)
+    if devices.chief:
+        write_model(run_dir / "last", face(", last"), model)
+        load_weights(run_dir / "best.weights.h5", model)
+        write_model(run_dir / "model", face(), model)
+    devices.wait()
+    return run_dir / "model"
+
+
+def learn(config, model, learner, batches, devices, log):
+    """Takes the steps that are left.
+
+    Args:
+        config: `BeganConfig`.
+        model: `Began`, which knows how many steps were done.
+        learner: the same spread over the devices; that is what learns.
+        batches: function from the number of a step to its batch.
+        devices: `devices.Devices`.
+        log: `MetricsLog`, whose rows the learning rate follows; to be added to whenever this yields.
+
+    Yields:
+        (step, values): after each `config.evaluate_every` steps and after the last one, when `model` has the learner's
+        weights; the means of WATCHED, and what else the training loop knows of COLUMNS.
+
+    Raises:
+        DivergenceError: the loss, or a weight, is no number any more.
+    """
+    step = int(model.steps_done)
     noted, since, loading, share = [], time.monotonic(), 0.0, None
     with progress(config.steps, "step", "training", start=step) as bar:
         while step < config.steps:
@@ -123,39 +157,28 @@ def train_began(config, dataset, run_dir):
             step += 1
             bar.update(1)
             if not np.isfinite(values["loss"]):
-                raise DivergenceError(run_dir, step, log.last_step)
+                raise DivergenceError(log.run_dir, step, log.last_step)
             if step % config.evaluate_every == 0 or step == config.steps:
                 devices.bring_back(learner, model)
                 if not all(np.isfinite(weight).all() for weight in model.get_weights()):
-                    raise DivergenceError(run_dir, step, log.last_step)
+                    raise DivergenceError(log.run_dir, step, log.last_step)
                 model.steps_done.assign(step)
                 seconds = time.monotonic() - since
                 share = loading / seconds
-                values = dict(zip(WATCHED, np.mean(noted, axis=0).tolist(), strict=True)) | {
-                    "k": float(model.k),
-                    "learning_rate": float(model.optimizer.learning_rate),
-                    "steps_per_second": len(noted) / seconds,
-                    "loading_share": share,
-                }
-                if devices.chief:
-                    measured, rows = examine(face())
-                    values |= measured
-                    heard = {label: batches.standardise(maps) for label, maps in examine.speech_of_rows.items()}
-                    rows = with_reconstructions(model, rows, heard)
-                    keep(run_dir, model, log, step, values, rows)
-                    bar.set_postfix_str(f"diversity {values['diversity']:.2f}, k {values['k']:.3f}")
-                else:  # what the learning rate follows
-                    log.add(step, values)
+                yield (
+                    step,
+                    dict(zip(WATCHED, np.mean(noted, axis=0).tolist(), strict=True))
+                    | {
+                        "k": float(model.k),
+                        "learning_rate": float(model.optimizer.learning_rate),
+                        "steps_per_second": len(noted) / seconds,
+                        "loading_share": share,
+                    },
+                )
                 noted, since, loading = [], time.monotonic(), 0.0
     if share is not None:
         memory = f"{peak_memory() / 1e9:.2f} GB" if peak_memory() else "unknown"
         print(f"peak memory {memory}; loading took {share:.1%} of the last steps' time", file=sys.stderr)
-    if devices.chief:
-        write_model(run_dir / "last", face(", last"), model)
-        load_weights(run_dir / "best.weights.h5", model)
-        write_model(run_dir / "model", face(), model)
-    devices.wait()
-    return run_dir / "model"
 
 
 def keep(run_dir, model, log, step, values, rows):
@@ -200,11 +223,11 @@ def check_dataset(config, dataset):
         )
 
 
-def new_model(config, **options):
-    """A compiled BEGAN that has learned nothing, its optimiser built."""
+def new_model(config, of=Began, **options):
+    """A compiled `Began`, or one of its kind, that has learned nothing, its optimiser built."""
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
-    model = Began(config, **options)
+    model = of(config, **options)
     keras.config.set_dtype_policy("float32")
     jit_compile = "auto" if keras.backend.backend() == "jax" else False  # on TensorFlow's CPU XLA is slower
     model.compile(keras.optimizers.Adam(config.learning_rate, config.beta_1), jit_compile=jit_compile)

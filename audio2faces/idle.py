@@ -1,0 +1,111 @@
+"""What a face does that cannot be heard: it turns, nods and blinks. Kept as principal components, replayed in videos.
+
+Components of the motion above the mouth (`began.eigenfaces`), less what goes with the mouth, explain the idle motion in
+training, so that the regressor need not guess it. A video replays stretches of real codes, one after the other.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from began.eigenfaces import FIT_FACES, Eigenfaces
+
+STRETCH_SECONDS = 3.0  # of a stretch; each stays within one clip
+STRETCHES = 48  # kept with a model
+JOIN_SECONDS = 0.4  # in which one stretch turns into the next
+CANDIDATES = 12  # stretches drawn for the next one: the nearest follows
+
+
+def fit_idle_motion(frames, z_size, covered):
+    """The components of idle motion in training clips.
+
+    Args:
+        frames: `frames.MotionSet`.
+        z_size: number of components.
+        covered: what lies below this share of the face is not seen.
+
+    Returns:
+        (eigenfaces, codes): `Eigenfaces` of the motion, and the codes of all frames [shape=(len(frames), z_size)].
+    """
+    some = np.sort(np.random.default_rng(0).permutation(len(frames))[:FIT_FACES])
+    eigenfaces = Eigenfaces.of_clips(frames.clips, frames.motion(some), z_size, covered, frames.motion_of_clip)
+    codes = [eigenfaces.codes(frames.motion_of_clip(clip)) for clip in frames.clips]
+    return eigenfaces, np.concatenate(codes)
+
+
+@dataclass(frozen=True)
+class IdleMotion:
+    """Idle motion that a model replays.
+
+    Attributes:
+        kernel: from a code to motion in [-1, 1] pixels, float16 [shape=(z_size, size, size, 3)].
+        stretches: codes of training clips less that of the reference face, float16 [shape=(n, frames, z_size)].
+        frame_rate: frames per second of the stretches.
+    """
+
+    kernel: np.ndarray
+    stretches: np.ndarray
+    frame_rate: float
+
+    def pictures(self, codes):
+        """Motion of codes [shape=(n, z_size)]: float32 [shape=(n, size, size, 3)]."""
+        kernel = self.kernel.astype(np.float32)
+        return (codes.astype(np.float32) @ kernel.reshape(len(kernel), -1)).reshape(-1, *kernel.shape[1:])
+
+    def replay(self, frame_rate, seed):
+        """Codes of one frame after the other, without end: real stretches, each led over into a near one.
+
+        Args:
+            frame_rate: frames per second of the video.
+            seed: another one gives another course.
+
+        Yields:
+            code [shape=(z_size,)].
+        """
+        if self.stretches.shape[1] < 2 or not len(self.stretches):
+            while True:
+                yield np.zeros(self.stretches.shape[-1], np.float32)
+        codes = self._course(np.random.default_rng(seed))
+        before, after, place = next(codes), next(codes), 0.0
+        while True:
+            yield before + place * (after - before)
+            place += self.frame_rate / frame_rate
+            while place >= 1:
+                before, after, place = after, next(codes), place - 1
+
+    def _course(self, generator):
+        """The same at the stretches' own rate."""
+        length = self.stretches.shape[1]
+        join = min(max(1, round(JOIN_SECONDS * self.frame_rate)), length // 2)
+        share = (np.arange(join) + 1)[:, None] / (join + 1)
+        stretches = self.stretches.astype(np.float32)
+        current = stretches[generator.integers(len(stretches))]
+        while True:
+            yield from current[: length - join]
+            drawn = stretches[generator.integers(len(stretches), size=CANDIDATES)]
+            following = drawn[np.linalg.norm(drawn[:, 0] - current[length - join], axis=-1).argmin()]
+            joined = (1 - share) * current[length - join :] + share * following[:join]
+            current = np.concatenate([joined, following[join:]])
+
+
+def stretches_of(codes, clip_of, frame_rate):
+    """Cuts the codes of training frames into stretches: at most STRETCHES, evenly over the clips.
+
+    Args:
+        codes: of all frames [shape=(frames, z_size)].
+        clip_of: clip of each frame, in rising order [shape=(frames,)].
+        frame_rate: frames per second.
+
+    Returns:
+        [shape=(n, length, z_size)]; of length STRETCH_SECONDS, or of the longest clip, if that is shorter.
+    """
+    counts = np.bincount(clip_of)
+    length = min(round(STRETCH_SECONDS * frame_rate), counts.max())
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    firsts = [
+        start + offset
+        for start, count in zip(starts, counts, strict=True)
+        for offset in range(0, count - length + 1, length)
+    ]
+    chosen = np.unique(np.linspace(0, len(firsts) - 1, STRETCHES).round().astype(int))
+    return np.stack([codes[firsts[index] : firsts[index] + length] for index in chosen])

@@ -1,0 +1,177 @@
+"""The refiner: from a face that the regressor moved to a sharp one, a BEGAN whose generator sees a face.
+
+The 2017 project's sees the blurred face alone and answers to the discriminator and to a squared error. Ours sees the
+reference, too, and changes the face around the mouth alone, by what it adds: the sharpness of the reference stays.
+"""
+
+import cv2
+import keras
+import numpy as np
+from keras import layers, ops
+
+from began.blocks import double_convolution
+from began.discriminator import build_discriminator
+from began.losses import weighted_error
+from began.model import Began
+from preprocessing.alignment import MOUTH_BOX
+
+MARGIN = 0.06  # of the face's side: the refiner changes the mouth box and so much around it
+FEATHER = 0.04  # standard deviation of the seam, in the same unit
+BLOCKS_2017 = 4  # residual blocks
+DETAIL_WINDOW = 5  # pixels at 64, over which detail is compared
+LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32)
+
+
+def build_refiner(config):
+    """The network that a `RefinerConfig` asks for.
+
+    Returns:
+        `keras.Model` to sharp faces [batch, size, size, 3], float32: from the pair (moving face, reference), both of
+        that shape, or, the 2017 project's, from the moving face alone.
+    """
+    return build_refiner_2017(config) if config.network == "2017" else build_unet(config)
+
+
+def build_refiner_2017(config):
+    """A convolution, residual blocks of two 3x3 ELU convolutions at full size, a convolution to the face."""
+    x = moving = keras.Input((config.size, config.size, 3))
+    x = layers.Conv2D(config.generator_n, 3, padding="same", activation="elu")(x)
+    for _ in range(BLOCKS_2017):
+        x = layers.Add()([x, double_convolution(x, config.generator_n)])
+    return keras.Model(moving, layers.Conv2D(3, 3, padding="same", dtype="float32")(x), name="refiner")
+
+
+def build_unet(config):
+    """A U-Net (Ronneberger, Fischer, Brox, arXiv 1505.04597) that adds to the moving face, around the mouth.
+
+    It computes at half the size of the face, a quarter and an eighth, with n, 2n and 2n channels; the two ends are
+    sub-pixel (arXiv 1609.05158). Its last convolution starts at zero: an untrained refiner changes nothing.
+    """
+    size, n = config.size, config.generator_n
+    moving, reference = keras.Input((size, size, 3)), keras.Input((size, size, 3))
+    x = _space_to_depth(layers.Concatenate()([moving, reference]))  # (B, size / 2, size / 2, 24)
+    half = double_convolution(x, n)
+    quarter = _halved(half, 2 * n)
+    x = _halved(quarter, 2 * n)
+    for skipped, width in ((quarter, 2 * n), (half, n)):
+        x = layers.Concatenate()([layers.UpSampling2D(interpolation="nearest")(x), skipped])
+        x = layers.Conv2D(width, 3, padding="same", activation="elu")(x)
+    x = layers.Conv2D(n, 3, padding="same", activation="elu")(x)
+    x = layers.Conv2D(12, 3, padding="same", kernel_initializer="zeros", dtype="float32")(x)
+    added = SoftMask(size)(_depth_to_space(x))
+    return keras.Model([moving, reference], layers.Add(dtype="float32")([moving, added]), name="refiner")
+
+
+def _halved(x, width):
+    x = layers.Conv2D(width, 3, strides=2, padding="same", activation="elu")(x)
+    return layers.Conv2D(width, 3, padding="same", activation="elu")(x)
+
+
+def _space_to_depth(x):
+    """Each 2x2 square as one place: [batch, side, side, c] -> [batch, side / 2, side / 2, 4 c]."""
+    _, side, _, channels = x.shape
+    x = layers.Reshape((side // 2, 2, side // 2, 2, channels))(x)
+    x = layers.Permute((1, 3, 2, 4, 5))(x)
+    return layers.Reshape((side // 2, side // 2, 4 * channels))(x)
+
+
+def _depth_to_space(x):
+    """The inverse of `_space_to_depth`, in float32."""
+    _, side, _, channels = x.shape
+    x = layers.Reshape((side, side, 2, 2, channels // 4), dtype="float32")(x)
+    x = layers.Permute((1, 3, 2, 4, 5), dtype="float32")(x)
+    return layers.Reshape((2 * side, 2 * side, channels // 4), dtype="float32")(x)
+
+
+def mouth_mask(size):
+    """1 in the mouth box and MARGIN around it, fading over FEATHER to 0 [shape=(size, size, 1)], float32."""
+    top, bottom, left, right = (round(edge * size) for edge in np.array(MOUTH_BOX) + np.array([-1, 1, -1, 1]) * MARGIN)
+    mask = np.zeros((size, size), np.float32)
+    mask[top:bottom, left:right] = 1
+    return cv2.GaussianBlur(mask, (0, 0), FEATHER * size, borderType=cv2.BORDER_REPLICATE)[..., None]
+
+
+@keras.saving.register_keras_serializable("audio2faces")
+class SoftMask(layers.Layer):
+    """Multiplies pictures by `mouth_mask`.
+
+    Args:
+        size: of the pictures.
+    """
+
+    def __init__(self, size, **options):
+        super().__init__(**{**options, "dtype": "float32"})
+        self.size = size
+        self.mask = mouth_mask(size)
+
+    def call(self, pictures):
+        """Pictures [batch, size, size, channels] -> the same shape."""
+        return pictures * self.mask
+
+    def get_config(self):
+        """The arguments, for a file."""
+        return {**super().get_config(), "size": self.size}
+
+
+class Refiner(Began):
+    """A refiner and the discriminator that judges it, if there is one.
+
+    A batch is that of `Began` without what is not heard, and with
+        moving: faces that the regressor moved [batch, size, size, 3].
+        reference: the faces it started from, same shape.
+    Every second face shows the moment right after the one before it.
+    """
+
+    def build_players(self, config):
+        """Makes the networks."""
+        self.audio_network = self.reference_encoder = None
+        self.generator = build_refiner(config)
+        self.discriminator = build_discriminator(config) if config.adversarial else None
+
+    def call(self, batch, training=False):
+        """Refines faces: see `Began.call`."""
+        seen = [batch["moving"], batch["reference"]][: len(self.generator.inputs)]
+        return {"face": self.generator(seen if len(seen) > 1 else seen[0], training=training), "code": None, "z": None}
+
+    def judge(self, batch, made, others, training):
+        """See `Began.judge`; without a discriminator nothing is judged."""
+        if self.discriminator is None:
+            nothing = ops.zeros(())
+            return nothing, nothing, nothing
+        return super().judge(batch, made, others, training)
+
+    def ask(self, batch, made, training):
+        """See `Began.ask`; besides, the change from frame to frame is to be right, and detail as strong as in life."""
+        config, real, generated = self.config, batch["face"], made["face"]
+        loss, paired_error = super().ask(batch, made, training)
+        if config.temporal:
+            changes = [faces[1::2] - faces[::2] for faces in (real, generated)]
+            loss = loss + config.temporal * ops.mean(weighted_error(*changes, self.mouth_weights, config.paired_power))
+        if config.detail:
+            loss = loss + config.detail * ops.mean(detail_error(real, generated))
+        return loss, paired_error
+
+
+def detail_error(real, generated):
+    """Mean difference of the strength of detail around the mouth, wherever within a window the detail lies.
+
+    Strength is the root mean square of the Laplacian over DETAIL_WINDOW pixels (of 64). The mean of what the speech
+    leaves open has less of it than any real face.
+
+    Args:
+        real: [batch, size, size, 3] in [-1, 1].
+        generated: same shape.
+
+    Returns:
+        error of each face [batch].
+    """
+    size = real.shape[1]
+    top, _, left, right = (round(edge * size) for edge in np.array(MOUTH_BOX) + np.array([-1, 1, -1, 1]) * MARGIN)
+    window = max(1, round(DETAIL_WINDOW * size / 64))
+    kernel = np.repeat(LAPLACIAN[..., None, None], 3, axis=2)
+
+    def strength(faces):
+        edges = ops.depthwise_conv(faces[:, top:, left:right], kernel, padding="valid")
+        return ops.sqrt(ops.average_pool(ops.square(edges), window, 1, padding="valid") + 1e-4)
+
+    return ops.mean(ops.abs(strength(real) - strength(generated)), axis=(1, 2, 3))

@@ -1,0 +1,168 @@
+"""Trains the refiner on what the regressor makes: batches, resume, steps, examination."""
+
+import dataclasses
+import hashlib
+from functools import partial
+
+import numpy as np
+
+from began.checkpoints import keep_checkpoint, load_weights, open_checkpoint, save_weights
+from began.collapse import sharpness
+from began.devices import OneDevice
+from began.figures import draw_rows
+from began.frames import FrameSet, batch_indices, shown_moments
+from began.metrics_log import MetricsLog
+from began.model import WATCHED
+from began.mouth import MouthComponents, mouth_measures
+from began.run_folder import choose_precision, open_run
+from began.training import learn, new_model
+from preprocessing.alignment import mouth_slices
+from preprocessing.pixels import to_signed
+
+from .figures import draw_refiner_curves
+from .measures import psnr
+from .refiner import Refiner, build_refiner
+from .regressor import add_motion
+
+MEASURED = ("correlation", "amplitude", "explained_variance", "mouth_sharpness", "mouth_psnr", "score")
+COLUMNS = (*WATCHED, *MEASURED, "learning_rate", "steps_per_second", "loading_share")
+
+
+class RefinerBatches:
+    """The batches of a run: what a step sees is a function of its number alone.
+
+    Pairs of neighbouring frames, as the regressor shows them when it starts from another face of the same clip. It
+    hears speech with some noise: it knows its training speech better than any other, and the refiner has to do with
+    the errors that it makes on the others.
+
+    Args:
+        config: `RefinerConfig`.
+        training: `regressor_training.Training`.
+        network: the regressor.
+        faces: `FrameSet` of the training clips in full size.
+    """
+
+    def __init__(self, config, training, network, faces):
+        self.config, self.training, self.network, self.faces = config, training, network, faces
+        self.maps = np.concatenate([training.standardise(of_clip) for of_clip in training.frames.maps])
+
+    def __call__(self, step):
+        """The batch of a step, as `Refiner` takes it."""
+        config, training, faces = self.config, self.training, self.faces
+        generator = np.random.default_rng((config.seed, step))
+        first = batch_indices(len(faces), config.batch_size // 2 or 1, step, config.seed, config.shuffled)
+        clip_ends = np.searchsorted(faces.clip_of, faces.clip_of[first], side="right")
+        first = np.where(first + 1 < clip_ends, first, np.maximum(first - 1, 0))
+        indices = np.stack([first, np.minimum(first + 1, clip_ends - 1)], axis=1).ravel()[: config.batch_size]
+        references = np.repeat(faces.companions(first, generator), 2)[: config.batch_size]
+        noise = training.config.noise * generator.normal(size=self.maps[indices].shape)
+        heard = np.concatenate([self.maps[indices] + noise.astype(np.float32), self.maps[references[::2]]])
+        made, of_references = np.split(np.asarray(self.network.predict_on_batch(heard)), [len(indices)])
+        if training.config.motion:
+            motion = made - of_references.repeat(2, axis=0)[: len(made)]
+            motion = motion + training.idle_pictures(training.codes[indices] - training.codes[references])
+            reference = to_signed(faces.faces(references))
+            moving = np.asarray(add_motion(reference, motion.astype(np.float32)))
+        else:
+            reference = moving = made
+        foreign = generator.integers(len(faces), size=len(indices))
+        return {
+            "face": to_signed(faces.faces(indices)),
+            "speech": self.maps[indices],
+            "foreign_speech": self.maps[foreign],
+            "moving": moving,
+            "reference": reference,
+        }
+
+
+class RefinerExamination:
+    """Looks at a refiner during its training: mouth motion and sharpness on the validation clips, and a picture.
+
+    Args:
+        training: `regressor_training.Training`.
+        face: `TalkingFace` without a refiner.
+        clips: validation clips in full size.
+    """
+
+    def __init__(self, training, face, clips):
+        self.face, self.clips = face, clips
+        self.real = [np.asarray(clip.faces) for clip in clips]
+        features = training.config.feature_settings
+        frames = FrameSet(clips, features)
+        self.motion = [face.motion(maps) for maps in frames.maps]
+        if training.config.motion:
+            self.motion = [motion - face.motion(face.reference_map[None])[0] for motion in self.motion]
+        self.rows, self.columns = mouth_slices(face.config.size)
+        self.components = MouthComponents.of(clips)
+        self.real_motion = [self.components.of_faces(faces) for faces in self.real]
+
+    def __call__(self, refiner):
+        """Examines a network.
+
+        Returns:
+            (values, rows): MEASURED, and rows of faces for `began.figures.draw_rows`.
+        """
+        face = dataclasses.replace(self.face, refiner=refiner)
+        made = [face.paint(motion) for motion in self.motion]
+        measures = mouth_measures(self.real_motion, [self.components.of_faces(faces) for faces in made])
+        real, refined = ([faces[:, self.rows, self.columns] for faces in of_clips] for of_clips in (self.real, made))
+        values = {name: measures[name] for name in ("correlation", "amplitude", "explained_variance")}
+        values["mouth_sharpness"] = sum(map(sharpness, refined)) / sum(map(sharpness, real))
+        values["mouth_psnr"] = float(np.mean(np.concatenate([psnr(x, y) for x, y in zip(real, refined, strict=True)])))
+        values["score"] = max(values["explained_variance"], 0) * min(values["mouth_sharpness"], 1)
+        moments = shown_moments(len(self.real[0]))
+        rows = {"real": self.real[0], "regressor": self.face.paint(self.motion[0], refined=False), "refined": made[0]}
+        return values, {label: faces[moments] for label, faces in rows.items()}
+
+
+def train_refiner(config, dataset, training, faces, face, run_dir):
+    """Trains a refiner, or goes on with a run that was interrupted.
+
+    A run folder is that of a BEGAN (`began.training.train_began`), less model/ and last/.
+
+    Args:
+        config: `RefinerConfig`.
+        dataset: `preprocessing.dataset.Dataset` with faces of `config.size` pixels.
+        training: `regressor_training.Training`.
+        faces: `FrameSet` of the training clips in full size.
+        face: `TalkingFace` of the regressor.
+        run_dir: folder of the run, made where missing.
+
+    Returns:
+        the best refiner, `keras.Model` in float32.
+
+    Raises:
+        InputError: as for the regressor.
+    """
+    config = dataclasses.replace(config, precision=choose_precision(config.precision))
+    settings = {"mode": "audio2faces refiner", "data": dataset.fingerprint, "regressor": fingerprint(face.network)}
+    run_dir = open_run(run_dir, settings | config.as_json())
+    model = open_checkpoint(run_dir, partial(new_model, config, Refiner))
+    if int(model.steps_done) < config.steps:
+        devices = OneDevice()
+        examine = RefinerExamination(training, face, dataset.split("validation"))
+        batches = RefinerBatches(config, training, face.network, faces)
+        log = MetricsLog(run_dir, COLUMNS, int(model.steps_done))
+        for step, values in learn(config, model, model, batches, devices, log):
+            measured, rows = examine(model.generator)
+            values |= measured
+            if values["score"] > max((float(row["score"]) for row in log.rows), default=-np.inf):
+                save_weights(run_dir / "best.weights.h5", model)
+            picture = draw_rows(run_dir / "samples" / f"step-{step:06d}.png", rows)
+            log.add(step, values)
+            log.add_picture(step, "faces", picture)
+            draw_refiner_curves(run_dir / "curves.png", log.rows)
+            keep_checkpoint(run_dir, model)
+    load_weights(run_dir / "best.weights.h5", model)
+    refiner = build_refiner(config)
+    refiner.set_weights(model.generator.get_weights())
+    refiner.compile(jit_compile=False)
+    return refiner
+
+
+def fingerprint(network):
+    """Twelve digits of the SHA-256 over the weights of a network."""
+    digest = hashlib.sha256()
+    for weight in network.get_weights():
+        digest.update(weight.tobytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,191 @@
+"""Trains the regressor: data, network, resume, steps, validation."""
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from functools import partial
+
+import keras
+import numpy as np
+
+from began.checkpoints import keep_checkpoint, load_weights, open_checkpoint, save_weights
+from began.eigenfaces import Eigenfaces
+from began.frames import batch_indices
+from began.metrics_log import MetricsLog
+from began.model_folder import standardiser
+from began.run_folder import DivergenceError, choose_precision, open_run, seed_layers
+from preprocessing.audio_features import FeatureStatistics
+from preprocessing.pictures import write_png
+from preprocessing.pixels import to_signed
+from preprocessing.program import progress
+
+from .figures import draw_curves
+from .frames import MotionSet, Speech, choose_reference
+from .idle import IdleMotion, fit_idle_motion, stretches_of
+from .model_folder import TalkingFace
+from .regressor import MouthWeightedError, build_regressor
+from .validation import Validation
+
+COLUMNS = ("train_loss", "validation_loss", "correlation", "amplitude", "explained_variance", "steps_per_second")
+
+
+@dataclass(frozen=True)
+class Training:
+    """What training clips say before anything is learned.
+
+    Attributes:
+        config: `RegressorConfig`.
+        frames: `MotionSet` of the training clips.
+        statistics: `FeatureStatistics` of their speech.
+        eigenfaces: components of their idle motion, or None.
+        codes: of all their frames [shape=(frames, idle)].
+        reference: index of the frame that motion is added to.
+    """
+
+    config: object
+    frames: MotionSet
+    statistics: FeatureStatistics
+    eigenfaces: Eigenfaces | None
+    codes: np.ndarray
+    reference: int
+
+    @classmethod
+    def of(cls, config, clips):
+        """What clips of a dataset say under a `RegressorConfig`."""
+        frames = MotionSet(clips, config)
+        eigenfaces, codes = None, np.zeros((len(frames), 0), np.float32)
+        if config.idle:
+            eigenfaces, codes = fit_idle_motion(frames, config.idle, config.covered)
+        return cls(config, frames, FeatureStatistics.of(frames.maps), eigenfaces, codes, choose_reference(frames))
+
+    @property
+    def standardise(self):
+        """The function from raw maps to what the network hears."""
+        return standardiser(self.config, self.statistics)
+
+    def idle_pictures(self, codes):
+        """Idle motion of codes [shape=(n, idle)]: [shape=(n, motion_size, motion_size, 3)]; 0 if there is none."""
+        size = self.config.motion_size
+        return (codes @ self.eigenfaces.kernel).reshape(-1, size, size, 3) if self.eigenfaces else 0.0
+
+    def targets(self, indices, at_rest):
+        """What the regressor is to show in frames [shape=(n, motion_size, motion_size, 3)].
+
+        Args:
+            indices: of the frames.
+            at_rest: bool, those that are to show their clip's face at rest.
+        """
+        if not self.config.motion:
+            return to_signed(self.frames.faces(indices))
+        targets = self.frames.motion(indices) - self.idle_pictures(self.codes[indices])
+        targets[at_rest] = self.frames.rest[self.frames.clip_of[indices[at_rest]]]
+        return targets
+
+    def face(self, name, network, frame_rate, faces):
+        """A `TalkingFace` of a network.
+
+        Args:
+            name: of the run.
+            network: the regressor.
+            frame_rate: frames per second of the clips.
+            faces: `FrameSet` of the same clips in full size.
+        """
+        reference = self.reference
+        idle = None
+        if self.eigenfaces:
+            size = self.config.motion_size
+            codes = self.codes - self.codes[reference]
+            stretches = stretches_of(codes, self.frames.clip_of, frame_rate).astype(np.float16)
+            idle = IdleMotion(
+                self.eigenfaces.kernel.reshape(-1, size, size, 3).astype(np.float16), stretches, frame_rate
+            )
+        return TalkingFace(
+            name=name,
+            config=self.config,
+            frame_rate=frame_rate,
+            statistics=self.statistics,
+            network=network,
+            reference=faces.faces(np.array([reference]))[0],
+            reference_map=np.concatenate(self.frames.maps)[reference],
+            idle=idle,
+            refiner=None,
+        )
+
+
+def train_regressor(config, dataset, run_dir):
+    """Trains a regressor, or goes on with a run that was interrupted.
+
+    A run folder holds config.json, checkpoint.weights.h5 (weights, Adam's moments and the step: the last validation's)
+    and previous.weights.h5 (the one before), best.weights.h5 (the lowest validation loss), metrics.csv, curves.png,
+    samples/ and tensorboard/. The same configuration, data and machine give the same weights, interrupted or not.
+
+    Args:
+        config: `RegressorConfig`.
+        dataset: `preprocessing.dataset.Dataset` with faces of `config.size` pixels.
+        run_dir: folder of the run, made where missing.
+
+    Returns:
+        (training, network): the `Training` and the best network, in float32.
+
+    Raises:
+        InputError: the dataset lacks a split, the run folder belongs to another configuration, or the loss is no number
+            any more.
+    """
+    config = dataclasses.replace(config, precision=choose_precision(config.precision))
+    clips = {name: dataset.split(name) for name in ("train", "validation")}
+    run_dir = open_run(run_dir, {"mode": "audio2faces", "data": dataset.fingerprint, **config.as_json()})
+    training = Training.of(config, clips["train"])
+    model = open_checkpoint(run_dir, partial(new_model, config))
+    if (step := int(model.optimizer.iterations)) < config.steps:
+        learn(config, training, MotionSet(clips["validation"], config), model, step, run_dir)
+    best = new_model(config)
+    load_weights(run_dir / "best.weights.h5", best)
+    network = build_regressor(config)
+    network.set_weights(best.get_weights())
+    return training, network
+
+
+def learn(config, training, held_out, model, step, run_dir):
+    """Takes the steps that are left, from number `step` on."""
+    examine = Validation(training, held_out)
+    speech = Speech(training.frames, config, training.standardise)
+    log = MetricsLog(run_dir, COLUMNS, step)
+    best = min((float(row["validation_loss"]) for row in log.rows), default=np.inf)
+    losses, since = [], time.monotonic()
+    with progress(config.steps, "step", "training the regressor", start=step) as bar:
+        while step < config.steps:
+            indices = batch_indices(len(training.frames), config.batch_size, step, config.seed)
+            maps, unvoiced = speech(indices, step)
+            seed_layers(model, config.seed, step)
+            losses.append(model.train_on_batch(maps, training.targets(indices, unvoiced)))
+            step += 1
+            bar.update(1)
+            if step % config.evaluate_every == 0 or step == config.steps:
+                if not np.isfinite(losses[-1]):
+                    raise DivergenceError(run_dir, step, log.last_step)
+                rate = len(losses) / (time.monotonic() - since)
+                values, picture = examine(model)
+                values = {"train_loss": np.mean(losses), **values, "steps_per_second": rate}
+                if values["validation_loss"] < best:
+                    best = values["validation_loss"]
+                    save_weights(run_dir / "best.weights.h5", model)
+                write_png(run_dir / "samples" / f"step-{step:06d}.png", picture)
+                log.add(step, values)
+                log.add_picture(step, "real above generated", picture)
+                draw_curves(run_dir / "curves.png", log.rows)
+                keep_checkpoint(run_dir, model)
+                bar.set_postfix_str(f"validation loss {values['validation_loss']:.5f}")
+                losses, since = [], time.monotonic()
+
+
+def new_model(config):
+    """A compiled regressor that has learned nothing, its optimiser built."""
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)
+    model = build_regressor(config)
+    keras.config.set_dtype_policy("float32")
+    schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.steps)
+    loss = MouthWeightedError(config.motion_size, config.mouth_weight)
+    model.compile(keras.optimizers.Adam(schedule), loss, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+    return model

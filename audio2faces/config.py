@@ -76,10 +76,9 @@ class RefinerConfig(BeganConfig):
     noise: float = 0.3
     generator_n: int = 48
     adversarial: float = 0.0  # weight of L(G); 0: there is no discriminator
-    paired: float = 1.0  # weight of |x - G|
-    paired_power: int = 1
+    paired: float = 20.0  # weight of (x - G)^2
     mouth_weight: float = 8.0
-    temporal: float = 0.3  # weight of the error of the change from one frame to the next
+    temporal: float = 0.3  # weight of the error of the change from one frame to the next, against that of a frame
     detail: float = 0.5  # weight of the error of the strength of detail
     steps: int = 6000
     learning_rate: float = 3e-4

@@ -14,12 +14,18 @@ def parse_arguments():
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog="python -m audio2faces.evaluate", description=__doc__)
     parser.add_argument(
-        "--model", metavar="MODEL", default=DEFAULT_MODEL, help="model folder (default: models/grid-s1)"
+        "--model",
+        metavar="MODEL",
+        action="append",
+        help=f"model folder; may be given again, each gets its rows (default: models/{DEFAULT_MODEL.name})",
     )
     parser.add_argument("--data", metavar="DATASET", required=True, help="prepared dataset with a train split")
     parser.add_argument("--split", choices=["validation", "test"], default="test", help="default: test")
     parser.add_argument("--json", metavar="FILE", help="also write the measures as JSON")
     parser.add_argument("--strip", metavar="FILE", help="also write a PNG: a sentence, a row for each method")
+    parser.add_argument(
+        "--video", metavar="FILE", help="also write an mp4 of three sentences, side by side: real | regressor | refined"
+    )
     return parser.parse_args()
 
 
@@ -27,28 +33,36 @@ def main():
     """Evaluates, prints the table and writes what was asked for."""
     arguments = parse_arguments()
     dataset = open_dataset(arguments.data)
-    if arguments.strip and Path(arguments.strip).suffix.lower() != ".png":
-        raise InputError(f"{arguments.strip}: the strip is a PNG file; give --strip a name that ends in .png")
-    for output in filter(None, (arguments.json, arguments.strip)):
+    for output, suffix in ((arguments.strip, ".png"), (arguments.video, ".mp4")):
+        if output and Path(output).suffix.lower() != suffix:
+            raise InputError(f"{output}: give it a name that ends in {suffix}")
+    for output in filter(None, (arguments.json, arguments.strip, arguments.video)):
         check_writable(Path(output).parent)
 
     import_keras()
     from audio2faces.evaluation import evaluate, format_table
-    from audio2faces.figures import draw_strip
+    from audio2faces.figures import draw_strip, write_comparison
     from audio2faces.model_folder import TalkingFace, load_model
 
-    model = load_model(arguments.model)
-    if not isinstance(model, TalkingFace):
-        raise InputError(f"{arguments.model}: made with --mode began; measure it with python -m began.evaluate")
-    report, first = evaluate(model, dataset, arguments.split)
+    folders = arguments.model or [DEFAULT_MODEL]
+    models = [load_model(folder) for folder in folders]
+    for folder, model in zip(folders, models, strict=True):
+        if not isinstance(model, TalkingFace):
+            raise InputError(f"{folder}: made with --mode began; measure it with python -m began.evaluate")
+    if len({model.name for model in models}) < len(models):
+        raise InputError(f"--model: two models are named {models[0].name}; the table could not tell them apart")
+    report, faces = evaluate(models, dataset, arguments.split)
     print(f"{report['model']} on {report['clips']} {report['split']} clips, {report['frames']} frames\n")
     print(format_table(report))
     if arguments.json:
         write_json(arguments.json, report)
         print(f"\nwrote {arguments.json}")
     if arguments.strip:
-        draw_strip(arguments.strip, first)
+        draw_strip(arguments.strip, {name: of_clips[0] for name, of_clips in faces.items()})
         print(f"\nwrote {arguments.strip}")
+    if arguments.video:
+        write_comparison(arguments.video, models[0], dataset.split(arguments.split), faces)
+        print(f"\nwrote {arguments.video}")
 
 
 if __name__ == "__main__":

@@ -101,8 +101,7 @@ def _methods_of(name, model, mean):
     def on_first_frame(refined):
         def faces(clip):
             heard = maps(clip)
-            of_first = model.motion(heard[:1])[0]
-            return model.faces(heard, refined=refined, reference=clip.faces[0], motion_of_reference=of_first)
+            return model.paint(model.motion(heard, heard[0]), refined=refined, reference=clip.faces[0])
 
         return faces
 

@@ -4,8 +4,12 @@ import numpy as np
 from matplotlib import pyplot
 
 from began.figures import draw_rows, save_figure
+from preprocessing.files import whole_file
+from preprocessing.media import SPEECH_RATE
+from preprocessing.video import SOUND_RATE, TalkingVideo
 
 STRIP_FACES = 12  # columns of a strip
+COMPARED_CLIPS = 3  # sentences of a video that sets methods side by side
 STRIP_SPAN = (0.2, 0.8)  # of the clip: where people speak
 
 
@@ -62,3 +66,31 @@ def draw_strip(path, clips):
     frames = len(next(iter(clips.values())))
     chosen = np.linspace(STRIP_SPAN[0] * (frames - 1), STRIP_SPAN[1] * (frames - 1), STRIP_FACES).round().astype(int)
     draw_rows(path, {label: faces[chosen] for label, faces in clips.items()})
+
+
+def write_comparison(path, model, clips, faces):
+    """Writes an mp4 of COMPARED_CLIPS sentences with their sound: real | by the regressor | refined.
+
+    Args:
+        path: of the mp4 file, replaced whole or not at all.
+        model: `model_folder.TalkingFace`.
+        clips: of a split of the dataset.
+        faces: what `evaluation.evaluate` gave for them.
+    """
+    methods = [name for name in faces if name == "real" or name.endswith(("regressor alone", ", refined"))]
+    shown = [faces[name] for name in (["real", methods[1], methods[2]] if len(methods) > 2 else list(faces)[:1])]
+    comment = f"Left: a real recording. The others are synthetic: generated from speech by Audio2Faces, {model.name}."
+    size, gap = model.config.size, model.config.size // 16
+    with whole_file(path) as partial:
+        width = (size + gap) * len(shown) - gap
+        with TalkingVideo(partial, width + width % 2, model.frame_rate, comment, size) as video:
+            for index in np.linspace(0, len(clips) - 1, COMPARED_CLIPS).round().astype(int):
+                clip = clips[index]
+                pictures = np.full((len(clip.times), size, width + width % 2, 3), 255, np.uint8)
+                for place, of_clips in enumerate(shown):
+                    pictures[:, :, place * (size + gap) : place * (size + gap) + size] = of_clips[index]
+                video.write_faces(pictures)
+                samples = clip.speech()
+                wanted = round(len(pictures) / model.frame_rate * SOUND_RATE)
+                times = np.arange(wanted) / SOUND_RATE + clip.times[0]
+                video.write_sound(np.interp(times, np.arange(len(samples)) / SPEECH_RATE, samples).astype(np.float32))

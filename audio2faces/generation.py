@@ -1,9 +1,11 @@
 """From a sound file to a talking video, a batch at a time: memory does not grow with the length of the speech."""
 
 import contextlib
+from dataclasses import dataclass
 
 import numpy as np
 
+from began.model_folder import BATCH
 from preprocessing.audio_features import frame_centres, mfcc_maps, pre_emphasise
 from preprocessing.files import whole_file, whole_folder
 from preprocessing.media import sound_duration, stream_speech
@@ -11,28 +13,49 @@ from preprocessing.pictures import write_png
 from preprocessing.program import InputError, progress
 from preprocessing.video import SOUND_RATE, TalkingVideo
 
-from .model_folder import BATCH
+from .source import open_source
+
+RATES = (1, 120)  # frames per second that a video may have
 
 
-def generate_video(model, speech, output, frames_folder=None):
+@dataclass(frozen=True)
+class Options:
+    """How a video is made.
+
+    Attributes:
+        source: path of a picture or video of the speaker to put the face into, or None for the face alone.
+        frame_rate: frames per second, or None for the model's.
+        smooth: standard deviation in seconds of a Gaussian over time that calms the motion; 0 leaves it as it is.
+        seed: of what the head does by itself (turns, blinks); None holds it still.
+    """
+
+    source: str | None = None
+    frame_rate: float | None = None
+    smooth: float = 0.0
+    seed: int | None = 0
+
+
+def generate_video(model, speech, output, frames_folder=None, options=Options()):
     """Makes a video in which the model's face speaks.
 
     Args:
-        model: `model_folder.TalkingFace`.
+        model: `model_folder.TalkingFace`, or a `began.model_folder.BeganFace`.
         speech: path of any file with sound that FFmpeg reads.
         output: path of the mp4 file, replaced whole or not at all.
-        frames_folder: folder to make, of each face as frame-000000.png in the model's size, or None.
+        frames_folder: folder to make, of each picture as frame-000000.png, or None.
+        options: `Options`.
 
     Returns:
-        number of frames; their length in time is that of the speech within one frame.
+        (frames, notes): their number, whose length in time is that of the speech within one frame; lines that a user
+        should read.
 
     Raises:
-        InputError: the sound cannot be read or holds no sample, or the output cannot be written.
+        InputError: the sound or the source cannot be read or holds no sample or face, or the output cannot be written.
     """
-    features = model.config.feature_settings
     duration = sound_duration(speech)
-    total = None if duration is None else frame_count(duration, model.frame_rate)
-    maps = stream_maps(stream_speech(speech, features.sample_rate), features, model.frame_rate, BATCH)
+    frame_rate = options.frame_rate or model.frame_rate
+    total = None if duration is None else frame_count(duration, frame_rate)
+    source = open_source(options.source, model.config.size, duration) if options.source else None
     sound = stream_speech(speech, SOUND_RATE)
     comment = (
         f"Synthetic video: this face was generated from speech by Audio2Faces, model {model.name}. "
@@ -43,10 +66,12 @@ def generate_video(model, speech, output, frames_folder=None):
         partial = stack.enter_context(whole_file(output))
         if frames_folder is not None:
             frames_folder = stack.enter_context(whole_folder(frames_folder))
-        video = stack.enter_context(TalkingVideo(partial, model.config.size, model.frame_rate, comment))
+        width, height = (model.config.size,) * 2 if source is None else source.shape
+        video = stack.enter_context(TalkingVideo(partial, width, frame_rate, comment, height))
         bar = stack.enter_context(progress(total, "frame", "generating"))
-        for of_batch in maps:
-            faces = model.faces(of_batch)
+        for faces in stream_faces(model, speech, frame_rate, options):
+            if source is not None:
+                faces = [source.with_face(face, (count + place) / frame_rate) for place, face in enumerate(faces)]
             video.write_faces(faces)
             if frames_folder is not None:
                 for index, face in enumerate(faces, count):
@@ -60,7 +85,56 @@ def generate_video(model, speech, output, frames_folder=None):
             raise InputError(f"{speech}: its audio track is empty; give a file with sound")
         for samples in sound:
             video.write_sound(samples)
-    return count
+    return count, source.notes if source else ()
+
+
+def stream_faces(model, speech, frame_rate, options):
+    """Faces that speak what a sound file says, a batch at a time.
+
+    Yields:
+        uint8 RGB [shape=(n, size, size, 3)].
+    """
+    features = model.config.feature_settings
+    maps = stream_maps(stream_speech(speech, features.sample_rate), features, frame_rate, BATCH)
+    motion = smoothed((model.motion(of_batch) for of_batch in maps), options.smooth * frame_rate)
+    still = options.seed is None or options.source is not None or model.idle is None
+    codes = None if still else model.idle.replay(frame_rate, options.seed)
+    for of_batch in motion:
+        idle = None if still else np.stack([next(codes) for _ in of_batch])
+        yield model.paint(of_batch, idle)
+
+
+def smoothed(batches, deviation):
+    """Motion calmed by a Gaussian over time; before the first and after the last frame it rests.
+
+    Args:
+        batches: iterable of arrays of frames [shape=(n, ...) each].
+        deviation: standard deviation in frames; 0 passes everything on.
+
+    Yields:
+        arrays of frames; as many frames as came in.
+    """
+    radius = int(np.ceil(3 * deviation))
+    if not radius:
+        yield from batches
+        return
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / deviation) ** 2)
+    weights = (weights / weights.sum()).astype(np.float32)
+
+    def whole(frames):
+        """The frames whose neighbours on both sides are there."""
+        count = len(frames) - 2 * radius
+        return sum(weight * frames[shift : shift + count] for shift, weight in enumerate(weights))
+
+    waiting = None
+    for frames in batches:
+        waiting = frames[:1].repeat(radius, axis=0) if waiting is None else waiting
+        waiting = np.concatenate([waiting, frames])
+        if len(waiting) > 2 * radius:
+            yield whole(waiting)
+            waiting = waiting[-2 * radius :]
+    if waiting is not None:
+        yield whole(np.concatenate([waiting, waiting[-1:].repeat(radius, axis=0)]))
 
 
 def frame_count(seconds, frame_rate):

@@ -26,6 +26,7 @@ from preprocessing.program import InputError
 
 from .config import RegressorConfig
 from .idle import IdleMotion
+from .refiner import SoftMask
 from .regressor import add_motion
 
 SCHEMA = 2
@@ -58,35 +59,33 @@ class TalkingFace:
     idle: IdleMotion | None = None
     refiner: keras.Model | None = field(default=None)
 
-    def motion(self, maps):
-        """What the regressor makes of raw MFCC maps [shape=(n, rows, coefficients)].
+    def motion(self, maps, reference_map=None):
+        """Motion since the moment of the reference, or faces, if not `config.motion`.
+
+        Args:
+            maps: raw MFCC maps [shape=(n, rows, coefficients)].
+            reference_map: of another reference's moment [shape=(rows, coefficients)].
 
         Returns:
             float32 in about [-2, 2] [shape=(n, motion_size, motion_size, 3)].
         """
-        heard = standardiser(self.config, self.statistics)(maps)
-        return in_batches(self.network.predict_on_batch, heard)
-
-    def faces(self, maps, idle=None, refined=True, reference=None, motion_of_reference=None):
-        """Faces for raw MFCC maps: the reference plus the motion since its moment, refined; uint8 RGB.
-
-        Args:
-            maps: [shape=(n, rows, coefficients)].
-            idle: codes of `self.idle` [shape=(n, z_size)]; None holds the head still.
-            refined: False leaves out the refiner.
-            reference: another face to add the motion to, uint8 RGB [shape=(size, size, 3)], and
-            motion_of_reference: what the regressor makes of its moment.
-
-        Returns:
-            [shape=(n, size, size, 3)].
-        """
-        made = self.motion(maps)
-        if self.config.motion:
-            made = made - (self._motion_of_reference if motion_of_reference is None else motion_of_reference)
-        return self.paint(made, idle, refined, reference)
+        made = self._heard(maps)
+        if not self.config.motion:
+            return made
+        return made - (self._motion_of_reference if reference_map is None else self._heard(reference_map[None])[0])
 
     def paint(self, motion, idle=None, refined=True, reference=None):
-        """Faces of motion: see `faces`; of what the regressor makes, if that is faces."""
+        """Faces of what `motion` gave: the reference plus the motion, refined.
+
+        Args:
+            motion: [shape=(n, motion_size, motion_size, 3)].
+            idle: codes of `self.idle` [shape=(n, z_size)]; None holds the head still.
+            refined: False leaves out the refiner.
+            reference: another face to add the motion to, uint8 RGB [shape=(size, size, 3)].
+
+        Returns:
+            uint8 RGB [shape=(n, size, size, 3)].
+        """
         if not self.config.motion:
             faces, pair = motion, (motion,)
         else:
@@ -99,9 +98,16 @@ class TalkingFace:
             faces = in_batches(self.refiner.predict_on_batch, *pair[: len(self.refiner.inputs)])
         return to_uint8(faces)
 
+    def faces(self, maps, **options):
+        """Faces for raw MFCC maps [shape=(n, rows, coefficients)]; options as for `paint`."""
+        return self.paint(self.motion(maps), **options)
+
+    def _heard(self, maps):
+        return in_batches(self.network.predict_on_batch, standardiser(self.config, self.statistics)(maps))
+
     @cached_property
     def _motion_of_reference(self):
-        return self.motion(self.reference_map[None])[0]
+        return self._heard(self.reference_map[None])[0]
 
 
 def save_model(folder, model):
@@ -187,6 +193,6 @@ def _array(path):
 
 
 def _network(path):
-    network = keras.models.load_model(path, compile=False)
+    network = keras.models.load_model(path, custom_objects={"audio2faces>SoftMask": SoftMask}, compile=False)
     network.compile(jit_compile=False)
     return network

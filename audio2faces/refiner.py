@@ -146,7 +146,8 @@ class Refiner(Began):
         loss, paired_error = super().ask(batch, made, training)
         if config.temporal:
             changes = [faces[1::2] - faces[::2] for faces in (real, generated)]
-            loss = loss + config.temporal * ops.mean(weighted_error(*changes, self.mouth_weights, config.paired_power))
+            error = weighted_error(*changes, self.mouth_weights, config.paired_power)
+            loss = loss + config.paired * config.temporal * ops.mean(error)
         if config.detail:
             loss = loss + config.detail * ops.mean(detail_error(real, generated))
         return loss, paired_error

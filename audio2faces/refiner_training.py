@@ -20,6 +20,7 @@ from preprocessing.alignment import mouth_slices
 from preprocessing.pixels import to_signed
 
 from .figures import draw_refiner_curves
+from .frames import REST_FRAMES
 from .measures import psnr
 from .refiner import Refiner, build_refiner
 from .regressor import add_motion
@@ -31,9 +32,9 @@ COLUMNS = (*WATCHED, *MEASURED, "learning_rate", "steps_per_second", "loading_sh
 class RefinerBatches:
     """The batches of a run: what a step sees is a function of its number alone.
 
-    Pairs of neighbouring frames, as the regressor shows them when it starts from another face of the same clip. It
-    hears speech with some noise: it knows its training speech better than any other, and the refiner has to do with
-    the errors that it makes on the others.
+    Pairs of neighbouring frames, as the regressor shows them when it starts from a quiet face of the same clip, as it
+    does in generation. (Starting from any face, whose own motion it knows no better than that of the others, the
+    refiner learns to distrust all motion: the mouth moved less by a tenth.)
 
     Args:
         config: `RefinerConfig`.
@@ -44,6 +45,7 @@ class RefinerBatches:
 
     def __init__(self, config, training, network, faces):
         self.config, self.training, self.network, self.faces = config, training, network, faces
+        self.quiet = training.frames.quietest(REST_FRAMES)
         self.maps = np.concatenate([training.standardise(of_clip) for of_clip in training.frames.maps])
 
     def __call__(self, step):
@@ -54,9 +56,9 @@ class RefinerBatches:
         clip_ends = np.searchsorted(faces.clip_of, faces.clip_of[first], side="right")
         first = np.where(first + 1 < clip_ends, first, np.maximum(first - 1, 0))
         indices = np.stack([first, np.minimum(first + 1, clip_ends - 1)], axis=1).ravel()[: config.batch_size]
-        references = np.repeat(faces.companions(first, generator), 2)[: config.batch_size]
-        noise = training.config.noise * generator.normal(size=self.maps[indices].shape)
-        heard = np.concatenate([self.maps[indices] + noise.astype(np.float32), self.maps[references[::2]]])
+        references = self.quiet[faces.clip_of[first], generator.integers(self.quiet.shape[1], size=len(first))]
+        references = np.repeat(references, 2)[: config.batch_size]
+        heard = np.concatenate([self.maps[indices], self.maps[references[::2]]])
         made, of_references = np.split(np.asarray(self.network.predict_on_batch(heard)), [len(indices)])
         if training.config.motion:
             motion = made - of_references.repeat(2, axis=0)[: len(made)]
@@ -90,14 +92,12 @@ class RefinerExamination:
         features = training.config.feature_settings
         frames = FrameSet(clips, features)
         self.motion = [face.motion(maps) for maps in frames.maps]
-        if training.config.motion:
-            self.motion = [motion - face.motion(face.reference_map[None])[0] for motion in self.motion]
         self.rows, self.columns = mouth_slices(face.config.size)
         self.components = MouthComponents.of(clips)
         self.real_motion = [self.components.of_faces(faces) for faces in self.real]
 
     def __call__(self, refiner):
-        """Examines a network.
+        """Examines a network; None stands for the regressor alone.
 
         Returns:
             (values, rows): MEASURED, and rows of faces for `began.figures.draw_rows`.
@@ -143,10 +143,12 @@ def train_refiner(config, dataset, training, faces, face, run_dir):
         examine = RefinerExamination(training, face, dataset.split("validation"))
         batches = RefinerBatches(config, training, face.network, faces)
         log = MetricsLog(run_dir, COLUMNS, int(model.steps_done))
+        if not log.rows:  # the regressor alone
+            log.add(0, dict.fromkeys(COLUMNS, 0.0) | examine(None)[0])
         for step, values in learn(config, model, model, batches, devices, log):
             measured, rows = examine(model.generator)
             values |= measured
-            if values["score"] > max((float(row["score"]) for row in log.rows), default=-np.inf):
+            if values["score"] > max((float(row["score"]) for row in log.rows[1:]), default=-np.inf):
                 save_weights(run_dir / "best.weights.h5", model)
             picture = draw_rows(run_dir / "samples" / f"step-{step:06d}.png", rows)
             log.add(step, values)

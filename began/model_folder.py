@@ -67,6 +67,8 @@ class BeganFace:
             return self.draw(1, seed=0)
         return self.codes[[np.argmin(np.linalg.norm(self.codes - self.codes.mean(axis=0), axis=1))]]
 
+    idle = None  # its head is held still
+
     def faces(self, maps, z=None):
         """Faces for raw MFCC maps: uint8 RGB [shape=(n, size, size, 3)].
 
@@ -74,10 +76,18 @@ class BeganFace:
             maps: [shape=(n, rows, coefficients)].
             z: [shape=(n or 1, z_size)]; that of this face for all if None.
         """
+        return self.paint(self.motion(maps, z))
+
+    def paint(self, motion, idle=None):
+        """The faces that `motion` gave, as uint8: see `audio2faces.model_folder.TalkingFace`."""
+        return to_uint8(motion)
+
+    def motion(self, maps, z=None):
+        """The faces of `faces` in about [-1, 1], before they are rounded."""
         heard = standardiser(self.config, self.statistics)(maps)
         z = np.broadcast_to(self.z if z is None else z, (len(heard), self.config.z_size))
         used = [part for part, there in zip((heard, z), self._inputs, strict=True) if there]
-        return to_uint8(in_batches(self.network.predict_on_batch, *used))
+        return in_batches(self.network.predict_on_batch, *used)
 
     @property
     def _inputs(self):

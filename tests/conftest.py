@@ -20,16 +20,9 @@ from preprocessing.dataset import open_dataset, write_dataset  # noqa: E402
 from preprocessing.media import write_wav  # noqa: E402
 
 FACE_SIZE = 16
-TINY = {
-    "size": FACE_SIZE,
-    "audio_widths": (8,),
-    "code_size": 8,
-    "decoder_widths": (8,),
-    "steps": 8,
-    "batch_size": 4,
-    "evaluate_every": 4,
-    "precision": "float32",
-}
+TINY_TRAINING = {"size": FACE_SIZE, "steps": 8, "batch_size": 4, "evaluate_every": 4, "precision": "float32"}
+TINY = TINY_TRAINING | {"audio_widths": (8,), "audio_code": 8, "decoder_widths": (8,), "versions": 1, "idle": 2}
+TINY_REFINER = TINY_TRAINING | {"generator_n": 4, "audio_widths": (4,), "n": 2, "code_size": 4}
 
 
 def run_program(*arguments, cwd=ROOT, **options):
@@ -92,8 +85,16 @@ def tiny_config():
 
 
 @pytest.fixture(scope="session")
-def tiny_model_folder(tiny_dataset, tiny_config, tmp_path_factory):
-    """The model folder of a tiny regressor trained on the drawn clips."""
-    from audio2faces.training import train_regressor
+def tiny_system(tiny_config):
+    """Settings of both stages, each of which trains in a second."""
+    from audio2faces.config import RefinerConfig, SystemConfig
 
-    return train_regressor(tiny_config, tiny_dataset, tmp_path_factory.mktemp("runs") / "tiny")
+    return SystemConfig(tiny_config, RefinerConfig(**TINY_REFINER))
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tiny_dataset, tiny_system, tmp_path_factory):
+    """The model folder of a tiny system trained on the drawn clips."""
+    from audio2faces.training import train_system
+
+    return train_system(tiny_system, tiny_dataset, tmp_path_factory.mktemp("runs") / "tiny")

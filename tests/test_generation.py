@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from audio2faces.evaluation import evaluate, format_table
-from audio2faces.generation import generate_video
+from audio2faces.generation import Options, generate_video
 from audio2faces.model_folder import load_model
 from preprocessing.audio_features import speech_maps
 from preprocessing.media import read_speech, video_info, write_wav
@@ -20,6 +20,8 @@ from preprocessing.video import TalkingVideo
 
 from .conftest import ROOT, SAMPLES, one_line, run_program
 from .media_files import frames_of, tone, write_sound
+
+STILL = Options(seed=None)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def test_a_flash_and_a_click_written_together_stay_together(tmp_path):
 
 def test_the_video_speaks_the_speech(model, tmp_path):
     output = tmp_path / "talking.mp4"
-    frames = generate_video(model, SAMPLES / "speech.wav", output, tmp_path / "frames")
+    frames, _ = generate_video(model, SAMPLES / "speech.wav", output, tmp_path / "frames", STILL)
     speech = read_speech(SAMPLES / "speech.wav")
     assert frames == round(len(speech) / 16000 * 25) == len(frames_of(output)) == len(os.listdir(tmp_path / "frames"))
     with av.open(str(output)) as container:
@@ -87,7 +89,7 @@ def test_the_video_speaks_the_speech(model, tmp_path):
 def test_any_sound_gives_a_video_of_its_length(model, tmp_path, sample_rate, layout, channels, codec, suffix, seconds):
     path = tmp_path / f"sound.{suffix}"
     write_sound(path, np.tile(tone(seconds, sample_rate), (channels, 1)), sample_rate, layout, codec)
-    frames = generate_video(model, path, tmp_path / "out.mp4")
+    frames, _ = generate_video(model, path, tmp_path / "out.mp4")
     padding = 2048 / sample_rate if codec in ("aac", "libmp3lame") else 0  # such codecs fill their last frame
     assert max(1, round(seconds * 25)) <= frames <= max(1, round((seconds + padding) * 25))
     assert abs(lengths(tmp_path / "out.mp4")[1] - frames / 25) <= 1 / 25
@@ -95,7 +97,7 @@ def test_any_sound_gives_a_video_of_its_length(model, tmp_path, sample_rate, lay
 
 def test_silence_is_no_error(model, tmp_path):
     write_wav(tmp_path / "silence.wav", np.zeros(16000), 16000)
-    assert generate_video(model, tmp_path / "silence.wav", tmp_path / "out.mp4", tmp_path / "frames") == 25
+    assert generate_video(model, tmp_path / "silence.wav", tmp_path / "out.mp4", tmp_path / "frames", STILL)[0] == 25
     middle = [read_png(tmp_path / "frames" / f"frame-{index:06d}.png") for index in (10, 15)]
     np.testing.assert_array_equal(*middle)
 
@@ -164,21 +166,23 @@ def test_ctrl_c_leaves_no_half_video(tiny_model_folder, tmp_path):
 
 
 def test_evaluation_sets_the_model_beside_its_baselines(model, tiny_dataset):
-    report, first = evaluate(model, tiny_dataset, "test")
+    report, faces = evaluate([model], tiny_dataset, "test")
     methods = report["methods"]
     assert (report["clips"], report["frames"], report["training_clips"]) == (2, 40, 5)
     assert list(methods) == [
         "mean face", "first frame held", "nearest audio",
-        "model", "model on the mean face", "model on the clip's first frame",
+        "model, regressor alone", "model, regressor alone, on the mean face",
+        "model, regressor alone, on the clip's first frame", "model, refined",
+        "model, refined, on the clip's first frame", "model, refined, idle motion replayed",
     ]  # fmt: skip
     assert methods["mean face"]["correlation"] == 0 and methods["mean face"]["best_lag"] is None
     assert methods["mean face"]["flicker"] is None  # drawn clips stand perfectly still
     assert methods["nearest audio"]["correlation"] > 0.1  # loudness alone moves these drawn mouths
     assert methods["nearest audio"]["sharpness"] > 0.8
     json.dumps(report)
-    assert list(first) == ["real", *methods] and {faces.shape for faces in first.values()} == {(20, 16, 16, 3)}
+    assert list(faces) == ["real", *methods] and {of[1].shape for of in faces.values()} == {(20, 16, 16, 3)}
     table = format_table(report).splitlines()
-    assert len(table) == 8 and len({len(line) for line in table}) == 1
+    assert len(table) == 11 and len({len(line) for line in table}) == 1
 
 
 def test_real_clips_score_perfectly_against_themselves(tiny_dataset):

@@ -79,7 +79,7 @@ class RefinerConfig(BeganConfig):
     paired: float = 20.0  # weight of (x - G)^2
     mouth_weight: float = 8.0
     temporal: float = 0.3  # weight of the error of the change from one frame to the next, against that of a frame
-    detail: float = 0.5  # weight of the error of the strength of detail
+    detail: float = 2.0  # weight of the error of the strength of detail
     steps: int = 6000
     learning_rate: float = 3e-4
     patience: int = 0

@@ -194,5 +194,5 @@ def _array(path):
 
 def _network(path):
     network = keras.models.load_model(path, custom_objects={"audio2faces>SoftMask": SoftMask}, compile=False)
-    network.compile(jit_compile=False)
+    network.jit_compile = False  # on a processor XLA is slower
     return network

@@ -158,7 +158,7 @@ def train_refiner(config, dataset, training, faces, face, run_dir):
     load_weights(run_dir / "best.weights.h5", model)
     refiner = build_refiner(config)
     refiner.set_weights(model.generator.get_weights())
-    refiner.compile(jit_compile=False)
+    refiner.jit_compile = False
     return refiner
 
 

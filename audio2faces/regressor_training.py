@@ -142,6 +142,7 @@ def train_regressor(config, dataset, run_dir):
     load_weights(run_dir / "best.weights.h5", best)
     network = build_regressor(config)
     network.set_weights(best.get_weights())
+    network.jit_compile = False  # on a processor XLA is slower
     return training, network
 
 

@@ -16,6 +16,7 @@ from preprocessing.program import InputError, progress
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 LONGEST = 40.0  # seconds of a video that are used; longer speech plays them back and forth
+JUDGED_SIZE = 64  # pixels of the crops by which faces are found usable, whatever the model's size
 STORED_QUALITY = 97  # JPEG quality at which its frames wait in memory
 SHORT_GAP = 5  # frames without a usable face through which the last place is held; in longer ones the face fades
 FADE = 5  # frames
@@ -144,7 +145,7 @@ def open_source(path, size, seconds):
         total = round(min(end, info.duration or end) * frame_rate)
     stored, faces = [], []
     with progress(total, "frame", "finding the face") as bar:
-        for face in extract_faces(_storing(frames, stored), make_detector("mtcnn"), frame_rate or 25.0, size):
+        for face in extract_faces(_storing(frames, stored), make_detector("mtcnn"), frame_rate or 25.0, JUDGED_SIZE):
             faces.append(face)
             bar.update(1)
     if not faces:
@@ -162,7 +163,7 @@ def open_source(path, size, seconds):
     if several := sum(face.faces > 1 for face in faces):
         notes.append(f"{path}: several faces in {several} of {len(faces)} frames; the largest one speaks")
     nearest = nearest_usable(usable)
-    transforms = np.stack([faces[index].transform for index in nearest])
+    transforms = np.stack([faces[index].transform for index in nearest]) * size / JUDGED_SIZE
     return Source(str(path), frame_rate, stored, transforms, opacity_of(usable), size, tuple(notes))
 
 

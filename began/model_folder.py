@@ -227,7 +227,7 @@ def load_model(folder):
         coded = config.z_source in ("eigenfaces", "reference")
         codes = np.load(folder / "codes.npy", allow_pickle=False) if coded else None
         network = keras.models.load_model(folder / "generator.keras", compile=False)
-        network.compile(jit_compile=False)
+        network.jit_compile = False  # on a processor XLA is slower
         return BeganFace(
             name=str(content["name"]),
             config=config,

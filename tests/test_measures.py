@@ -3,7 +3,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from audio2faces.measures import flicker, psnr, ssim, still_region
+from audio2faces.evaluation import measure
+from audio2faces.measures import flicker, mouth_opening, psnr, ssim, still_region
 from began.collapse import sharpness
 from began.mouth import MouthComponents, mouth_measures, mouth_motion
 from preprocessing.alignment import mouth_slices
@@ -81,3 +82,42 @@ def test_flicker_looks_where_the_real_clip_is_still():
     trembling = real.copy()
     trembling[1::2] += 4
     assert flicker(trembling, region) == 4
+
+
+def drawn_mouth(opening, size=128, skin=(200, 150, 130), lip=(190, 90, 90), inside=(60, 40, 35)):
+    """A face of skin with two lips, and between them `opening` rows of what is inside."""
+    face = np.full((size, size, 3), skin, np.uint8)
+    middle = round(0.82 * size)
+    face[middle - opening - 6 : middle + 6, 40:88] = lip
+    face[middle - opening : middle, 44:84] = inside
+    return face
+
+
+def test_the_opening_of_the_mouth_by_hand():
+    openings = mouth_opening(np.stack([drawn_mouth(rows) for rows in (0, 2, 4, 8)]))
+    assert openings[0] == 0
+    np.testing.assert_allclose(openings[2:] / openings[1], [2, 4], rtol=0.02)
+    assert openings[3] == pytest.approx(8 / 128, rel=0.4)
+    dark = mouth_opening(np.stack([(drawn_mouth(8) * 0.6).astype(np.uint8)]))
+    assert dark[0] == pytest.approx(openings[3], rel=0.15)
+    assert mouth_opening(np.full((1, 64, 64, 3), 90, np.uint8))[0] == 0
+
+
+def test_confidence_intervals_hold_the_value():
+    clips = [talking(20, seed) for seed in range(8)]
+    real = [faces for faces, _ in clips]
+    generator = np.random.default_rng(0)
+    noisy = [np.clip(faces + generator.normal(0, 8, faces.shape), 0, 255).astype(np.uint8) for faces in real]
+    values = measure(real, noisy, MouthComponents.of([SimpleNamespace(faces=faces) for faces in real]))
+    for name, (low, high) in values["intervals"].items():
+        assert low <= values[name] <= high, name
+    assert (
+        values["swap"] == pytest.approx(1, abs=0.1) and values["intervals"]["psnr"][1] > values["intervals"]["psnr"][0]
+    )
+
+
+def test_swapped_speech_that_moves_nothing_counts_nothing():
+    real = [talking(20, seed)[0] for seed in range(3)]
+    held = [np.broadcast_to(faces[0], faces.shape) for faces in real]
+    values = measure(real, held, MouthComponents.of([SimpleNamespace(faces=faces) for faces in real]))
+    assert values["swap"] == pytest.approx(0, abs=1e-6) and values["flicker"] is None

@@ -1,0 +1,193 @@
+import dataclasses
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from audio2faces.config import PRESETS, RefinerConfig
+from audio2faces.model_folder import load_model
+from audio2faces.refiner import Refiner, build_refiner, detail_error, mouth_mask
+from audio2faces.refiner_training import RefinerBatches
+from audio2faces.regressor import add_motion
+from audio2faces.regressor_training import Training
+from audio2faces.training import train_system
+from began.frames import FrameSet
+from began.training import new_model
+from preprocessing.alignment import mouth_slices
+from preprocessing.pixels import to_signed
+from preprocessing.program import InputError
+
+from .conftest import TINY_REFINER, one_line, run_program
+
+
+def config_of(**changes):
+    return dataclasses.replace(RefinerConfig(**TINY_REFINER), **changes)
+
+
+def batch_of(frames=4, size=16, seed=0):
+    generator = np.random.default_rng(seed)
+    faces = {name: generator.uniform(-1, 1, (frames, size, size, 3)) for name in ("face", "moving", "reference")}
+    maps = {name: generator.normal(size=(frames, 35, 13)) for name in ("speech", "foreign_speech")}
+    return {name: part.astype(np.float32) for name, part in (faces | maps).items()}
+
+
+@pytest.fixture(scope="module")
+def training(tiny_dataset, tiny_config):
+    return Training.of(tiny_config, tiny_dataset.split("train"))
+
+
+@pytest.mark.parametrize("size", [16, 64, 128])
+def test_an_untrained_refiner_changes_nothing(size):
+    refiner = build_refiner(config_of(size=size))
+    moving, reference = np.random.default_rng(0).uniform(-1, 1, (2, 1, size, size, 3)).astype(np.float32)
+    np.testing.assert_array_equal(refiner.predict_on_batch([moving, reference]), moving)
+
+
+def test_a_refiner_changes_the_mouth_and_what_is_around_it_alone():
+    refiner = build_refiner(config_of(size=64))
+    for weight in refiner.trainable_weights:
+        weight.assign(np.random.default_rng(0).normal(0, 0.2, weight.shape))
+    moving, reference = np.random.default_rng(1).uniform(-1, 1, (2, 3, 64, 64, 3)).astype(np.float32)
+    changed = np.abs(refiner.predict_on_batch([moving, reference]) - moving).max(axis=(0, 3))
+    assert changed[mouth_slices(64)].min() > 0.01 and changed[:25].max() == 0 and changed[:, :3].max() == 0
+    mask = mouth_mask(64)[..., 0]
+    assert mask.max() == pytest.approx(1) and mask[mouth_slices(64)].min() > 0.9
+
+
+def test_the_refiner_of_2017_is_residual_and_sees_the_moving_face_alone():
+    config = dataclasses.replace(PRESETS["2017"].refiner, size=16, n=2, generator_n=3)
+    refiner = build_refiner(config)
+    assert len(refiner.inputs) == 1 and refiner.output_shape == (None, 16, 16, 3)
+    kernels = [weight for weight in refiner.weights if weight.path.endswith("kernel")]
+    assert len(kernels) == 1 + 4 * 2 + 1 and all(kernel.shape[:2] == (3, 3) for kernel in kernels)
+    for kernel in kernels[1:-1]:
+        kernel.assign(np.zeros(kernel.shape))
+    faces = np.random.default_rng(0).uniform(-1, 1, (1, 16, 16, 3)).astype(np.float32)
+    first, last = (layer for layer in refiner.layers if layer.name in (refiner.layers[1].name, refiner.layers[-1].name))
+    np.testing.assert_allclose(refiner(faces), last(first(faces)), atol=1e-6)  # past empty blocks all passes
+
+
+@pytest.mark.parametrize("changes", [{}, {"adversarial": 0.5}, {"network": "2017", "conditional": False}])
+def test_one_step_changes_every_weight(changes):
+    model = new_model(config_of(**{"adversarial": 1.0, **changes}), Refiner)
+    for weight in model.generator.trainable_weights:
+        weight.assign(np.random.default_rng(0).normal(0, 0.2, weight.shape))
+    before = [np.array(weight) for weight in model.trainable_weights]
+    model.train_on_batch(batch_of())
+    for old, weight in zip(before, model.trainable_weights, strict=True):
+        assert (old != np.array(weight)).any(), weight.path
+
+
+def test_without_an_adversary_there_is_no_discriminator():
+    model = new_model(config_of(adversarial=0.0), Refiner)
+    assert model.discriminator is None
+    values = model.train_on_batch(batch_of(), return_dict=True)
+    assert values["real_error"] == values["generated_error"] == 0 < values["paired_error"]
+
+
+def test_the_loss_by_hand():
+    """Flat faces, two moments: error, change and nothing of detail."""
+    config = config_of(paired=2.0, temporal=0.5, detail=0.0, mouth_weight=1.0, adversarial=0.0)
+    model = new_model(config, Refiner)
+    batch = batch_of(frames=2)
+    batch["face"] = np.zeros((2, 16, 16, 3), np.float32) + np.array([0.1, 0.4], np.float32)[:, None, None, None]
+    batch["moving"] = np.zeros((2, 16, 16, 3), np.float32)
+    loss = float(model.compute_loss(x=batch, y_pred=model(batch)))
+    assert loss == pytest.approx(2 * ((0.1**2 + 0.4**2) / 2 + 0.5 * 0.3**2), rel=1e-5)
+
+
+def test_detail_counts_wherever_in_its_window_it_lies():
+    generator = np.random.default_rng(0)
+    real = generator.uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
+    blurred = (real + np.roll(real, 1, 1) + np.roll(real, 1, 2) + np.roll(real, (1, 1), (1, 2))) / 4
+    other = generator.uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
+    errors = [float(ops.mean(detail_error(real, faces))) for faces in (real, other, blurred)]
+    assert errors[0] == 0 and 3 * errors[1] < errors[2]
+
+
+def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, tiny_dataset, tiny_model_folder):
+    face = load_model(tiny_model_folder)
+    faces = FrameSet(tiny_dataset.split("train"), training.config.feature_settings)
+    batches = RefinerBatches(config_of(), training, face.network, faces)
+    batch = batches(3)
+    assert {part.shape[0] for part in batch.values()} == {4}
+    every = to_signed(np.concatenate([clip.faces for clip in faces.clips]))
+    maps = batches.maps
+    places = [int(np.flatnonzero((maps == heard).all(axis=(1, 2)))[0]) for heard in batch["speech"]]
+    assert places[1] == places[0] + 1 and places[3] == places[2] + 1 and places[0] // 20 == places[1] // 20
+    np.testing.assert_array_equal(batch["face"], every[places])
+    quiet = training.frames.quietest(5)
+    for place, reference, moving in zip(places, batch["reference"], batch["moving"], strict=True):
+        candidates = [index for index in quiet[place // 20] if (every[index] == reference).all()]
+        assert candidates
+        motion = face.network.predict_on_batch(maps[[place]]) - face.network.predict_on_batch(maps[candidates])
+        motion = motion + training.idle_pictures(training.codes[[place]] - training.codes[candidates])
+        expected = np.asarray(add_motion(reference[None], motion.astype(np.float32)))
+        assert np.abs(expected - moving).max(axis=(1, 2, 3)).min() < 1e-4
+    again = batches(3)
+    assert all((batch[name] == again[name]).all() for name in batch)
+
+
+def test_motion_is_scaled_up_to_a_larger_reference():
+    reference = np.zeros((1, 32, 32, 3), np.float32)
+    motion = np.ones((2, 16, 16, 3), np.float32) * np.array([1, 2], np.float32)[:, None, None, None]
+    faces = np.asarray(add_motion(reference, motion))
+    assert faces.shape == (2, 32, 32, 3)
+    np.testing.assert_allclose(faces, motion.repeat(2, axis=1).repeat(2, axis=2))
+
+
+@pytest.fixture
+def run(tiny_model_folder, tmp_path):
+    return shutil.copytree(tiny_model_folder.parent, tmp_path / "run")
+
+
+def test_the_same_run_again_trains_nothing(run, tiny_dataset, tiny_system):
+    before = {path: path.read_bytes() for path in run.rglob("*.weights.h5")}
+    train_system(tiny_system, tiny_dataset, run)
+    assert before == {path: path.read_bytes() for path in run.rglob("*.weights.h5")}
+
+
+def test_a_stage_is_done_anew_and_the_old_one_set_aside(run, tiny_dataset, tiny_system):
+    regressor = (run / "regressor" / "best.weights.h5").read_bytes()
+    other = tiny_system.with_settings(["refiner"], detail=0.1)
+    with pytest.raises(InputError, match=r"detail 2\.0, now 0\.1"):
+        train_system(other, tiny_dataset, run)
+    train_system(other, tiny_dataset, run, stage="refiner")
+    assert json.loads((run / "refiner" / "config.json").read_text())["detail"] == 0.1
+    assert json.loads((run / "refiner-1" / "config.json").read_text())["detail"] == 2.0
+    assert (run / "regressor" / "best.weights.h5").read_bytes() == regressor
+
+
+def test_a_refiner_of_another_regressor_is_refused(run, tiny_dataset, tiny_system):
+    train_system(tiny_system.with_settings(["regressor"], seed=1), tiny_dataset, run, stage="regressor")
+    assert load_model(run / "model").refiner is None
+    with pytest.raises(InputError, match=r"regressor [0-9a-f]+, now [0-9a-f]+"):
+        train_system(tiny_system.with_settings(["regressor"], seed=1), tiny_dataset, run)
+
+
+def test_a_refiner_needs_a_regressor(tiny_dataset, tiny_system, tmp_path):
+    with pytest.raises(InputError, match="has no trained regressor yet"):
+        train_system(tiny_system, tiny_dataset, tmp_path / "run", stage="refiner")
+    error = one_line(run_program("train.py", "--mode", "began", "--stage", "refiner"))
+    assert "only mode audio2faces takes it" in error
+
+
+def test_an_interrupted_refiner_goes_on_to_the_same_bits(run, tiny_dataset, tiny_system, monkeypatch):
+    whole = keras.models.load_model(run / "model" / "refiner.keras").get_weights()
+    shutil.rmtree(run / "refiner")
+    honest = RefinerBatches.__call__
+
+    def interrupted(self, step):
+        if step == 6:
+            raise KeyboardInterrupt
+        return honest(self, step)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(RefinerBatches, "__call__", interrupted)
+        train_system(tiny_system, tiny_dataset, run)
+    train_system(tiny_system, tiny_dataset, run)
+    for old, new in zip(whole, keras.models.load_model(run / "model" / "refiner.keras").get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)

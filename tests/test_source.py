@@ -1,0 +1,193 @@
+import os
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+import audio2faces.source as source_module
+from audio2faces.generation import Options, generate_video, smoothed
+from audio2faces.model_folder import load_model
+from audio2faces.source import Source, face_mask, match_colours, nearest_usable, opacity_of, open_source
+from preprocessing.alignment import crop_face, mouth_slices
+from preprocessing.extraction import ExtractedFace
+from preprocessing.media import video_info, write_wav
+from preprocessing.program import InputError
+
+from .conftest import ROOT, SAMPLES, one_line, run_program
+from .media_files import frames_of, tone
+
+CLIP = SAMPLES / "bgbu4p.mpg"
+
+
+def still_source(frame, transform, size=64, frame_rate=0.0):
+    jpeg = cv2.imencode(".png", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))[1]
+    return Source("still", frame_rate, [jpeg], np.array([transform]), np.ones(1), size, ())
+
+
+def test_a_video_is_played_back_and_forth():
+    source = Source("s", 10.0, [None] * 4, np.zeros((4, 2, 3)), np.ones(4), 64, ())
+    assert [source.place(seconds / 10) for seconds in range(9)] == [0, 1, 2, 3, 2, 1, 0, 1, 2]
+    assert source.place(0.16) == 2  # the nearest in time
+    assert Source("s", 0.0, [None], np.zeros((1, 2, 3)), np.ones(1), 64, ()).place(12.3) == 0
+
+
+def test_short_gaps_are_held_and_long_ones_fade():
+    usable = np.ones(60, bool)
+    usable[10:13] = usable[30:50] = False
+    opacity = opacity_of(usable)
+    assert (opacity[:30] == 1).all() and (opacity[50:] == 1).all()
+    np.testing.assert_allclose(opacity[30:36], [0.8, 0.6, 0.4, 0.2, 0, 0])
+    np.testing.assert_allclose(opacity[45:50], [0, 0.2, 0.4, 0.6, 0.8])
+    assert list(nearest_usable(usable)[[10, 12, 30, 49]]) == [9, 13, 29, 50]
+    usable = np.array([False] * 9 + [True])
+    np.testing.assert_allclose(opacity_of(usable)[[0, 5, 8]], [0, 0.2, 0.8])
+
+
+def test_the_face_comes_back_to_where_it_was_taken_from():
+    """A frame's own face put into it changes nothing; another's changes the mouth alone."""
+    frame = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (200, 240, 3), np.uint8), (0, 0), 6)
+    turn = 0.2
+    transform = 0.6 * np.array([[np.cos(turn), np.sin(turn), -40], [-np.sin(turn), np.cos(turn), -10.0]])
+    own = crop_face(frame, transform, 64)
+    source = still_source(frame, transform)
+    assert np.abs(source.with_face(own, 0.0).astype(int) - frame).max() <= 6  # two resamplings
+    other = own.copy()
+    other[mouth_slices(64)] //= 3
+    changed = np.abs(source.with_face(other, 0.0).astype(int) - frame).max(axis=-1)
+    inside = crop_face(changed[..., None].repeat(3, axis=-1).astype(np.uint8), transform, 64)[..., 0]
+    assert inside[48:54, 28:36].mean() > 30 and inside[:32].max() <= 8
+    assert changed[:60].max() <= 8 and changed[:, :20].max() <= 8
+
+
+def test_the_mask_ends_within_the_crop():
+    for size in (64, 128):
+        mask = face_mask(size)
+        assert mask[round(0.79 * size), size // 2] > 0.99
+        assert max(mask[0].max(), mask[-1].max(), mask[:, 0].max(), mask[:, -1].max()) == 0
+
+
+def test_colours_are_matched_to_the_light_of_the_frame():
+    generator = np.random.default_rng(0)
+    face = cv2.GaussianBlur(generator.integers(60, 160, (64, 64, 3), np.uint8), (0, 0), 2)
+    light = np.linspace(-30, 30, 64)[None, :, None] + np.array([20, 0, -20])
+    real = np.clip(face + light, 0, 255).astype(np.uint8)
+    difference = np.abs(match_colours(face, real) - real)[40:60, 16:48]
+    assert difference.mean() < 4 < np.abs(real.astype(float) - face)[40:60, 16:48].mean()
+
+
+def test_a_real_clip_as_source(tiny_model_folder, tmp_path):
+    model = load_model(tiny_model_folder)
+    source = open_source(CLIP, 64, seconds=1.0)
+    assert len(source.frames) == 25 and source.shape == (360, 288) and source.notes == ()
+    assert (source.opacity == 1).all()
+    written = tmp_path / "out.mp4"
+    write_wav(tmp_path / "speech.wav", tone(2.0, 16000), 16000)
+    count, notes = generate_video(model, tmp_path / "speech.wav", written, options=Options(source=str(CLIP)))
+    assert count == 50 and notes == ()
+    frames, real = frames_of(written), frames_of(CLIP)
+    assert frames[0].shape == (288, 360, 3)
+    away = [np.abs(frames[index].astype(int) - real[index])[:150].mean() for index in (0, 20, 40)]
+    assert max(away) < 4  # what lies above the mouth is the recording
+
+
+def test_pictures_of_any_kind_are_sources(tmp_path):
+    picture = frames_of(CLIP)[10][:287, :359]
+    cv2.imwrite(str(tmp_path / "face.jpg"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    source = open_source(tmp_path / "face.jpg", 64, seconds=None)
+    assert len(source.frames) == 1 and source.shape == (358, 286)
+
+
+def test_frames_without_a_face_are_counted(tmp_path, monkeypatch):
+    transform = np.array([[0.5, 0, 0], [0, 0.5, 0]])
+
+    def extract(frames, detector, frame_rate, size):
+        for index, (time, _) in enumerate(frames):
+            missing = 10 <= index < 30
+            yield ExtractedFace(
+                time, "no face found" if missing else "", 2 if index < 5 else 1, 1.0, None,
+                None if missing else transform,
+            )  # fmt: skip
+
+    monkeypatch.setattr(source_module, "extract_faces", extract)
+    source = open_source(CLIP, 64, seconds=None)
+    assert any("20 of 75 frames show no usable face (no face found in 20)" in note for note in source.notes)
+    assert any("several faces in 5 of 75 frames; the largest one speaks" in note for note in source.notes)
+    assert source.opacity[20] == 0 and source.opacity[40] == 1
+    np.testing.assert_array_equal(
+        source.with_face(np.zeros((64, 64, 3), np.uint8), 20 / 25),
+        cv2.cvtColor(cv2.imdecode(source.frames[20], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB),
+    )
+
+
+def test_a_source_without_a_face_says_why(tmp_path):
+    cv2.imwrite(str(tmp_path / "wall.png"), np.full((200, 200, 3), 128, np.uint8))
+    with pytest.raises(InputError, match=r"no frame shows a usable face \(no face found in 1\)"):
+        open_source(tmp_path / "wall.png", 64, seconds=None)
+    small = cv2.resize(frames_of(CLIP)[10], (72, 58), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(tmp_path / "small.png"), cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+    with pytest.raises(InputError, match="no frame shows a usable face"):
+        open_source(tmp_path / "small.png", 64, seconds=None)
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(InputError, match="no picture"):
+        open_source(tmp_path / "text.png", 64, seconds=None)
+
+
+@pytest.mark.parametrize("parts", [[50], [1] * 50, [7, 20, 23], [3]])
+def test_smoothing_in_parts_is_smoothing_the_whole(parts):
+    count = sum(parts)
+    frames = np.random.default_rng(0).normal(size=(count, 2, 2, 1)).astype(np.float32)
+    ends = np.cumsum(parts)
+    made = np.concatenate(list(smoothed(np.split(frames, ends[:-1]), 1.5)))
+    assert made.shape == frames.shape
+    places = np.arange(-5, 6)
+    weights = np.exp(-0.5 * (places / 1.5) ** 2)
+    padded = np.concatenate([frames[:1].repeat(5, 0), frames, frames[-1:].repeat(5, 0)])
+    expected = [np.tensordot(weights / weights.sum(), padded[index : index + 11], 1) for index in range(count)]
+    np.testing.assert_allclose(made, expected, atol=1e-5)
+    assert next(iter(smoothed([frames], 0.0))) is frames
+
+
+def test_another_frame_rate_hears_the_same_speech(tiny_model_folder, tmp_path):
+    model = load_model(tiny_model_folder)
+    for rate in (25.0, 50.0):
+        options = Options(frame_rate=rate, seed=None)
+        count, _ = generate_video(model, SAMPLES / "speech.wav", tmp_path / f"{rate:g}.mp4", options=options)
+        assert count == pytest.approx(2.98 * rate, abs=1) and video_info(tmp_path / f"{rate:g}.mp4").frame_rate == rate
+    slow, fast = (np.stack(frames_of(tmp_path / f"{rate}.mp4")).astype(int) for rate in (25, 50))
+    assert np.abs(fast[::2][: len(slow)] - slow).mean() < 3  # two encodings of the same faces
+
+
+def test_a_folder_of_speech_goes_on_where_it_stopped(tiny_model_folder, tmp_path):
+    speech = tmp_path / "speech"
+    speech.mkdir()
+    for name in ("one.wav", "two.wav"):
+        write_wav(speech / name, tone(0.4, 16000), 16000)
+    (speech / "broken.wav").write_text("no sound")
+    (speech / "letter.txt").write_text("no sound either")
+    arguments = (ROOT / "generate.py", "speech", "--model", tiny_model_folder, "--output", "videos")
+    process = run_program(*arguments, cwd=tmp_path)
+    assert "1 of 3 sound files gave no video" in one_line(process) and "left out: " in process.stderr
+    assert sorted(os.listdir(tmp_path / "videos")) == ["one.mp4", "two.mp4"]
+    (speech / "broken.wav").unlink()
+    (tmp_path / "videos" / "two.mp4").unlink()
+    before = (tmp_path / "videos" / "one.mp4").stat().st_mtime_ns
+    process = run_program(*arguments, cwd=tmp_path)
+    assert process.returncode == 0 and "1 videos were there already" in process.stdout
+    assert (tmp_path / "videos" / "one.mp4").stat().st_mtime_ns == before
+    with av.open(str(tmp_path / "videos" / "two.mp4")) as container:
+        assert "ynthetic" in container.metadata["comment"]
+
+
+def test_wrong_arguments_are_told(tiny_model_folder, tmp_path):
+    speech, model = SAMPLES / "speech.wav", ("--model", tiny_model_folder)
+    (tmp_path / "empty").mkdir()
+    cases = [
+        ((tmp_path / "empty", *model), "holds no sound file"),
+        ((SAMPLES, *model, "--frames", "f"), "pictures are written for a single sound file"),
+        ((speech, *model, "--source", "nothing.png"), "nothing.png: no such file"),
+    ]
+    for arguments, expected in cases:
+        assert expected in one_line(run_program(ROOT / "generate.py", *arguments, cwd=tmp_path))
+    for arguments in (("--fps", "0"), ("--fps", "nan"), ("--smooth", "7"), ("--seed", "x")):
+        assert run_program(ROOT / "generate.py", speech, *arguments, cwd=tmp_path).returncode == 2

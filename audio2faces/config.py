@@ -26,13 +26,14 @@ class RegressorConfig(TrainingSettings):
     audio_code: int = 128  # what it hands to the decoder
     noise: float = 0.3  # added to the standardised map in training
     dropout: float = 0.4
+    sync_rounds: int = 2  # estimates of how far each clip's sound is off its picture, one from the other; 0: none
     versions: int = 8  # of each clip's speech in other rooms, microphones and voices; 0: as it is alone
     changed: float = 0.5  # share of frames that hear one of these versions
     unvoiced: float = 0.05  # share of frames that hear noise or silence and are to show the face at rest
 
     # What is seen.
-    motion: bool = True  # learns the face less its clip's mean and its idle motion; False: the face itself
-    idle: int = 16  # components of idle motion
+    motion: bool = True  # learns the face less its clip's mean; False: the face itself
+    idle: int = 24  # components of the motion that is left, which cannot be heard
     covered: float = 0.62  # of a face what is above this share of its side tells the idle motion
     decoder_widths: tuple = (128, 96, 96)  # channels at 8, 16, 32 pixels
     sub_pixel: bool = True  # half the size inside, a sub-pixel convolution at the end
@@ -112,6 +113,7 @@ _2017 = SystemConfig(
         audio_code=256,
         noise=0.0,
         dropout=0.0,
+        sync_rounds=0,
         versions=0,
         unvoiced=0.0,
         motion=False,

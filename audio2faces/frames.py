@@ -47,25 +47,21 @@ class MotionSet(FrameSet):
     Args:
         clips: list of `preprocessing.dataset.Clip`.
         config: `RegressorConfig`; faces larger than its motion are made smaller first.
+        offsets: seconds by which each clip's speech is heard later [shape=(clips,)], or None.
 
     Attributes:
         clip_means: mean face of each clip in [-1, 1] [shape=(clips, size, size, 3)].
     """
 
-    def __init__(self, clips, config):
+    def __init__(self, clips, config, offsets=None):
         if clips[0].faces.shape[1] != config.motion_size:
             clips = [SmallerClip(clip, config.motion_size) for clip in clips]
-        super().__init__(clips, config.feature_settings)
+        super().__init__(clips, config.feature_settings, offsets)
         self.clip_means = np.stack([to_signed(clip.faces.mean(axis=0)) for clip in clips])
-        self._place = {clip.name: index for index, clip in enumerate(clips)}
 
     def motion(self, indices):
         """Faces less their clip's mean face: float32 in [-2, 2] [shape=(len(indices), size, size, 3)]."""
         return to_signed(self.faces(indices)) - self.clip_means[self.clip_of[indices]]
-
-    def motion_of_clip(self, clip):
-        """The same of all frames of one of the clips."""
-        return to_signed(clip.faces) - self.clip_means[self._place[clip.name]]
 
     def quietest(self, count):
         """The quietest frames of each clip [shape=(clips, count)], fewer in a shorter clip repeated."""
@@ -106,7 +102,7 @@ class Speech:
                         generator = np.random.default_rng((config.seed, version, place))
                         samples = clip.speech(features.sample_rate)
                         samples, factor = augment(samples, features.sample_rate, AugmentationSettings(), generator)
-                        maps = standardise(speech_maps(samples, clip.times / factor, features))
+                        maps = standardise(speech_maps(samples, frames.times[place] / factor, features))
                         self.changed[version, first : first + len(maps)] = maps
                         first += len(maps)
                         bar.update(1)

@@ -1,7 +1,8 @@
 """What a face does that cannot be heard: it turns, nods and blinks. Kept as principal components, replayed in videos.
 
-Components of the motion above the mouth (`began.eigenfaces`), less what goes with the mouth, explain the idle motion in
-training, so that the regressor need not guess it. A video replays stretches of real codes, one after the other.
+It is what is left of the motion when that which the regressor hears is taken away. Its components are those of the part
+above the mouth (`began.eigenfaces`), with what of the rest of the face goes with them. The refiner is given them in
+training, so that it need not guess them; a video replays stretches of real codes, one after the other.
 """
 
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from began.eigenfaces import FIT_FACES, Eigenfaces
+from began.model_folder import in_batches
+from preprocessing.program import progress
 
 STRETCH_SECONDS = 3.0  # of a stretch; each stays within one clip
 STRETCHES = 48  # kept with a model
@@ -16,21 +19,34 @@ JOIN_SECONDS = 0.4  # in which one stretch turns into the next
 CANDIDATES = 12  # stretches drawn for the next one: the nearest follows
 
 
-def fit_idle_motion(frames, z_size, covered):
-    """The components of idle motion in training clips.
+def fit_idle_motion(frames, standardise, network, z_size, covered):
+    """The components of what a regressor leaves of the motion of training clips.
 
     Args:
         frames: `frames.MotionSet`.
+        standardise: function from raw maps to what the network hears.
+        network: the regressor.
         z_size: number of components.
         covered: what lies below this share of the face is not seen.
 
     Returns:
-        (eigenfaces, codes): `Eigenfaces` of the motion, and the codes of all frames [shape=(len(frames), z_size)].
+        (kernel, codes): from a code to motion [shape=(z_size, size, size, 3)], and the codes of all frames
+        [shape=(len(frames), z_size)].
     """
+
+    def left(indices, maps):
+        return frames.motion(indices) - in_batches(network.predict_on_batch, standardise(maps))
+
+    maps = np.concatenate(frames.maps)
     some = np.sort(np.random.default_rng(0).permutation(len(frames))[:FIT_FACES])
-    eigenfaces = Eigenfaces.of_clips(frames.clips, frames.motion(some), z_size, covered, frames.motion_of_clip)
-    codes = [eigenfaces.codes(frames.motion_of_clip(clip)) for clip in frames.clips]
-    return eigenfaces, np.concatenate(codes)
+    eigenfaces = Eigenfaces.of(left(some, maps[some]), z_size, covered)
+    codes = []
+    with progress(len(frames.clips), "clip", "what cannot be heard") as bar:
+        for place in range(len(frames.clips)):
+            of_clip = np.flatnonzero(frames.clip_of == place)
+            codes.append(eigenfaces.codes(left(of_clip, maps[of_clip])))
+            bar.update(1)
+    return eigenfaces.kernel.reshape(z_size, *frames.clip_means.shape[1:]), np.concatenate(codes)
 
 
 @dataclass(frozen=True)

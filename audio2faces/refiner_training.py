@@ -38,13 +38,13 @@ class RefinerBatches:
 
     Args:
         config: `RefinerConfig`.
-        training: `regressor_training.Training`.
-        network: the regressor.
+        trained: `regressor_training.Trained`.
         faces: `FrameSet` of the training clips in full size.
     """
 
-    def __init__(self, config, training, network, faces):
-        self.config, self.training, self.network, self.faces = config, training, network, faces
+    def __init__(self, config, trained, faces):
+        self.config, self.trained, self.training, self.faces = config, trained, trained.training, faces
+        training = trained.training
         self.quiet = training.frames.quietest(REST_FRAMES)
         self.maps = np.concatenate([training.standardise(of_clip) for of_clip in training.frames.maps])
 
@@ -58,15 +58,11 @@ class RefinerBatches:
         indices = np.stack([first, np.minimum(first + 1, clip_ends - 1)], axis=1).ravel()[: config.batch_size]
         references = self.quiet[faces.clip_of[first], generator.integers(self.quiet.shape[1], size=len(first))]
         references = np.repeat(references, 2)[: config.batch_size]
-        heard = np.concatenate([self.maps[indices], self.maps[references[::2]]])
-        made, of_references = np.split(np.asarray(self.network.predict_on_batch(heard)), [len(indices)])
         if training.config.motion:
-            motion = made - of_references.repeat(2, axis=0)[: len(made)]
-            motion = motion + training.idle_pictures(training.codes[indices] - training.codes[references])
             reference = to_signed(faces.faces(references))
-            moving = np.asarray(add_motion(reference, motion.astype(np.float32)))
+            moving = np.asarray(add_motion(reference, self.trained.motion_between(indices, references)))
         else:
-            reference = moving = made
+            reference = moving = np.asarray(self.trained.network.predict_on_batch(self.maps[indices]))
         foreign = generator.integers(len(faces), size=len(indices))
         return {
             "face": to_signed(faces.faces(indices)),
@@ -115,7 +111,7 @@ class RefinerExamination:
         return values, {label: faces[moments] for label, faces in rows.items()}
 
 
-def train_refiner(config, dataset, training, faces, face, run_dir):
+def train_refiner(config, dataset, trained, faces, face, run_dir):
     """Trains a refiner, or goes on with a run that was interrupted.
 
     A run folder is that of a BEGAN (`began.training.train_began`), less model/ and last/.
@@ -123,7 +119,7 @@ def train_refiner(config, dataset, training, faces, face, run_dir):
     Args:
         config: `RefinerConfig`.
         dataset: `preprocessing.dataset.Dataset` with faces of `config.size` pixels.
-        training: `regressor_training.Training`.
+        trained: `regressor_training.Trained`.
         faces: `FrameSet` of the training clips in full size.
         face: `TalkingFace` of the regressor.
         run_dir: folder of the run, made where missing.
@@ -140,8 +136,8 @@ def train_refiner(config, dataset, training, faces, face, run_dir):
     model = open_checkpoint(run_dir, partial(new_model, config, Refiner))
     if int(model.steps_done) < config.steps:
         devices = OneDevice()
-        examine = RefinerExamination(training, face, dataset.split("validation"))
-        batches = RefinerBatches(config, training, face.network, faces)
+        examine = RefinerExamination(trained.training, face, dataset.split("validation"))
+        batches = RefinerBatches(config, trained, faces)
         log = MetricsLog(run_dir, COLUMNS, int(model.steps_done))
         if not log.rows:  # the regressor alone
             log.add(0, dict.fromkeys(COLUMNS, 0.0) | examine(None)[0])

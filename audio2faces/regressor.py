@@ -1,8 +1,8 @@
 """The regressor: from an MFCC map to the motion of the face, by mean squared error.
 
-Motion is the face less the mean face of its clip and less its idle motion (`idle`), in units of [-1, 1] pixels. Pose,
-colour cast and blinks cannot be heard: what the regressor does not have to guess does not blur what it learns. A face
-is a reference face plus the motion. The 2017 project's regressor makes the face itself.
+Motion is the face less the mean face of its clip, in units of [-1, 1] pixels. Pose and colour cast differ from clip to
+clip and cannot be heard: what the regressor does not have to guess does not blur what it learns. A face is a reference
+face plus the motion. The 2017 project's regressor makes the face itself.
 """
 
 import keras

@@ -3,18 +3,18 @@
 import dataclasses
 import time
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import keras
 import numpy as np
 
 from began.checkpoints import keep_checkpoint, load_weights, open_checkpoint, save_weights
-from began.eigenfaces import Eigenfaces
 from began.frames import batch_indices
 from began.metrics_log import MetricsLog
 from began.model_folder import standardiser
 from began.run_folder import DivergenceError, choose_precision, open_run, seed_layers
 from preprocessing.audio_features import FeatureStatistics
+from preprocessing.files import read_json, write_json
 from preprocessing.pictures import write_png
 from preprocessing.pixels import to_signed
 from preprocessing.program import progress
@@ -24,6 +24,7 @@ from .frames import MotionSet, Speech, choose_reference
 from .idle import IdleMotion, fit_idle_motion, stretches_of
 from .model_folder import TalkingFace
 from .regressor import MouthWeightedError, build_regressor
+from .sync import estimate_offsets
 from .validation import Validation
 
 COLUMNS = ("train_loss", "validation_loss", "correlation", "amplitude", "explained_variance", "steps_per_second")
@@ -35,38 +36,26 @@ class Training:
 
     Attributes:
         config: `RegressorConfig`.
-        frames: `MotionSet` of the training clips.
+        frames: `MotionSet` of the training clips, sound and picture set right.
         statistics: `FeatureStatistics` of their speech.
-        eigenfaces: components of their idle motion, or None.
-        codes: of all their frames [shape=(frames, idle)].
         reference: index of the frame that motion is added to.
     """
 
     config: object
     frames: MotionSet
     statistics: FeatureStatistics
-    eigenfaces: Eigenfaces | None
-    codes: np.ndarray
     reference: int
 
     @classmethod
-    def of(cls, config, clips):
-        """What clips of a dataset say under a `RegressorConfig`."""
-        frames = MotionSet(clips, config)
-        eigenfaces, codes = None, np.zeros((len(frames), 0), np.float32)
-        if config.idle:
-            eigenfaces, codes = fit_idle_motion(frames, config.idle, config.covered)
-        return cls(config, frames, FeatureStatistics.of(frames.maps), eigenfaces, codes, choose_reference(frames))
+    def of(cls, config, clips, offsets=None):
+        """What clips of a dataset say under a `RegressorConfig`; offsets as `frames.MotionSet` takes them."""
+        frames = MotionSet(clips, config, offsets)
+        return cls(config, frames, FeatureStatistics.of(frames.maps), choose_reference(frames))
 
     @property
     def standardise(self):
         """The function from raw maps to what the network hears."""
         return standardiser(self.config, self.statistics)
-
-    def idle_pictures(self, codes):
-        """Idle motion of codes [shape=(n, idle)]: [shape=(n, motion_size, motion_size, 3)]; 0 if there is none."""
-        size = self.config.motion_size
-        return (codes @ self.eigenfaces.kernel).reshape(-1, size, size, 3) if self.eigenfaces else 0.0
 
     def targets(self, indices, at_rest):
         """What the regressor is to show in frames [shape=(n, motion_size, motion_size, 3)].
@@ -77,47 +66,81 @@ class Training:
         """
         if not self.config.motion:
             return to_signed(self.frames.faces(indices))
-        targets = self.frames.motion(indices) - self.idle_pictures(self.codes[indices])
+        targets = self.frames.motion(indices)
         targets[at_rest] = self.frames.rest[self.frames.clip_of[indices[at_rest]]]
         return targets
 
-    def face(self, name, network, frame_rate, faces):
-        """A `TalkingFace` of a network.
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained regressor, and what it leaves of the motion of the training clips.
+
+    Attributes:
+        training: `Training`.
+        network: the regressor, `keras.Model` in float32.
+        kernel: from a code to idle motion [shape=(idle, motion_size, motion_size, 3)]; None where there is none.
+        codes: of all training frames [shape=(frames, idle)].
+    """
+
+    training: Training
+    network: keras.Model
+    kernel: np.ndarray | None
+    codes: np.ndarray
+
+    @classmethod
+    def of(cls, training, network):
+        """Finds the idle motion that the settings ask for."""
+        config, frames = training.config, training.frames
+        if not config.idle:
+            return cls(training, network, None, np.zeros((len(frames), 0), np.float32))
+        fitted = fit_idle_motion(frames, training.standardise, network, config.idle, config.covered)
+        return cls(training, network, *fitted)
+
+    def motion_between(self, indices, references):
+        """Motion of frames, heard and idle, since reference frames [shape=(n, motion_size, motion_size, 3)]."""
+        maps = self._maps
+        made = np.asarray(self.network.predict_on_batch(maps[np.concatenate([indices, references])]))
+        motion = made[: len(indices)] - made[len(indices) :]
+        if self.kernel is not None:
+            motion = motion + np.tensordot(self.codes[indices] - self.codes[references], self.kernel, 1)
+        return motion.astype(np.float32)
+
+    @cached_property
+    def _maps(self):
+        return np.concatenate([self.training.standardise(of_clip) for of_clip in self.training.frames.maps])
+
+    def face(self, name, frame_rate, faces):
+        """The `TalkingFace` without a refiner.
 
         Args:
             name: of the run.
-            network: the regressor.
             frame_rate: frames per second of the clips.
             faces: `FrameSet` of the same clips in full size.
         """
-        reference = self.reference
-        idle = None
-        if self.eigenfaces:
-            size = self.config.motion_size
-            codes = self.codes - self.codes[reference]
-            stretches = stretches_of(codes, self.frames.clip_of, frame_rate).astype(np.float16)
-            idle = IdleMotion(
-                self.eigenfaces.kernel.reshape(-1, size, size, 3).astype(np.float16), stretches, frame_rate
-            )
+        training, idle = self.training, None
+        if self.kernel is not None:
+            codes = self.codes - self.codes[training.reference]
+            stretches = stretches_of(codes, training.frames.clip_of, frame_rate)
+            idle = IdleMotion(self.kernel.astype(np.float16), stretches.astype(np.float16), frame_rate)
         return TalkingFace(
             name=name,
-            config=self.config,
+            config=training.config,
             frame_rate=frame_rate,
-            statistics=self.statistics,
-            network=network,
-            reference=faces.faces(np.array([reference]))[0],
-            reference_map=np.concatenate(self.frames.maps)[reference],
+            statistics=training.statistics,
+            network=self.network,
+            reference=faces.faces(np.array([training.reference]))[0],
+            reference_map=np.concatenate(training.frames.maps)[training.reference],
             idle=idle,
-            refiner=None,
         )
 
 
 def train_regressor(config, dataset, run_dir):
     """Trains a regressor, or goes on with a run that was interrupted.
 
-    A run folder holds config.json, checkpoint.weights.h5 (weights, Adam's moments and the step: the last validation's)
-    and previous.weights.h5 (the one before), best.weights.h5 (the lowest validation loss), metrics.csv, curves.png,
-    samples/ and tensorboard/. The same configuration, data and machine give the same weights, interrupted or not.
+    A run folder holds config.json, offsets.json (seconds by which each clip's speech is heard later),
+    checkpoint.weights.h5 (weights, Adam's moments and the step: the last validation's) and previous.weights.h5 (the one
+    before), best.weights.h5 (the lowest validation loss), metrics.csv, curves.png, samples/ and tensorboard/. The same
+    configuration, data and machine give the same weights, interrupted or not.
 
     Args:
         config: `RegressorConfig`.
@@ -125,7 +148,7 @@ def train_regressor(config, dataset, run_dir):
         run_dir: folder of the run, made where missing.
 
     Returns:
-        (training, network): the `Training` and the best network, in float32.
+        `Trained`.
 
     Raises:
         InputError: the dataset lacks a split, the run folder belongs to another configuration, or the loss is no number
@@ -134,7 +157,7 @@ def train_regressor(config, dataset, run_dir):
     config = dataclasses.replace(config, precision=choose_precision(config.precision))
     clips = {name: dataset.split(name) for name in ("train", "validation")}
     run_dir = open_run(run_dir, {"mode": "audio2faces", "data": dataset.fingerprint, **config.as_json()})
-    training = Training.of(config, clips["train"])
+    training = Training.of(config, clips["train"], offsets_of(run_dir, config, clips["train"], dataset.frame_rate))
     model = open_checkpoint(run_dir, partial(new_model, config))
     if (step := int(model.optimizer.iterations)) < config.steps:
         learn(config, training, MotionSet(clips["validation"], config), model, step, run_dir)
@@ -143,7 +166,17 @@ def train_regressor(config, dataset, run_dir):
     network = build_regressor(config)
     network.set_weights(best.get_weights())
     network.jit_compile = False  # on a processor XLA is slower
-    return training, network
+    return Trained.of(training, network)
+
+
+def offsets_of(run_dir, config, clips, frame_rate):
+    """How much later each clip's speech is to be heard, in seconds: estimated once, then read from offsets.json."""
+    path = run_dir / "offsets.json"
+    if not path.exists():
+        offsets = estimate_offsets(clips, config.feature_settings, frame_rate, config.sync_rounds, config.seed)
+        write_json(path, {clip.name: float(offset) for clip, offset in zip(clips, offsets, strict=True)})
+    offsets = read_json(path)
+    return np.array([offsets[clip.name] for clip in clips])
 
 
 def learn(config, training, held_out, model, step, run_dir):

@@ -46,14 +46,14 @@ def train_system(config, dataset, run_dir, stage=None):
         config = dataclasses.replace(config, regressor=trained_regressor(run_dir))
     if stage and (run_dir / stage / DONE).exists():
         set_aside(run_dir / stage)
-    training, network = train_regressor(config.regressor, dataset, run_dir / "regressor")
+    trained = train_regressor(config.regressor, dataset, run_dir / "regressor")
     write_json(run_dir / "regressor" / DONE, {"steps": config.regressor.steps})
     faces = FrameSet(dataset.split("train"), config.regressor.feature_settings)
-    face = training.face(run_dir.resolve().name, network, dataset.frame_rate, faces)
+    face = trained.face(run_dir.resolve().name, dataset.frame_rate, faces)
     if stage == "regressor":
         save_model(run_dir / "model", face)
     else:
-        refiner = train_refiner(config.refiner, dataset, training, faces, face, run_dir / "refiner")
+        refiner = train_refiner(config.refiner, dataset, trained, faces, face, run_dir / "refiner")
         write_json(run_dir / "refiner" / DONE, {"steps": config.refiner.steps})
         face = dataclasses.replace(face, refiner=refiner)
         save_model(run_dir / "model", face)

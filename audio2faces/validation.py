@@ -38,10 +38,7 @@ class Validation:
         """
         ends = np.cumsum([len(of_clip) for of_clip in self.maps])
         *made, of_reference, _ = np.split(model.predict(np.concatenate(self.maps), batch_size=256, verbose=0), ends)
-        losses = [
-            np.asarray(model.loss.call(self._target(clip), of_clip))
-            for clip, of_clip in zip(self.clips, made, strict=True)
-        ]
+        losses = [np.asarray(model.loss.call(self._target(place), of_clip)) for place, of_clip in enumerate(made)]
         still = self.reference - of_reference if self.motion else 0.0
         faces = [to_uint8(still + of_clip) for of_clip in made]
         measures = mouth_measures(self.real, [self.components.of_faces(of_clip) for of_clip in faces])
@@ -51,8 +48,10 @@ class Validation:
         }
         return values, self._picture(faces)
 
-    def _target(self, clip):
-        return self.frames.motion_of_clip(clip) if self.motion else to_signed(clip.faces)
+    def _target(self, place):
+        if not self.motion:
+            return to_signed(self.clips[place].faces)
+        return self.frames.motion(np.flatnonzero(self.frames.clip_of == place))
 
     def _picture(self, faces):
         rows = []

@@ -12,7 +12,7 @@ from audio2faces.model_folder import load_model
 from audio2faces.refiner import Refiner, build_refiner, detail_error, mouth_mask
 from audio2faces.refiner_training import RefinerBatches
 from audio2faces.regressor import add_motion
-from audio2faces.regressor_training import Training
+from audio2faces.regressor_training import Trained, Training
 from audio2faces.training import train_system
 from began.frames import FrameSet
 from began.training import new_model
@@ -109,9 +109,9 @@ def test_detail_counts_wherever_in_its_window_it_lies():
 
 
 def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, tiny_dataset, tiny_model_folder):
-    face = load_model(tiny_model_folder)
+    trained = Trained.of(training, load_model(tiny_model_folder).network)
     faces = FrameSet(tiny_dataset.split("train"), training.config.feature_settings)
-    batches = RefinerBatches(config_of(), training, face.network, faces)
+    batches = RefinerBatches(config_of(), trained, faces)
     batch = batches(3)
     assert {part.shape[0] for part in batch.values()} == {4}
     every = to_signed(np.concatenate([clip.faces for clip in faces.clips]))
@@ -123,12 +123,20 @@ def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, tiny_dataset,
     for place, reference, moving in zip(places, batch["reference"], batch["moving"], strict=True):
         candidates = [index for index in quiet[place // 20] if (every[index] == reference).all()]
         assert candidates
-        motion = face.network.predict_on_batch(maps[[place]]) - face.network.predict_on_batch(maps[candidates])
-        motion = motion + training.idle_pictures(training.codes[[place]] - training.codes[candidates])
-        expected = np.asarray(add_motion(reference[None], motion.astype(np.float32)))
+        motion = trained.motion_between(np.repeat(place, len(candidates)), candidates)
+        expected = np.asarray(add_motion(reference[None], motion))
         assert np.abs(expected - moving).max(axis=(1, 2, 3)).min() < 1e-4
     again = batches(3)
     assert all((batch[name] == again[name]).all() for name in batch)
+
+
+def test_motion_between_two_frames_is_heard_and_idle(training, tiny_model_folder):
+    network = load_model(tiny_model_folder).network
+    trained = Trained.of(training, network)
+    maps = np.concatenate([training.standardise(of_clip) for of_clip in training.frames.maps])
+    heard = network.predict_on_batch(maps[[7]]) - network.predict_on_batch(maps[[50]])
+    idle = np.tensordot(trained.codes[[7]] - trained.codes[[50]], trained.kernel, 1)
+    np.testing.assert_allclose(trained.motion_between(np.array([7]), np.array([50])), heard + idle, atol=1e-5)
 
 
 def test_motion_is_scaled_up_to_a_larger_reference():

@@ -26,7 +26,7 @@ class RegressorConfig(TrainingSettings):
     audio_code: int = 128  # what it hands to the decoder
     noise: float = 0.3  # added to the standardised map in training
     dropout: float = 0.4
-    sync_rounds: int = 2  # estimates of how far each clip's sound is off its picture, one from the other; 0: none
+    sync_rounds: int = 1  # estimates of how far each clip's sound is off its picture, one from the other; 0: none
     versions: int = 8  # of each clip's speech in other rooms, microphones and voices; 0: as it is alone
     changed: float = 0.5  # share of frames that hear one of these versions
     unvoiced: float = 0.05  # share of frames that hear noise or silence and are to show the face at rest

@@ -167,7 +167,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
 
 
 def test_another_seed_gives_another_network(tiny_dataset, tiny_config, tiny_model_folder, tmp_path):
-    _, other = train_regressor(dataclasses.replace(tiny_config, seed=1), tiny_dataset, tmp_path / "run")
+    other = train_regressor(dataclasses.replace(tiny_config, seed=1), tiny_dataset, tmp_path / "run").network
     maps = np.zeros((1, 35, 13))
     assert (other.predict_on_batch(maps) != load_model(tiny_model_folder).network.predict_on_batch(maps)).any()
 

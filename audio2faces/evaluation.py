@@ -3,7 +3,7 @@
 import numpy as np
 
 from began.collapse import sharpness
-from began.mouth import MouthComponents, correlation, mouth_measures, mouth_motion
+from began.mouth import MouthComponents, correlation, mouth_measures
 from preprocessing.alignment import mouth_slices
 from preprocessing.audio_features import speech_maps
 from preprocessing.program import InputError, progress
@@ -129,8 +129,7 @@ def _real_measures(real, components):
     return [
         {
             "components": components.of_faces(faces),
-            "opening": mouth_opening(faces),
-            "motion": mouth_motion(faces),
+            "opening": _centred(mouth_opening(faces)),
             "region": still_region(faces),
         }
         for faces in real
@@ -155,13 +154,10 @@ def measure(real, generated, components, references=None):
     of_clips = [
         _of_clip(x, y, components, reference) for x, y, reference in zip(real, generated, references, strict=True)
     ]
-    motions = [mouth_motion(faces) for faces in generated]
     for index, of_clip in enumerate(of_clips):  # the mouth on hearing this clip's speech, and the next one's
-        other = (index + 1) % len(of_clips)
-        of_clip["swap"] = (
-            _apart(motions[index], motions[other]),
-            _apart(references[index]["motion"], references[other]["motion"]),
-        )
+        following = of_clips[(index + 1) % len(of_clips)]
+        real_apart, apart = map(_apart, of_clip["components"], following["components"])
+        of_clip["swap"] = (apart, real_apart)
     generator = np.random.default_rng(0)
     draws = generator.integers(len(of_clips), size=(RESAMPLED, len(of_clips)))
     drawn = [_pooled([of_clips[index] for index in draw]) for draw in draws] if len(of_clips) > 1 else []
@@ -175,8 +171,13 @@ def measure(real, generated, components, references=None):
     return {**values, "intervals": intervals}
 
 
+def _centred(values):
+    """Less their mean: lips have another red in each clip."""
+    return values - values.mean()
+
+
 def _apart(one, other):
-    """Mean distance of two clips' mouth motions, moment by moment."""
+    """Mean distance of two clips' positions along the mouth components, moment by moment."""
     shared = min(len(one), len(other))
     return float(np.linalg.norm(one[:shared] - other[:shared], axis=1).mean())
 
@@ -192,7 +193,7 @@ def _of_clip(real, generated, components, reference):
         "mouth_psnr": psnr(mouth, generated_mouth),
         "mouth_ssim": ssim(mouth, generated_mouth),
         "components": (reference["components"], components.of_faces(generated)),
-        "opening": (reference["opening"], mouth_opening(generated)),
+        "opening": (reference["opening"], _centred(mouth_opening(generated))),
         "sharpness": (sharpness(generated), sharpness(real)),
         "mouth_sharpness": (sharpness(generated_mouth), sharpness(mouth)),
         "flicker": (flicker(generated, region), flicker(real, region)),

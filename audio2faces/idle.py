@@ -13,6 +13,7 @@ from began.eigenfaces import FIT_FACES, Eigenfaces
 from began.model_folder import in_batches
 from preprocessing.program import progress
 
+AT_ONCE = 1024  # frames, when all of them are looked at
 STRETCH_SECONDS = 3.0  # of a stretch; each stays within one clip
 STRETCHES = 48  # kept with a model
 JOIN_SECONDS = 0.4  # in which one stretch turns into the next
@@ -41,11 +42,11 @@ def fit_idle_motion(frames, standardise, network, z_size, covered):
     some = np.sort(np.random.default_rng(0).permutation(len(frames))[:FIT_FACES])
     eigenfaces = Eigenfaces.of(left(some, maps[some]), z_size, covered)
     codes = []
-    with progress(len(frames.clips), "clip", "what cannot be heard") as bar:
-        for place in range(len(frames.clips)):
-            of_clip = np.flatnonzero(frames.clip_of == place)
-            codes.append(eigenfaces.codes(left(of_clip, maps[of_clip])))
-            bar.update(1)
+    with progress(len(frames), "frame", "what cannot be heard") as bar:
+        for first in range(0, len(frames), AT_ONCE):
+            some = np.arange(first, min(first + AT_ONCE, len(frames)))
+            codes.append(eigenfaces.codes(left(some, maps[some])))
+            bar.update(len(some))
     return eigenfaces.kernel.reshape(z_size, *frames.clip_means.shape[1:]), np.concatenate(codes)
 
 

@@ -4,7 +4,8 @@ In recorded clips sound and picture may be some ten milliseconds apart, each cli
 60). A regressor that hears such clips learns mouths blurred over time. A small network learns the motion of the mouth
 from the speech of one half of the clips and is then asked, for each clip of the other half, how much earlier or later
 the speech should be heard for its prediction to fit best; then the same with the halves exchanged. Another round, with
-the clips set right, is possible and changed little. (SyncNet, Chung and Zisserman 2016, asks the same of a network trained on many speakers.)
+the clips set right, is possible and changes little. (SyncNet, Chung and Zisserman 2016, asks the same of a network
+trained on many speakers.)
 """
 
 import keras

@@ -1,4 +1,5 @@
 import dataclasses
+import importlib.util
 import json
 import shutil
 
@@ -199,3 +200,40 @@ def test_an_interrupted_refiner_goes_on_to_the_same_bits(run, tiny_dataset, tiny
     train_system(tiny_system, tiny_dataset, run)
     for old, new in zip(whole, keras.models.load_model(run / "model" / "refiner.keras").get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+UNDER_JAX = """
+import json, sys
+import keras
+import numpy as np
+from audio2faces.config import RefinerConfig
+from audio2faces.refiner import Refiner
+from began.training import new_model
+assert keras.backend.backend() == "jax"
+folder, settings = sys.argv[1], json.loads(sys.argv[2])
+model = new_model(RefinerConfig.from_json(settings), Refiner)
+model.load_weights(folder + "/tensorflow.weights.h5")
+batch = dict(np.load(folder + "/batch.npz"))
+losses = []
+for _ in range(3):
+    model.reset_metrics()
+    losses.append(model.train_on_batch(batch, return_dict=True))
+np.save(folder + "/jax.npy", np.asarray(model(batch)["face"]))
+print(json.dumps([{name: float(value) for name, value in values.items()} for values in losses]))
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs jax")
+def test_jax_refines_as_tensorflow_does(tmp_path):
+    config = config_of(adversarial=0.5, noise=0.0, dropout=0.0)
+    model, batch = new_model(config, Refiner), batch_of()
+    model.save_weights(tmp_path / "tensorflow.weights.h5")
+    np.savez(tmp_path / "batch.npz", **batch)
+    done = run_program("-c", UNDER_JAX, tmp_path, json.dumps(config.as_json()), env={"KERAS_BACKEND": "jax"})
+    assert done.returncode == 0, done.stderr
+    for theirs in json.loads(done.stdout):
+        model.reset_metrics()
+        ours = model.train_on_batch(batch, return_dict=True)
+        for name in ours:
+            assert float(ours[name]) == pytest.approx(theirs[name], rel=1e-3, abs=1e-6), name
+    np.testing.assert_allclose(model(batch)["face"], np.load(tmp_path / "jax.npy"), atol=1e-3)

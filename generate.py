@@ -13,6 +13,7 @@ from preprocessing.program import InputError, import_keras, run_program
 
 SOUNDS = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".mp4", ".mkv", ".mov", ".webm", ".avi", ".mpg")
 HIGHEST_RATE = 120.0  # frames per second
+STRONGEST = 3.0  # articulation
 LONGEST_SMOOTHING = 1.0  # seconds
 
 
@@ -41,6 +42,12 @@ def parse_arguments():
         metavar="SECONDS",
         default=0.0,
         help="calm the motion by a Gaussian of so many seconds, 0 to 1 (default: 0)",
+    )
+    parser.add_argument(
+        "--articulation",
+        type=number(0.0, STRONGEST),
+        metavar="FACTOR",
+        help="makes the mouth move more or less, 0 to 3; 1 is what was learned (default: the model's)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the head's own motion and blinks (default: 0)")
     parser.add_argument("--still", action="store_true", help="hold the head still: no motion but that of speech")
@@ -112,7 +119,8 @@ def main():
     from audio2faces.model_folder import load_model
 
     model = load_model(arguments.model)
-    options = Options(arguments.source, arguments.fps, arguments.smooth, None if arguments.still else arguments.seed)
+    seed = None if arguments.still else arguments.seed
+    options = Options(arguments.source, arguments.fps, arguments.smooth, arguments.articulation, seed)
     failed = there = 0
     for speech, output in jobs:
         if several and output.exists() and not arguments.overwrite:

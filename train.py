@@ -48,7 +48,7 @@ def parse_arguments():
         + ", ".join(f"{default} for {mode}" for mode, (_, _, default) in MODES.items())
         + ")",
     )
-    parser.add_argument("--steps", type=positive, help="training steps (default: the preset's)")
+    parser.add_argument("--steps", type=positive, help="training steps, of each stage (default: the preset's)")
     parser.add_argument("--batch-size", type=positive, help="frames per step (default: the preset's)")
     parser.add_argument("--size", type=int, choices=[32, 64, 128], help="pixels of a face (default: the dataset's; 64)")
     parser.add_argument(

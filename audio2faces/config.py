@@ -35,7 +35,7 @@ class RegressorConfig(TrainingSettings):
     motion: bool = True  # learns the face less its clip's mean; False: the face itself
     idle: int = 24  # components of the motion that is left, which cannot be heard
     covered: float = 0.62  # of a face what is above this share of its side tells the idle motion
-    decoder_widths: tuple = (128, 96, 96)  # channels at 8, 16, 32 pixels
+    decoder_widths: tuple = (128, 96, 96)  # channels at 8, 16, 32 pixels, and so on with the last
     sub_pixel: bool = True  # half the size inside, a sub-pixel convolution at the end
     mouth_weight: float = 8.0  # of a pixel in the mouth box, against 1 elsewhere
 
@@ -94,6 +94,7 @@ class SystemConfig:
 
     regressor: RegressorConfig
     refiner: RefinerConfig
+    articulation: float = 1.15  # motion is made so much stronger in videos: a mean moves less than any real mouth
 
     def with_settings(self, stages, **settings):
         """The same with other settings in some stages."""
@@ -153,6 +154,7 @@ _2017 = SystemConfig(
         smallest_rate=0.0,
         decay_every=0,
     ),
+    articulation=1.0,
 )
 PRESETS = {
     "full": SystemConfig(RegressorConfig(), RefinerConfig()),

@@ -1,12 +1,13 @@
 """Figures with axes and words: the curves of a run, and the strip that sets methods side by side."""
 
+import cv2
 import numpy as np
 from matplotlib import pyplot
 
 from began.figures import draw_rows, save_figure
 from preprocessing.files import whole_file
 from preprocessing.media import SPEECH_RATE
-from preprocessing.video import SOUND_RATE, TalkingVideo
+from preprocessing.video import SHORTEST_SIDE, SOUND_RATE, TalkingVideo
 
 STRIP_FACES = 12  # columns of a strip
 COMPARED_CLIPS = 3  # sentences of a video that sets methods side by side
@@ -80,17 +81,19 @@ def write_comparison(path, model, clips, faces):
     methods = [name for name in faces if name == "real" or name.endswith(("regressor alone", ", refined"))]
     shown = [faces[name] for name in (["real", methods[1], methods[2]] if len(methods) > 2 else list(faces)[:1])]
     comment = f"Left: a real recording. The others are synthetic: generated from speech by Audio2Faces, {model.name}."
-    size, gap = model.config.size, model.config.size // 16
-    with whole_file(path) as partial:
-        width = (size + gap) * len(shown) - gap
-        with TalkingVideo(partial, width + width % 2, model.frame_rate, comment, size) as video:
-            for index in np.linspace(0, len(clips) - 1, COMPARED_CLIPS).round().astype(int):
-                clip = clips[index]
-                pictures = np.full((len(clip.times), size, width + width % 2, 3), 255, np.uint8)
-                for place, of_clips in enumerate(shown):
-                    pictures[:, :, place * (size + gap) : place * (size + gap) + size] = of_clips[index]
-                video.write_faces(pictures)
-                samples = clip.speech()
-                wanted = round(len(pictures) / model.frame_rate * SOUND_RATE)
-                times = np.arange(wanted) / SOUND_RATE + clip.times[0]
-                video.write_sound(np.interp(times, np.arange(len(samples)) / SPEECH_RATE, samples).astype(np.float32))
+    scale = -(-SHORTEST_SIDE // model.config.size)
+    size, gap = scale * model.config.size, 16
+    width = (size + gap) * len(shown) - gap
+    with whole_file(path) as partial, TalkingVideo(partial, width, model.frame_rate, comment, size) as video:
+        for index in np.linspace(0, len(clips) - 1, COMPARED_CLIPS).round().astype(int):
+            clip = clips[index]
+            pictures = np.full((len(clip.times), size, width, 3), 255, np.uint8)
+            for place, of_clips in enumerate(shown):
+                for picture, face in zip(pictures, of_clips[index], strict=True):
+                    large = cv2.resize(face, (size, size), interpolation=cv2.INTER_LANCZOS4)
+                    picture[:, place * (size + gap) : place * (size + gap) + size] = large
+            video.write_faces(pictures)
+            samples = clip.speech()
+            wanted = round(len(pictures) / model.frame_rate * SOUND_RATE)
+            times = np.arange(wanted) / SOUND_RATE + clip.times[0]
+            video.write_sound(np.interp(times, np.arange(len(samples)) / SPEECH_RATE, samples).astype(np.float32))

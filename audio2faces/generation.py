@@ -26,12 +26,14 @@ class Options:
         source: path of a picture or video of the speaker to put the face into, or None for the face alone.
         frame_rate: frames per second, or None for the model's.
         smooth: standard deviation in seconds of a Gaussian over time that calms the motion; 0 leaves it as it is.
+        articulation: by which motion is multiplied, or None for the model's.
         seed: of what the head does by itself (turns, blinks); None holds it still.
     """
 
     source: str | None = None
     frame_rate: float | None = None
     smooth: float = 0.0
+    articulation: float | None = None
     seed: int | None = 0
 
 
@@ -94,6 +96,8 @@ def stream_faces(model, speech, frame_rate, options):
     Yields:
         uint8 RGB [shape=(n, size, size, 3)].
     """
+    if options.articulation is not None:
+        model = model.articulated(options.articulation)
     features = model.config.feature_settings
     maps = stream_maps(stream_speech(speech, features.sample_rate), features, frame_rate, BATCH)
     motion = smoothed((model.motion(of_batch) for of_batch in maps), options.smooth * frame_rate)

@@ -10,6 +10,8 @@ from preprocessing.alignment import mouth_slices
 
 LIPS = (0.70, 0.95, 0.42, 0.58)  # rows and columns of the middle of the lips, in units of the side of the face
 SLIGHT = 5.0  # of a*: less is no lip
+SSIM_DEVIATION = 1.5  # pixels
+SSIM_C1, SSIM_C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 def mouth_opening(faces):
@@ -48,11 +50,25 @@ def ssim(real, generated):
 
     The Gaussian window has 11 pixels, or what fits into a smaller picture.
     """
-    import tensorflow as tf
-
     window = min(11, *real.shape[1:3])
-    real, generated = (tf.constant(np.ascontiguousarray(faces)) for faces in (real, generated))
-    return tf.image.ssim(real, generated, 255, filter_size=window).numpy()
+    edge, odd = window // 2, 1 - window % 2
+    places = np.arange(window) - (window - 1) / 2
+    weights = np.exp(-0.5 * (places / SSIM_DEVIATION) ** 2)
+    weights /= weights.sum()
+
+    def blurred(picture):
+        inner = cv2.sepFilter2D(picture, cv2.CV_64F, weights, weights, anchor=(edge, edge))
+        height, width = picture.shape[:2]
+        return inner[edge : height - edge + odd, edge : width - edge + odd]
+
+    values = []
+    for x, y in zip(np.asarray(real, np.float64), np.asarray(generated, np.float64), strict=True):
+        mean_x, mean_y = blurred(x), blurred(y)
+        variances = blurred(x * x + y * y) - mean_x**2 - mean_y**2
+        covariance = blurred(x * y) - mean_x * mean_y
+        likeness = (2 * mean_x * mean_y + SSIM_C1) * (2 * covariance + SSIM_C2)
+        values.append(np.mean(likeness / ((mean_x**2 + mean_y**2 + SSIM_C1) * (variances + SSIM_C2))))
+    return np.array(values)
 
 
 def still_region(real):

@@ -9,9 +9,10 @@ idle_kernel.npy       from codes to idle motion, float16, where there is idle mo
 idle_stretches.npy    codes of training clips, float16
 """
 
+import dataclasses
 import tempfile
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from preprocessing.program import InputError
 
 from .config import RegressorConfig
 from .idle import IdleMotion
-from .refiner import SoftMask
+from .refiner import WhereItMoves
 from .regressor import add_motion
 
 SCHEMA = 2
@@ -49,6 +50,8 @@ class TalkingFace:
         reference_map: raw MFCC map of that face's moment [shape=(rows, coefficients)].
         idle: `IdleMotion`, or None.
         refiner: `keras.Model` from a moving face, or the pair of it and its reference, to a sharp face; or None.
+        articulation: by which motion is multiplied. The mean of what the speech leaves open, which the regressor
+            learns, moves less than any real mouth.
     """
 
     name: str
@@ -59,7 +62,8 @@ class TalkingFace:
     reference: np.ndarray
     reference_map: np.ndarray
     idle: IdleMotion | None = None
-    refiner: keras.Model | None = field(default=None)
+    refiner: keras.Model | None = None
+    articulation: float = 1.0
 
     def motion(self, maps, reference_map=None):
         """Motion since the moment of the reference, or faces, if not `config.motion`.
@@ -74,7 +78,8 @@ class TalkingFace:
         made = self._heard(maps)
         if not self.config.motion:
             return made
-        return made - (self._motion_of_reference if reference_map is None else self._heard(reference_map[None])[0])
+        still = self._motion_of_reference if reference_map is None else self._heard(reference_map[None])[0]
+        return self.articulation * (made - still)
 
     def paint(self, motion, idle=None, refined=True, reference=None):
         """Faces of what `motion` gave: the reference plus the motion, refined.
@@ -99,6 +104,16 @@ class TalkingFace:
         if refined and self.refiner is not None:
             faces = in_batches(self.refiner.predict_on_batch, *pair[: len(self.refiner.inputs)])
         return to_uint8(faces)
+
+    def articulated(self, factor):
+        """The same face with its motion multiplied by another factor.
+
+        Raises:
+            InputError: the model makes faces, no motion.
+        """
+        if not self.config.motion:
+            raise InputError(f"{self.name}: makes whole faces, whose motion cannot be scaled; leave out --articulation")
+        return dataclasses.replace(self, articulation=factor)
 
     def faces(self, maps, **options):
         """Faces for raw MFCC maps [shape=(n, rows, coefficients)]; options as for `paint`."""
@@ -142,6 +157,7 @@ def save_model(folder, model):
                 "left_context_seconds": features.left_context / features.sample_rate,
                 "look_ahead_seconds": features.look_ahead / features.sample_rate,
                 "refined": model.refiner is not None,
+                "articulation": model.articulation,
                 "config": model.config.as_json(),
                 "feature_statistics": model.statistics.as_json(),
             },
@@ -195,6 +211,7 @@ def load_model(folder):
             reference_map=_array(folder / "reference_map.npy"),
             idle=idle,
             refiner=_network(folder / "refiner.keras") if refined else None,
+            articulation=float(content["articulation"]),
         )
     except InputError:
         raise
@@ -210,6 +227,6 @@ def _array(path):
 
 
 def _network(path):
-    network = keras.models.load_model(path, custom_objects={"audio2faces>SoftMask": SoftMask}, compile=False)
+    network = keras.models.load_model(path, custom_objects={"audio2faces>WhereItMoves": WhereItMoves}, compile=False)
     network.jit_compile = False  # on a processor XLA is slower
     return network

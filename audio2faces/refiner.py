@@ -17,6 +17,8 @@ from preprocessing.alignment import MOUTH_BOX
 
 MARGIN = 0.06  # of the face's side: the refiner changes the mouth box and so much around it
 FEATHER = 0.04  # standard deviation of the seam, in the same unit
+NEARBY = 0.06  # so far around a place motion counts, in the same unit
+STIRRED = 0.03  # root mean square of motion, in pixels of [-1, 1], at which half of a change comes through
 BLOCKS_2017 = 4  # residual blocks
 DETAIL_WINDOW = 5  # pixels at 64, over which detail is compared
 LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32)
@@ -58,7 +60,7 @@ def build_unet(config):
         x = layers.Conv2D(width, 3, padding="same", activation="elu")(x)
     x = layers.Conv2D(n, 3, padding="same", activation="elu")(x)
     x = layers.Conv2D(12, 3, padding="same", kernel_initializer="zeros", dtype="float32")(x)
-    added = SoftMask(size)(_depth_to_space(x))
+    added = WhereItMoves(size)([_depth_to_space(x), moving, reference])
     return keras.Model([moving, reference], layers.Add(dtype="float32")([moving, added]), name="refiner")
 
 
@@ -92,11 +94,13 @@ def mouth_mask(size):
 
 
 @keras.saving.register_keras_serializable("audio2faces")
-class SoftMask(layers.Layer):
-    """Multiplies pictures by `mouth_mask`.
+class WhereItMoves(layers.Layer):
+    """Lets changes of a face through around the mouth, as far as the face moves there: a face at rest stays itself.
+
+    Multiplies them by `mouth_mask` and by e / (e + STIRRED^2), e being the mean square of the motion nearby.
 
     Args:
-        size: of the pictures.
+        size: of the faces.
     """
 
     def __init__(self, size, **options):
@@ -104,9 +108,16 @@ class SoftMask(layers.Layer):
         self.size = size
         self.mask = mouth_mask(size)
 
-    def call(self, pictures):
-        """Pictures [batch, size, size, channels] -> the same shape."""
-        return pictures * self.mask
+    def call(self, inputs):
+        """The triple (changes, moving faces, references) [batch, size, size, 3] each -> the same shape."""
+        changes, moving, reference = inputs
+        energy = ops.mean(ops.square(moving - reference), axis=-1, keepdims=True)
+        energy = ops.average_pool(energy, 2 * round(NEARBY * self.size) + 1, 1, padding="same")
+        return changes * self.mask * energy / (energy + STIRRED**2)
+
+    def compute_output_shape(self, input_shape):
+        """That of the changes."""
+        return input_shape[0]
 
     def get_config(self):
         """The arguments, for a file."""

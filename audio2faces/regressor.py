@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from began.audio_network import learned_audio_network_of
-from began.decoder import build_decoder
+from began.decoder import build_decoder, uniform_widths
 from began.model import mouth_weights
 
 
@@ -24,7 +24,10 @@ def build_regressor(config):
     """
     speech = keras.Input((config.rows, config.coefficients))
     audio_network = learned_audio_network_of(config)
-    decoder = build_decoder(config.audio_code, config.motion_size, config.decoder_widths, sub_pixel=config.sub_pixel)
+    size, widths = config.motion_size, config.decoder_widths
+    count = len(uniform_widths(size, 1, config.sub_pixel))
+    widths = (widths + widths[-1:] * count)[:count]
+    decoder = build_decoder(config.audio_code, size, widths, sub_pixel=config.sub_pixel)
     return keras.Model(speech, decoder(audio_network(speech)), name="regressor")
 
 

@@ -49,11 +49,12 @@ def train_system(config, dataset, run_dir, stage=None):
     trained = train_regressor(config.regressor, dataset, run_dir / "regressor")
     write_json(run_dir / "regressor" / DONE, {"steps": config.regressor.steps})
     faces = FrameSet(dataset.split("train"), config.regressor.feature_settings)
-    face = trained.face(run_dir.resolve().name, dataset.frame_rate, faces)
+    plain = trained.face(run_dir.resolve().name, dataset.frame_rate, faces)
+    face = dataclasses.replace(plain, articulation=config.articulation)
     if stage == "regressor":
         save_model(run_dir / "model", face)
     else:
-        refiner = train_refiner(config.refiner, dataset, trained, faces, face, run_dir / "refiner")
+        refiner = train_refiner(config.refiner, dataset, trained, faces, plain, run_dir / "refiner")
         write_json(run_dir / "refiner" / DONE, {"steps": config.refiner.steps})
         face = dataclasses.replace(face, refiner=refiner)
         save_model(run_dir / "model", face)

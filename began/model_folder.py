@@ -82,6 +82,14 @@ class BeganFace:
         """The faces that `motion` gave, as uint8: see `audio2faces.model_folder.TalkingFace`."""
         return to_uint8(motion)
 
+    def articulated(self, factor):
+        """There is no motion to scale.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(f"{self.name}: makes whole faces, whose motion cannot be scaled; leave out --articulation")
+
     def motion(self, maps, z=None):
         """The faces of `faces` in about [-1, 1], before they are rounded."""
         heard = standardiser(self.config, self.statistics)(maps)

@@ -46,7 +46,11 @@ def drawn_clip(folder, name, split, seed, frames=20):
     """A clip whose mouth opens with the loudness of its speech: a dark bar as high as the tone is loud."""
     generator = np.random.default_rng(seed)
     loudness = np.repeat(generator.uniform(0.02, 1.0, frames), 640)
-    speech = loudness * np.sin(2 * np.pi * 220 * np.arange(len(loudness)) / 16000)
+    speech, speech_44k = (
+        np.interp(np.arange(0, frames / 25, 1 / rate), np.arange(len(loudness)) / 16000, loudness)
+        * np.sin(2 * np.pi * 220 * np.arange(0, frames / 25, 1 / rate))
+        for rate in (16000, 44100)
+    )
     faces = np.full((frames, FACE_SIZE, FACE_SIZE, 3), 150 + 10 * seed % 60, np.uint8)
     for face, level in zip(faces, loudness[320::640], strict=True):
         face[12 : 12 + round(4 * level), 5:11] = 40
@@ -55,6 +59,7 @@ def drawn_clip(folder, name, split, seed, frames=20):
     np.save(clip / "faces.npy", faces)
     np.savez(clip / "track.npz", time=np.arange(frames) / 25)
     write_wav(clip / "speech.wav", speech, 16000)
+    write_wav(clip / "speech_44k.wav", speech_44k, 44100)
     return {"name": name, "fps": 25.0, "split": split, "frames_kept": frames, "frames_dropped": {}}
 
 

@@ -204,12 +204,18 @@ def test_the_evaluation_refuses_a_strip_that_is_no_png(tiny_dataset, tiny_model_
 def test_the_evaluation_program_prints_and_writes(tiny_dataset, tiny_model_folder, tmp_path):
     done = run_program(
         "-m", "audio2faces.evaluate", "--model", tiny_model_folder, "--data", tiny_dataset.folder,
-        "--json", tmp_path / "e.json", "--strip", tmp_path / "e.png",
+        "--json", tmp_path / "e.json", "--strip", tmp_path / "e.png", "--video", tmp_path / "e.mp4",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "| mean face " in done.stdout
     assert json.loads((tmp_path / "e.json").read_text())["model"] == "tiny"
     assert read_png(tmp_path / "e.png").ndim == 3
+    shown = frames_of(tmp_path / "e.mp4")
+    assert len(shown) == 3 * 20 and shown[0].shape == (256, 3 * 256 + 2 * 16, 3)
+    assert shown[0][:, 258:270].min() > 225  # white between them
+    real = tiny_dataset.split("test")[0].faces[0].repeat(16, axis=0).repeat(16, axis=1)
+    assert np.abs(shown[0][20:150, 20:230].astype(int) - real[20:150, 20:230]).mean() < 5
+    assert "generated from speech by Audio2Faces, tiny" in av.open(str(tmp_path / "e.mp4")).metadata["comment"]
 
 
 def test_two_real_clips_go_all_the_way(tmp_path):

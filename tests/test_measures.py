@@ -1,7 +1,9 @@
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from audio2faces.evaluation import measure
 from audio2faces.measures import flicker, mouth_opening, psnr, ssim, still_region
@@ -64,6 +66,15 @@ def test_psnr_and_ssim_by_hand():
     np.testing.assert_allclose(ssim(textured, textured), 1, atol=1e-6)
     constant = (2 * 100 * 110 + 2.55**2) / (100**2 + 110**2 + 2.55**2)  # two flat pictures: the luminance term alone
     np.testing.assert_allclose(ssim(real, real + 10), constant, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(64, 48), (16, 16), (10, 9)])
+def test_ssim_is_tensorflow_s(shape):
+    generator = np.random.default_rng(0)
+    real = np.stack([cv2.GaussianBlur(generator.integers(0, 256, (*shape, 3), np.uint8), (0, 0), 2) for _ in range(3)])
+    other = np.clip(real + generator.normal(0, 20, real.shape), 0, 255).astype(np.uint8)
+    expected = tf.image.ssim(tf.constant(real), tf.constant(other), 255, filter_size=min(11, *shape)).numpy()
+    np.testing.assert_allclose(ssim(real, other), expected, atol=1e-4)
 
 
 def test_sharpness_falls_with_blur():

@@ -54,6 +54,8 @@ def test_a_refiner_changes_the_mouth_and_what_is_around_it_alone():
     moving, reference = np.random.default_rng(1).uniform(-1, 1, (2, 3, 64, 64, 3)).astype(np.float32)
     changed = np.abs(refiner.predict_on_batch([moving, reference]) - moving).max(axis=(0, 3))
     assert changed[mouth_slices(64)].min() > 0.01 and changed[:25].max() == 0 and changed[:, :3].max() == 0
+    at_rest = refiner.predict_on_batch([reference, reference])
+    np.testing.assert_array_equal(at_rest, reference)
     mask = mouth_mask(64)[..., 0]
     assert mask.max() == pytest.approx(1) and mask[mouth_slices(64)].min() > 0.9
 
@@ -200,6 +202,18 @@ def test_an_interrupted_refiner_goes_on_to_the_same_bits(run, tiny_dataset, tiny
     train_system(tiny_system, tiny_dataset, run)
     for old, new in zip(whole, keras.models.load_model(run / "model" / "refiner.keras").get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_the_two_networks_of_2017_train_in_a_row(tiny_dataset, tmp_path):
+    system = PRESETS["2017"].with_settings(("regressor", "refiner"), size=16, steps=3, evaluate_every=2, batch_size=2)
+    system = system.with_settings(["regressor"], audio_widths=(2, 2, 2, 2), audio_code=4, decoder_widths=(2, 2))
+    system = system.with_settings(["refiner"], n=2, generator_n=2, batch_size=1)
+    model = load_model(train_system(system, tiny_dataset, tmp_path / "run"))
+    assert model.idle is None and len(model.refiner.inputs) == 1
+    methods = json.loads((tmp_path / "run" / "evaluation.json").read_text())["methods"]
+    assert list(methods)[3:] == ["model, regressor alone", "model, refined"]  # its faces have no reference
+    maps = np.random.default_rng(0).normal(size=(3, 35, 11))
+    assert model.faces(maps).shape == (3, 16, 16, 3)
 
 
 UNDER_JAX = """

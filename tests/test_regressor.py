@@ -50,6 +50,14 @@ def test_the_published_size_fits_into_twelve_megabytes():
     assert model.count_params() < 3_000_000
 
 
+@pytest.mark.parametrize("preset", ["full", "2017"])
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_every_preset_has_a_regressor_of_every_size(preset, size):
+    config = dataclasses.replace(PRESETS[preset].regressor, size=size)
+    expected = size if preset == "2017" else min(size, 64)
+    assert build_regressor(config).output_shape == (None, expected, expected, 3)
+
+
 def test_one_step_changes_every_weight(tiny_config):
     model = build_regressor(tiny_config)
     model.compile("adam", MouthWeightedError(16, 8.0), jit_compile=False)

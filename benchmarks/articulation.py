@@ -1,0 +1,64 @@
+"""Measures the trade of amplitude against explained variance: motion made stronger and weaker, on held-out clips."""
+
+import argparse
+import sys
+
+import numpy as np
+
+from preprocessing.dataset import open_dataset
+from preprocessing.files import check_writable
+from preprocessing.program import import_keras, run_program
+
+FACTORS = (0.8, 0.9, 1.0, 1.1, 1.15, 1.2, 1.3, 1.4)
+SHOWN = ("correlation", "opening_correlation", "amplitude", "explained_variance", "swap", "mouth_sharpness")
+
+
+def main():
+    """Prints a row for each factor and draws the curve."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.articulation", description=__doc__)
+    parser.add_argument("--model", required=True, metavar="MODEL", help="of train.py --mode audio2faces")
+    parser.add_argument("--data", required=True, metavar="DATASET", help="of its speaker")
+    parser.add_argument("--split", choices=["validation", "test"], default="validation", help="default: validation")
+    parser.add_argument("--plot", metavar="FILE", help="also draw the curve as PNG")
+    arguments = parser.parse_args()
+    dataset = open_dataset(arguments.data)
+    if arguments.plot:
+        check_writable(arguments.plot.rpartition("/")[0] or ".")
+    import_keras()
+    from matplotlib import pyplot
+
+    from audio2faces.evaluation import measure
+    from audio2faces.model_folder import load_model
+    from began.figures import save_figure
+    from began.mouth import MouthComponents
+    from preprocessing.audio_features import speech_maps
+
+    model = load_model(arguments.model)
+    features = model.config.feature_settings
+    clips = dataset.split(arguments.split)
+    maps = [speech_maps(clip.speech(features.sample_rate), clip.times, features) for clip in clips]
+    real = [np.asarray(clip.faces) for clip in clips]
+    components = MouthComponents.of(dataset.split("train"))
+    print(f"{model.name}, {len(clips)} {arguments.split} clips; its own factor is {model.articulation:g}\n")
+    print("| factor | " + " | ".join(name.replace("_", " ") for name in SHOWN) + " |\n|--:|" + "--:|" * len(SHOWN))
+    rows = []
+    for factor in FACTORS:
+        louder = model.articulated(factor)
+        values = measure(real, [louder.faces(of_clip) for of_clip in maps], components)
+        rows.append([values[name] for name in SHOWN])
+        print(f"| {factor:g} | " + " | ".join(f"{value:.3f}" for value in rows[-1]) + " |", flush=True)
+    if arguments.plot:
+        amplitude, explained = (np.array(rows)[:, SHOWN.index(name)] for name in ("amplitude", "explained_variance"))
+        figure, axes = pyplot.subplots(figsize=(4.5, 3.2), layout="constrained")
+        axes.plot(amplitude, explained, "o-")
+        for factor, x, y in zip(FACTORS, amplitude, explained, strict=True):
+            axes.annotate(f"{factor:g}", (x, y), xytext=(4, 4), textcoords="offset points", fontsize=8)
+        axes.set_xlabel("amplitude of the mouth, relative to real")
+        axes.set_ylabel("variance of mouth motion explained")
+        axes.grid(alpha=0.3)
+        save_figure(figure, arguments.plot)
+        print(f"\nwrote {arguments.plot}")
+
+
+if __name__ == "__main__":
+    sys.exit(run_program(main))

@@ -1,16 +1,18 @@
 """What a face does that cannot be heard: it turns, nods and blinks. Kept as principal components, replayed in videos.
 
-It is what is left of the motion when that which the regressor hears is taken away. Its components are those of the part
-above the mouth (`began.eigenfaces`), with what of the rest of the face goes with them. The refiner is given them in
-training, so that it need not guess them; a video replays stretches of real codes, one after the other.
+It is what is left of the motion when that which the regressor hears is taken away. Its components are those of the
+part above the mouth (`began.eigenfaces`), with what of the rest of the face goes with them, less what goes with the
+mouth. The refiner is given them in training, so that it need not guess them; a video replays stretches of real codes,
+one after the other.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from began.eigenfaces import FIT_FACES, Eigenfaces
+from began.eigenfaces import FIT_FACES, Eigenfaces, directions_of_mouth
 from began.model_folder import in_batches
+from began.mouth import COMPONENTS, MouthComponents
 from preprocessing.program import progress
 
 AT_ONCE = 1024  # frames, when all of them are looked at
@@ -22,6 +24,9 @@ CANDIDATES = 12  # stretches drawn for the next one: the nearest follows
 
 def fit_idle_motion(frames, standardise, network, z_size, covered):
     """The components of what a regressor leaves of the motion of training clips.
+
+    What goes with the mouth is left out. People nod while they speak, so that above the mouth half of its motion can be
+    seen: a refiner that is shown it takes the mouth from there, and mumbles where the head is held still.
 
     Args:
         frames: `frames.MotionSet`.
@@ -40,14 +45,19 @@ def fit_idle_motion(frames, standardise, network, z_size, covered):
 
     maps = np.concatenate(frames.maps)
     some = np.sort(np.random.default_rng(0).permutation(len(frames))[:FIT_FACES])
-    eigenfaces = Eigenfaces.of(left(some, maps[some]), z_size, covered)
+    eigenfaces = Eigenfaces.of(left(some, maps[some]), z_size + COMPONENTS, covered)
     codes = []
     with progress(len(frames), "frame", "what cannot be heard") as bar:
         for first in range(0, len(frames), AT_ONCE):
             some = np.arange(first, min(first + AT_ONCE, len(frames)))
             codes.append(eigenfaces.codes(left(some, maps[some])))
             bar.update(len(some))
-    return eigenfaces.kernel.reshape(z_size, *frames.clip_means.shape[1:]), np.concatenate(codes)
+    codes = np.concatenate(codes)
+    mouth = MouthComponents.of(frames.clips)
+    motion = np.concatenate([mouth.of_faces(clip.faces) for clip in frames.clips])
+    with_mouth = directions_of_mouth(codes.T @ motion, (motion**2).sum(axis=0), len(motion))
+    eigenfaces, turn = eigenfaces.without(with_mouth)
+    return eigenfaces.kernel.reshape(z_size, *frames.clip_means.shape[1:]), codes @ turn
 
 
 @dataclass(frozen=True)

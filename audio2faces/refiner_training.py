@@ -43,14 +43,12 @@ class RefinerBatches:
     """
 
     def __init__(self, config, trained, faces):
-        self.config, self.trained, self.training, self.faces = config, trained, trained.training, faces
-        training = trained.training
-        self.quiet = training.frames.quietest(REST_FRAMES)
-        self.maps = np.concatenate([training.standardise(of_clip) for of_clip in training.frames.maps])
+        self.config, self.trained, self.faces = config, trained, faces
+        self.quiet = trained.training.frames.quietest(REST_FRAMES)
 
     def __call__(self, step):
         """The batch of a step, as `Refiner` takes it."""
-        config, training, faces = self.config, self.training, self.faces
+        config, trained, faces = self.config, self.trained, self.faces
         generator = np.random.default_rng((config.seed, step))
         first = batch_indices(len(faces), config.batch_size // 2 or 1, step, config.seed, config.shuffled)
         clip_ends = np.searchsorted(faces.clip_of, faces.clip_of[first], side="right")
@@ -58,16 +56,16 @@ class RefinerBatches:
         indices = np.stack([first, np.minimum(first + 1, clip_ends - 1)], axis=1).ravel()[: config.batch_size]
         references = self.quiet[faces.clip_of[first], generator.integers(self.quiet.shape[1], size=len(first))]
         references = np.repeat(references, 2)[: config.batch_size]
-        if training.config.motion:
+        if trained.training.config.motion:
             reference = to_signed(faces.faces(references))
-            moving = np.asarray(add_motion(reference, self.trained.motion_between(indices, references)))
+            moving = np.asarray(add_motion(reference, trained.motion_between(indices, references)))
         else:
-            reference = moving = np.asarray(self.trained.network.predict_on_batch(self.maps[indices]))
+            reference = moving = np.asarray(trained.network.predict_on_batch(trained.maps[indices]))
         foreign = generator.integers(len(faces), size=len(indices))
         return {
             "face": to_signed(faces.faces(indices)),
-            "speech": self.maps[indices],
-            "foreign_speech": self.maps[foreign],
+            "speech": trained.maps[indices],
+            "foreign_speech": trained.maps[foreign],
             "moving": moving,
             "reference": reference,
         }

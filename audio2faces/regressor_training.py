@@ -98,15 +98,15 @@ class Trained:
 
     def motion_between(self, indices, references):
         """Motion of frames, heard and idle, since reference frames [shape=(n, motion_size, motion_size, 3)]."""
-        maps = self._maps
-        made = np.asarray(self.network.predict_on_batch(maps[np.concatenate([indices, references])]))
+        made = np.asarray(self.network.predict_on_batch(self.maps[np.concatenate([indices, references])]))
         motion = made[: len(indices)] - made[len(indices) :]
         if self.kernel is not None:
             motion = motion + np.tensordot(self.codes[indices] - self.codes[references], self.kernel, 1)
         return motion.astype(np.float32)
 
     @cached_property
-    def _maps(self):
+    def maps(self):
+        """Standardised maps of all training frames [shape=(frames, rows, coefficients)]."""
         return np.concatenate([self.training.standardise(of_clip) for of_clip in self.training.frames.maps])
 
     def face(self, name, frame_rate, faces):

@@ -11,7 +11,7 @@ import numpy as np
 
 from preprocessing.pixels import to_signed
 
-from .mouth import COMPONENTS, MouthComponents
+from .mouth import COMPONENTS, STILL, MouthComponents
 
 NOTHING = 1e-6  # share of the largest variance below which there is no component
 UNRELATED = 1e-3  # correlation below which z and the mouth have nothing to do with each other
@@ -61,7 +61,7 @@ class Eigenfaces:
         return cls(rows, mean, projection.astype(np.float32), kernel.astype(np.float32), bias)
 
     @classmethod
-    def of_clips(cls, clips, faces, z_size, covered, faces_of=lambda clip: to_signed(clip.faces)):
+    def of_clips(cls, clips, faces, z_size, covered):
         """The components that say nothing, linearly, about the motion of the mouth.
 
         People nod and rise while they speak: within a clip of GRID the components of a frame, even their mean over a
@@ -73,26 +73,43 @@ class Eigenfaces:
             faces: some of their faces, as for `of`.
             z_size: number of components left.
             covered: as for `of`.
-            faces_of: function from a clip to its faces, or their motion, as in `faces`.
         """
         mouth = MouthComponents.of(clips)
         eigenfaces = cls.of(faces, z_size + COMPONENTS, covered)
         together, squares, frames = 0.0, 0.0, 0  # of z and mouth within clips, summed
         for clip in clips:
-            codes, motion = eigenfaces.codes(faces_of(clip)), mouth.of_faces(clip.faces)
+            codes, motion = eigenfaces.codes(to_signed(clip.faces)), mouth.of_faces(clip.faces)
             together = together + (codes - codes.mean(axis=0)).T @ motion
             squares, frames = squares + (motion**2).sum(axis=0), frames + len(motion)
-        unrelated = np.linalg.norm(together, axis=0) <= UNRELATED * np.sqrt(squares * frames)
-        return eigenfaces.without(np.where(unrelated, 0, together))
+        return eigenfaces.without(directions_of_mouth(together, squares, frames))[0]
 
     def without(self, directions):
-        """The components orthogonal to some directions in z [shape=(z_size, n)]: n fewer, strongest in a face first."""
+        """The components orthogonal to some directions in z [shape=(z_size, n)]: n fewer, strongest in a face first.
+
+        Returns:
+            (eigenfaces, turn): theirs, and the matrix from the old codes to the new ones [shape=(z_size, z_size - n)].
+        """
         turned, sizes, _ = np.linalg.svd(directions)
         orthogonal = turned[:, np.sum(sizes > NOTHING * sizes[0]) :]
         _, vectors = np.linalg.eigh(orthogonal.T @ (self.kernel @ self.kernel.T) @ orthogonal)
         kept = (orthogonal @ vectors[:, ::-1])[:, : len(directions) - directions.shape[1]].astype(np.float32)
-        return dataclasses.replace(self, projection=self.projection @ kept, kernel=kept.T @ self.kernel)
+        return dataclasses.replace(self, projection=self.projection @ kept, kernel=kept.T @ self.kernel), kept
 
     def codes(self, faces):
         """Components of faces, as they were given to `of` [shape=(n, size, size, 3)] -> float32 [shape=(n, z_size)]."""
         return (faces[:, : self.rows].reshape(len(faces), -1) - self.mean) @ self.projection
+
+
+def directions_of_mouth(together, squares, frames):
+    """The directions in z that go with the motion of the mouth.
+
+    Args:
+        together: sums of z times motion, each clip's mean removed [shape=(z_size, COMPONENTS)].
+        squares: sums of squares of the motion [shape=(COMPONENTS,)].
+        frames: summed over so many.
+
+    Returns:
+        the same as `together`; 0 for components of the motion that stand still or have nothing to do with z.
+    """
+    unrelated = np.linalg.norm(together, axis=0) <= UNRELATED * np.sqrt(squares * frames)
+    return np.where(unrelated | (squares <= STILL**2 * frames), 0, together)

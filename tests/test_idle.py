@@ -7,6 +7,7 @@ import pytest
 from audio2faces.frames import MotionSet
 from audio2faces.idle import STRETCHES, IdleMotion, fit_idle_motion, stretches_of
 from audio2faces.regressor_training import Training
+from began.mouth import MouthComponents
 
 
 def walk(generator, frames, size):
@@ -63,18 +64,24 @@ def test_stretches_stay_within_their_clip():
     assert stretches_of(codes[:20], clip_of[:20], 25.0).shape == (1, 20, 1)
 
 
-def test_idle_motion_is_what_the_regressor_leaves(tiny_dataset, tiny_config):
-    """Of the drawn clips, in which the mouth alone moves, made to nod on their own."""
+def test_idle_motion_is_what_the_regressor_leaves_less_what_goes_with_the_mouth(tiny_dataset, tiny_config):
+    """Of the drawn clips, in which the mouth alone moves, made to nod on their own, and to blush with the mouth."""
     frames = MotionSet(tiny_dataset.split("train"), tiny_config)
-    nods = np.random.default_rng(0).normal(size=len(frames)).astype(np.float32)
+    mouth = MouthComponents.of(frames.clips)
+    opening = np.concatenate([mouth.of_faces(clip.faces) for clip in frames.clips])
+    generator = np.random.default_rng(0)
+    nods = generator.normal(size=(len(frames), 8)).astype(np.float32)
+    shapes = generator.normal(size=(9, 16, 16, 3)).astype(np.float32)
+    added = 0.1 * np.tensordot(np.column_stack([nods, opening[:, 0] / opening[:, 0].std()]), shapes, 1)
     honest = frames.motion
-    frames.motion = lambda indices: honest(indices) + 0.1 * nods[indices, None, None, None]
+    frames.motion = lambda indices: honest(indices) + added[indices]
     heard = SimpleNamespace(predict_on_batch=lambda maps: np.zeros((len(maps), 16, 16, 3), np.float32))
-    kernel, codes = fit_idle_motion(frames, lambda maps: maps, heard, 2, tiny_config.covered)
-    assert kernel.shape == (2, 16, 16, 3) and codes.shape == (100, 2)
-    assert abs(np.corrcoef(codes[:, 0], nods)[0, 1]) > 0.999 and np.abs(codes[:, 1]).max() < 0.01
-    shown = np.tensordot(codes, kernel, 1)[:, :8]
-    np.testing.assert_allclose(shown, np.broadcast_to(0.1 * nods[:, None, None, None], shown.shape), atol=0.02)
+    kernel, codes = fit_idle_motion(frames, lambda maps: maps, heard, 4, tiny_config.covered)
+    assert kernel.shape == (4, 16, 16, 3) and codes.shape == (100, 4)
+    assert np.abs(codes.T @ opening).max() < 1e-3 * len(frames) * opening.std()
+    np.testing.assert_allclose(codes.std(axis=0), 1, atol=0.1)
+    told = nods @ np.linalg.lstsq(nods, codes, rcond=None)[0]
+    assert 1 - np.var(codes - told) / np.var(codes) > 0.9  # they are nods, not blushes
 
 
 def test_at_rest_a_clip_shows_its_quietest_frames(tiny_dataset, tiny_config):

@@ -118,7 +118,7 @@ def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, tiny_dataset,
     batch = batches(3)
     assert {part.shape[0] for part in batch.values()} == {4}
     every = to_signed(np.concatenate([clip.faces for clip in faces.clips]))
-    maps = batches.maps
+    maps = trained.maps
     places = [int(np.flatnonzero((maps == heard).all(axis=(1, 2)))[0]) for heard in batch["speech"]]
     assert places[1] == places[0] + 1 and places[3] == places[2] + 1 and places[0] // 20 == places[1] // 20
     np.testing.assert_array_equal(batch["face"], every[places])

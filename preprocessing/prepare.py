@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .clips import Settings, Task, content_hash, prepare_source
 from .contact_sheet import write_contact_sheet
-from .dataset import open_dataset, read_records, read_splits, split_by_hash, write_dataset
+from .dataset import fill_empty_splits, open_dataset, read_records, read_splits, split_by_hash, write_dataset
 from .download import fetch
 from .files import exclusive, make_folder
 from .intervals import overlapping
@@ -121,6 +121,8 @@ def _prepare(found, refused, folder, split_of, settings, licence, workers, clust
         for name, record in records.items():
             if name in named or any("split" not in clip for clip in record["clips"]):
                 _assign(record, split_of, licence)
+        if split_of is None:
+            fill_empty_splits([clip for record in records.values() for clip in record["clips"]])
         for name in accepted:
             for clip in records[name]["clips"] if name in records else []:
                 if clip["split"] is None:

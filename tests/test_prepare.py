@@ -11,7 +11,7 @@ import pytest
 
 from preprocessing import clips, prepare
 from preprocessing.clips import Settings
-from preprocessing.dataset import open_dataset, read_splits, split_by_hash
+from preprocessing.dataset import fill_empty_splits, open_dataset, read_splits, split_by_hash
 from preprocessing.detection import Face
 from preprocessing.download import Fetched
 from preprocessing.files import exclusive, sha256
@@ -392,3 +392,17 @@ def test_intervals_that_overlap_are_refused(tmp_path, drawn_faces):
     video = drawn_video(tmp_path / "a.mp4")
     with pytest.raises(InputError, match="from 5 to 12 s overlaps"):
         prepare_dataset([video], tmp_path / "data", settings=SMALL, intervals=((1, 6), (5, 12)))
+
+
+def test_few_clips_still_give_every_split():
+    def splits(count, given="train"):
+        clips = [{"name": f"clip{index}", "split": given} for index in range(count)]
+        fill_empty_splits(clips)
+        return [clip["split"] for clip in clips]
+
+    assert splits(2) == ["train"] * 2
+    assert splits(3) == ["train", "train", "validation"]
+    assert splits(5) == ["train"] * 3 + ["test", "validation"]
+    clips = [{"name": name, "split": "test" if name == "a" else "train"} for name in "abcd"]
+    fill_empty_splits(clips)
+    assert [clip["split"] for clip in clips] == ["test", "train", "train", "validation"]

@@ -45,6 +45,8 @@ class RefinerBatches:
     def __init__(self, config, trained, faces):
         self.config, self.trained, self.faces = config, trained, faces
         self.quiet = trained.training.frames.quietest(REST_FRAMES)
+        at_rest = trained.motion(self.quiet.ravel()).astype(np.float16)
+        self.quiet_motion = at_rest.reshape(*self.quiet.shape, *at_rest.shape[1:])
 
     def __call__(self, step):
         """The batch of a step, as `Refiner` takes it."""
@@ -54,13 +56,12 @@ class RefinerBatches:
         clip_ends = np.searchsorted(faces.clip_of, faces.clip_of[first], side="right")
         first = np.where(first + 1 < clip_ends, first, np.maximum(first - 1, 0))
         indices = np.stack([first, np.minimum(first + 1, clip_ends - 1)], axis=1).ravel()[: config.batch_size]
-        references = self.quiet[faces.clip_of[first], generator.integers(self.quiet.shape[1], size=len(first))]
-        references = np.repeat(references, 2)[: config.batch_size]
+        reference = moving = trained.motion(indices)
         if trained.training.config.motion:
-            reference = to_signed(faces.faces(references))
-            moving = np.asarray(add_motion(reference, trained.motion_between(indices, references)))
-        else:
-            reference = moving = np.asarray(trained.network.predict_on_batch(trained.maps[indices]))
+            clips = faces.clip_of[indices]
+            chosen = generator.integers(self.quiet.shape[1], size=len(first)).repeat(2)[: config.batch_size]
+            reference = to_signed(faces.faces(self.quiet[clips, chosen]))
+            moving = np.asarray(add_motion(reference, moving - self.quiet_motion[clips, chosen]))
         foreign = generator.integers(len(faces), size=len(indices))
         return {
             "face": to_signed(faces.faces(indices)),

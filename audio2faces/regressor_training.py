@@ -11,7 +11,7 @@ import numpy as np
 from began.checkpoints import keep_checkpoint, load_weights, open_checkpoint, save_weights
 from began.frames import batch_indices
 from began.metrics_log import MetricsLog
-from began.model_folder import standardiser
+from began.model_folder import in_batches, standardiser
 from began.run_folder import DivergenceError, choose_precision, open_run, seed_layers
 from preprocessing.audio_features import FeatureStatistics
 from preprocessing.files import read_json, write_json
@@ -96,12 +96,11 @@ class Trained:
         fitted = fit_idle_motion(frames, training.standardise, network, config.idle, config.covered)
         return cls(training, network, *fitted)
 
-    def motion_between(self, indices, references):
-        """Motion of frames, heard and idle, since reference frames [shape=(n, motion_size, motion_size, 3)]."""
-        made = np.asarray(self.network.predict_on_batch(self.maps[np.concatenate([indices, references])]))
-        motion = made[: len(indices)] - made[len(indices) :]
+    def motion(self, indices):
+        """Motion of training frames, heard and idle [shape=(n, motion_size, motion_size, 3)]."""
+        motion = in_batches(self.network.predict_on_batch, self.maps[indices])
         if self.kernel is not None:
-            motion = motion + np.tensordot(self.codes[indices] - self.codes[references], self.kernel, 1)
+            motion = motion + np.tensordot(self.codes[indices], self.kernel, 1)
         return motion.astype(np.float32)
 
     @cached_property

@@ -126,20 +126,20 @@ def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, tiny_dataset,
     for place, reference, moving in zip(places, batch["reference"], batch["moving"], strict=True):
         candidates = [index for index in quiet[place // 20] if (every[index] == reference).all()]
         assert candidates
-        motion = trained.motion_between(np.repeat(place, len(candidates)), candidates)
+        motion = trained.motion(np.array([place])) - trained.motion(np.array(candidates))
         expected = np.asarray(add_motion(reference[None], motion))
-        assert np.abs(expected - moving).max(axis=(1, 2, 3)).min() < 1e-4
+        assert np.abs(expected - moving).max(axis=(1, 2, 3)).min() < 2e-3  # kept as float16
     again = batches(3)
     assert all((batch[name] == again[name]).all() for name in batch)
 
 
-def test_motion_between_two_frames_is_heard_and_idle(training, tiny_model_folder):
+def test_motion_of_training_frames_is_heard_and_idle(training, tiny_model_folder):
     network = load_model(tiny_model_folder).network
     trained = Trained.of(training, network)
     maps = np.concatenate([training.standardise(of_clip) for of_clip in training.frames.maps])
-    heard = network.predict_on_batch(maps[[7]]) - network.predict_on_batch(maps[[50]])
-    idle = np.tensordot(trained.codes[[7]] - trained.codes[[50]], trained.kernel, 1)
-    np.testing.assert_allclose(trained.motion_between(np.array([7]), np.array([50])), heard + idle, atol=1e-5)
+    idle = np.tensordot(trained.codes[[7, 50]], trained.kernel, 1)
+    expected = network.predict_on_batch(maps[[7, 50]]) + idle
+    np.testing.assert_allclose(trained.motion(np.array([7, 50])), expected, atol=1e-5)
 
 
 def test_motion_is_scaled_up_to_a_larger_reference():

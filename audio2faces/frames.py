@@ -5,12 +5,14 @@ from functools import cached_property
 import cv2
 import numpy as np
 
+from began.collapse import sharpness
 from began.frames import FrameSet
 from preprocessing.audio_features import speech_maps
 from preprocessing.augmentation import AugmentationSettings, augment, noise
 from preprocessing.pixels import to_signed
 from preprocessing.program import progress
 
+NEAR = 10  # one in so many clips is near the mean face
 REST_FRAMES = 5  # of a clip, its quietest, show the face at rest
 
 
@@ -144,7 +146,7 @@ def unvoiced_maps(features, generator, stretches=200, seconds=2.0, loudest=-10, 
 
 
 def choose_reference(frames):
-    """A real face of the speaker at rest: of each clip's quietest frame, the one nearest to the mean face.
+    """A real face of the speaker at rest: of each clip's quietest frames, the sharpest among those near the mean face.
 
     Args:
         frames: `MotionSet` of the training clips.
@@ -154,4 +156,5 @@ def choose_reference(frames):
     """
     quietest = frames.quietest(1)[:, 0]
     distances = np.square(to_signed(frames.faces(quietest)) - frames.clip_means.mean(axis=0)).sum(axis=(1, 2, 3))
-    return int(quietest[np.argmin(distances)])
+    near = quietest[np.argsort(distances, kind="stable")[: -(-len(quietest) // NEAR)]]
+    return int(max(near, key=lambda frame: sharpness(frames.faces(np.array([frame])))))

@@ -18,7 +18,7 @@ from preprocessing.alignment import MOUTH_BOX
 MARGIN = 0.06  # of the face's side: the refiner changes the mouth box and so much around it
 FEATHER = 0.04  # standard deviation of the seam, in the same unit
 NEARBY = 0.06  # so far around a place motion counts, in the same unit
-STIRRED = 0.03  # root mean square of motion, in pixels of [-1, 1], at which half of a change comes through
+STIRRED = 0.015  # root mean square of motion, in pixels of [-1, 1], at which half of a change comes through
 BLOCKS_2017 = 4  # residual blocks
 DETAIL_WINDOW = 5  # pixels at 64, over which detail is compared
 LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32)

@@ -34,15 +34,16 @@ def seconds_of(*command):
 def network_rate(model_folder, rounds=20):
     """Frames/s of the network alone, in the batches that generation uses: the median of the rounds."""
     import_keras()
-    from audio2faces.model_folder import BATCH, load_model
+    from audio2faces.model_folder import load_model
+    from began.model_folder import BATCH
 
     model = load_model(model_folder)
-    maps = np.random.default_rng(0).normal(size=(BATCH, model.config.rows, model.config.n_mfcc))
-    model.motion(maps)
+    maps = np.random.default_rng(0).normal(size=(BATCH, model.config.rows, model.config.coefficients))
+    model.faces(maps)
     seconds = []
     for _ in range(rounds):
         began = time.monotonic()
-        model.motion(maps)
+        model.faces(maps)
         seconds.append(time.monotonic() - began)
     return BATCH / statistics.median(seconds)
 

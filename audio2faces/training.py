@@ -10,7 +10,7 @@ from preprocessing.program import InputError
 from .config import RegressorConfig
 from .evaluation import evaluate, format_table
 from .model_folder import save_model
-from .refiner_training import train_refiner
+from .refiner_training import fingerprint, train_refiner
 from .regressor_training import train_regressor
 
 DONE = "done.json"  # in the folder of a stage that has taken all of its steps
@@ -51,6 +51,12 @@ def train_system(config, dataset, run_dir, stage=None):
     faces = FrameSet(dataset.split("train"), config.regressor.feature_settings)
     plain = trained.face(run_dir.resolve().name, dataset.frame_rate, faces)
     face = dataclasses.replace(plain, articulation=config.articulation)
+    if stage != "regressor" and knows_another_regressor(run_dir / "refiner", trained.network):
+        if not stage:
+            raise InputError(
+                f"{run_dir / 'refiner'}: trained on another regressor; give --stage refiner to train it anew"
+            )
+        set_aside(run_dir / "refiner")
     if stage == "regressor":
         save_model(run_dir / "model", face)
     else:
@@ -74,6 +80,12 @@ def trained_regressor(run_dir):
         raise InputError(f"{run_dir}: has no trained regressor yet; leave out --stage, or give --stage regressor first")
     content = read_json(run_dir / "regressor" / "config.json")
     return RegressorConfig.from_json({name: value for name, value in content.items() if name not in ("mode", "data")})
+
+
+def knows_another_regressor(run_dir, network):
+    """Whether the run of a refiner exists that was begun with another regressor than this one."""
+    path = run_dir / "config.json"
+    return path.exists() and read_json(path).get("regressor") != fingerprint(network)
 
 
 def set_aside(folder):

@@ -42,6 +42,8 @@ def train_system(config, dataset, run_dir, stage=None):
             f"{dataset.folder}: faces of {dataset.size} pixels, the model has {config.regressor.size}; "
             f"prepare them with --size {config.regressor.size}"
         )
+    if run_dir.is_dir() and any(run_dir.iterdir()) and not (run_dir / "regressor").is_dir():
+        raise InputError(f"{run_dir}: this folder holds something else; choose another --run")
     if stage == "refiner":
         config = dataclasses.replace(config, regressor=trained_regressor(run_dir))
     if stage and (run_dir / stage / DONE).exists():

@@ -211,10 +211,10 @@ def read_config(folder, kinds):
         )
     kind, schema = content.get("kind"), content.get("schema")
     if kind not in kinds:
-        raise InputError(f"{folder}: a {kind} model; here models of kind {' or '.join(kinds)} are taken")
+        raise InputError(f"{folder}: a model of kind {kind}; here models of kind {' or '.join(kinds)} are taken")
     if schema != kinds[kind]:
         raise InputError(
-            f"{folder}: a {kind} model of schema {schema}, this version reads {kinds[kind]}; "
+            f"{folder}: a model of kind {kind} and schema {schema}, this version reads {kinds[kind]}; "
             "train it again or use the version that made it"
         )
     return content

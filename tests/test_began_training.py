@@ -308,6 +308,8 @@ def test_other_settings_and_other_modes_are_refused(tiny_dataset, tiny_run, tiny
     with pytest.raises(InputError, match=r"gamma 0.95, now 0.7"):
         train_began(dataclasses.replace(TINY, gamma=0.7), tiny_dataset, tiny_run)
     with pytest.raises(InputError, match="mode audio2faces, now began"):
+        train_began(TINY, tiny_dataset, tiny_model_folder.parent / "regressor")
+    with pytest.raises(InputError, match="holds something else"):
         train_began(TINY, tiny_dataset, tiny_model_folder.parent)
 
 

@@ -134,6 +134,6 @@ def test_the_table_has_a_dash_for_what_real_faces_lack():
 def test_the_evaluation_refuses_what_it_cannot_measure(tiny_dataset, tiny_model_folder):
     data = ["--data", tiny_dataset.folder]
     refused = run_program("-m", "began.evaluate", "--model", tiny_model_folder, *data)
-    assert "a regressor model; here models of kind began are taken" in one_line(refused)
+    assert "a model of kind audio2faces; here models of kind began are taken" in one_line(refused)
     refused = run_program("-m", "began.evaluate", "--model", "x", *data, "--samples", "1")
     assert "give at least 2" in one_line(refused)

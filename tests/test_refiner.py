@@ -182,6 +182,13 @@ def test_a_refiner_of_another_regressor_is_refused(run, tiny_dataset, tiny_syste
     assert (run / "refiner-1").exists() and load_model(run / "model").refiner is not None
 
 
+def test_a_folder_that_holds_something_else_is_left_alone(tiny_dataset, tiny_system, tmp_path):
+    (tmp_path / "config.json").write_text("{}")  # as the run of a BEGAN has it
+    with pytest.raises(InputError, match="holds something else"):
+        train_system(tiny_system, tiny_dataset, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
 def test_a_refiner_needs_a_regressor(tiny_dataset, tiny_system, tmp_path):
     with pytest.raises(InputError, match="has no trained regressor yet"):
         train_system(tiny_system, tiny_dataset, tmp_path / "run", stage="refiner")

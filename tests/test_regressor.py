@@ -246,7 +246,7 @@ def test_damaged_and_foreign_model_folders_are_refused(tiny_model_folder, tmp_pa
         load_model(folder)
     content = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**content, "schema": 7}))
-    with pytest.raises(InputError, match="of schema 7, this version reads"):
+    with pytest.raises(InputError, match="and schema 7, this version reads"):
         load_model(folder)
     with pytest.raises(InputError, match="this is a run; its model is "):
         load_model(tiny_model_folder.parent)

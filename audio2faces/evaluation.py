@@ -100,15 +100,19 @@ def _methods_of(name, model, mean):
 
     def on_first_frame(refined):
         def faces(clip):
-            heard = maps(clip)
-            return model.paint(model.motion(heard, heard[0]), refined=refined, reference=clip.faces[0])
+            speech = maps(clip)
+            motion = model.motion(speech, still=model.heard(speech[:1])[0])
+            return model.paint(motion, refined=refined, reference=clip.faces[0])
 
         return faces
+
+    def on_mean_face(clip):
+        return model.paint(model.motion(maps(clip), still=0.0), refined=False, reference=mean)
 
     regressor, refined = f"{name}, regressor alone" if model.refiner else name, f"{name}, refined"
     methods = {regressor: lambda clip: model.faces(maps(clip), refined=False)}
     if model.config.motion:
-        methods[f"{regressor}, on the mean face"] = lambda clip: model.faces(maps(clip), refined=False, reference=mean)
+        methods[f"{regressor}, on the mean face"] = on_mean_face
         methods[f"{regressor}, on the clip's first frame"] = on_first_frame(refined=False)
     if model.refiner:
         methods[refined] = lambda clip: model.faces(maps(clip))

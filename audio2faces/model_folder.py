@@ -65,21 +65,29 @@ class TalkingFace:
     refiner: keras.Model | None = None
     articulation: float = 1.0
 
-    def motion(self, maps, reference_map=None):
-        """Motion since the moment of the reference, or faces, if not `config.motion`.
-
-        Args:
-            maps: raw MFCC maps [shape=(n, rows, coefficients)].
-            reference_map: of another reference's moment [shape=(rows, coefficients)].
+    def heard(self, maps):
+        """What the regressor makes of raw MFCC maps [shape=(n, rows, coefficients)].
 
         Returns:
             float32 in about [-2, 2] [shape=(n, motion_size, motion_size, 3)].
         """
-        made = self._heard(maps)
+        return in_batches(self.network.predict_on_batch, standardiser(self.config, self.statistics)(maps))
+
+    def motion(self, maps, still=None):
+        """Motion since the moment of the reference, or faces, if not `config.motion`.
+
+        Args:
+            maps: as for `heard`.
+            still: what `heard` gave for the moment of another reference [shape=(motion_size, motion_size, 3)]; 0 for
+                the mean face.
+
+        Returns:
+            as `heard`.
+        """
+        made = self.heard(maps)
         if not self.config.motion:
             return made
-        still = self._motion_of_reference if reference_map is None else self._heard(reference_map[None])[0]
-        return self.articulation * (made - still)
+        return self.articulation * (made - (self._heard_of_reference if still is None else still))
 
     def paint(self, motion, idle=None, refined=True, reference=None):
         """Faces of what `motion` gave: the reference plus the motion, refined.
@@ -119,12 +127,9 @@ class TalkingFace:
         """Faces for raw MFCC maps [shape=(n, rows, coefficients)]; options as for `paint`."""
         return self.paint(self.motion(maps), **options)
 
-    def _heard(self, maps):
-        return in_batches(self.network.predict_on_batch, standardiser(self.config, self.statistics)(maps))
-
     @cached_property
-    def _motion_of_reference(self):
-        return self._heard(self.reference_map[None])[0]
+    def _heard_of_reference(self):
+        return self.heard(self.reference_map[None])[0]
 
 
 def save_model(folder, model):

@@ -48,16 +48,6 @@ class RegressorConfig(TrainingSettings):
     seed: int = 0
 
     @property
-    def rows(self):
-        """Rows of a map."""
-        return self.feature_settings.rows
-
-    @property
-    def coefficients(self):
-        """Coefficients of a row."""
-        return self.feature_settings.coefficients
-
-    @property
     def motion_size(self):
         """Side in pixels of what the regressor makes."""
         return min(self.size, LARGEST_MOTION) if self.motion else self.size

@@ -82,16 +82,6 @@ class BeganConfig(TrainingSettings):
     seed: int = 0
 
     @property
-    def rows(self):
-        """Rows of a map."""
-        return self.feature_settings.rows
-
-    @property
-    def coefficients(self):
-        """Coefficients of a row."""
-        return self.feature_settings.coefficients
-
-    @property
     def has_base(self):
         """Whether the generator adds to the face that goes with z."""
         return self.linear_base and self.z_source == "eigenfaces"

@@ -16,6 +16,16 @@ class TrainingSettings:
         """The `FeatureSettings` of the maps, which the field `features` names."""
         return FEATURE_PRESETS[self.features]
 
+    @property
+    def rows(self):
+        """Rows of a map."""
+        return self.feature_settings.rows
+
+    @property
+    def coefficients(self):
+        """Coefficients of a row."""
+        return self.feature_settings.coefficients
+
     def as_json(self):
         """The settings as a JSON object: lists for tuples."""
         fields = dataclasses.asdict(self)

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from began.config import BeganConfig
+from began.config import GAME_2017, BeganConfig
 from began.settings import TrainingSettings
 
 DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "grid-s1"  # of generate.py and of the evaluation
@@ -117,31 +117,17 @@ _2017 = SystemConfig(
         learning_rate=4e-5,
     ),
     RefinerConfig(
+        **GAME_2017,
         network="2017",
-        features="2017-networks",
-        standardised=False,
         conditional=False,
         mismatched=0.0,
         audio_code=0,
-        n=64,
-        generator_n=64,
-        initial_deviation=0.02,
-        bottleneck=False,
-        skips=False,
-        sub_pixel=False,
-        gamma=0.7,
-        lambda_k=0.001,
-        pixel_scale=127.5,
-        adversarial=1.0,
         paired=0.01 * 127.5**2,
-        paired_power=2,
         mouth_weight=1.0,
         temporal=0.0,
         detail=0.0,
         batch_size=1,
-        steps=8000,
         learning_rate=4e-5,
-        smallest_rate=0.0,
         decay_every=0,
     ),
     articulation=1.0,

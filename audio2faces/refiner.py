@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from began.blocks import double_convolution
+from began.blocks import depth_to_space, double_convolution, space_to_depth
 from began.discriminator import build_discriminator
 from began.losses import weighted_error
 from began.model import Began
@@ -51,7 +51,7 @@ def build_unet(config):
     """
     size, n = config.size, config.generator_n
     moving, reference = keras.Input((size, size, 3)), keras.Input((size, size, 3))
-    x = _space_to_depth(layers.Concatenate()([moving, reference]))  # (B, size / 2, size / 2, 24)
+    x = space_to_depth(layers.Concatenate()([moving, reference]))  # (B, size / 2, size / 2, 24)
     half = double_convolution(x, n)
     quarter = _halved(half, 2 * n)
     x = _halved(quarter, 2 * n)
@@ -60,29 +60,13 @@ def build_unet(config):
         x = layers.Conv2D(width, 3, padding="same", activation="elu")(x)
     x = layers.Conv2D(n, 3, padding="same", activation="elu")(x)
     x = layers.Conv2D(12, 3, padding="same", kernel_initializer="zeros", dtype="float32")(x)
-    added = WhereItMoves(size)([_depth_to_space(x), moving, reference])
+    added = WhereItMoves(size)([depth_to_space(x), moving, reference])
     return keras.Model([moving, reference], layers.Add(dtype="float32")([moving, added]), name="refiner")
 
 
 def _halved(x, width):
     x = layers.Conv2D(width, 3, strides=2, padding="same", activation="elu")(x)
     return layers.Conv2D(width, 3, padding="same", activation="elu")(x)
-
-
-def _space_to_depth(x):
-    """Each 2x2 square as one place: [batch, side, side, c] -> [batch, side / 2, side / 2, 4 c]."""
-    _, side, _, channels = x.shape
-    x = layers.Reshape((side // 2, 2, side // 2, 2, channels))(x)
-    x = layers.Permute((1, 3, 2, 4, 5))(x)
-    return layers.Reshape((side // 2, side // 2, 4 * channels))(x)
-
-
-def _depth_to_space(x):
-    """The inverse of `_space_to_depth`, in float32."""
-    _, side, _, channels = x.shape
-    x = layers.Reshape((side, side, 2, 2, channels // 4), dtype="float32")(x)
-    x = layers.Permute((1, 3, 2, 4, 5), dtype="float32")(x)
-    return layers.Reshape((2 * side, 2 * side, channels // 4), dtype="float32")(x)
 
 
 def mouth_mask(size):

@@ -1,7 +1,7 @@
 """How far the sound of each training clip is off its picture: found from the clips alone, and set right for training.
 
-In recorded clips sound and picture may be some ten milliseconds apart, each clip by another amount (in GRID by up to
-60). A regressor that hears such clips learns mouths blurred over time. A small network learns the motion of the mouth
+In recorded clips sound and picture may be some ten milliseconds apart, each clip by another amount (in GRID one in ten
+by 40 or more). A regressor that hears such clips learns mouths blurred over time. A small network learns mouth motion
 from the speech of one half of the clips and is then asked, for each clip of the other half, how much earlier or later
 the speech should be heard for its prediction to fit best; then the same with the halves exchanged. Another round, with
 the clips set right, is possible and changes little. (SyncNet, Chung and Zisserman 2016, asks the same of a network

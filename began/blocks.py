@@ -1,4 +1,4 @@
-"""The block that encoders and decoders are made of: two 3x3 convolutions with ELU."""
+"""What encoders, decoders and refiners are made of: two 3x3 convolutions with ELU, sub-pixel ends."""
 
 import keras
 from keras import layers
@@ -19,6 +19,22 @@ class VanishingResidual(layers.Layer):
         """Mixes the pair (x, y) of the same shape."""
         x, y = inputs
         return self.carry * x + (1 - self.carry) * y
+
+
+def space_to_depth(x):
+    """Each 2x2 square as one place: [batch, side, side, c] -> [batch, side / 2, side / 2, 4 c]."""
+    _, side, _, channels = x.shape
+    x = layers.Reshape((side // 2, 2, side // 2, 2, channels))(x)
+    x = layers.Permute((1, 3, 2, 4, 5))(x)
+    return layers.Reshape((side // 2, side // 2, 4 * channels))(x)
+
+
+def depth_to_space(x):
+    """The inverse of `space_to_depth`, in float32 (the end of a sub-pixel convolution, arXiv 1609.05158)."""
+    _, side, _, channels = x.shape
+    x = layers.Reshape((side, side, 2, 2, channels // 4), dtype="float32")(x)
+    x = layers.Permute((1, 3, 2, 4, 5), dtype="float32")(x)  # (B, side, 2, side, 2, channels / 4)
+    return layers.Reshape((2 * side, 2 * side, channels // 4), dtype="float32")(x)
 
 
 def double_convolution(x, width, strides=1, last_width=None, vanishing=False):

@@ -92,10 +92,27 @@ class BeganConfig(TrainingSettings):
         return self.vanishing_steps > 0
 
 
-# The 2017 project as it was, with its defects: docs/collapse.md tells what each of them did.
+# What the 2017 project's BEGANs and its refiner had in common.
+GAME_2017 = {
+    "features": "2017-networks",
+    "standardised": False,
+    "n": 64,
+    "generator_n": 64,
+    "initial_deviation": 0.02,
+    "bottleneck": False,
+    "skips": False,
+    "sub_pixel": False,
+    "gamma": 0.7,
+    "lambda_k": 0.001,
+    "adversarial": 1.0,
+    "pixel_scale": 127.5,
+    "smallest_rate": 0.0,
+    "steps": 8000,
+}
+
+# Its BEGAN as it was, with its defects: docs/collapse.md tells what each of them did.
 _2017 = BeganConfig(
-    features="2017-networks",
-    standardised=False,
+    **GAME_2017,
     audio_network="2017",
     audio_activation=None,
     audio_widths=(64, 128, 256, 512),
@@ -104,27 +121,15 @@ _2017 = BeganConfig(
     dropout=0.0,
     z_source="none",
     z_size=0,
-    n=64,
-    generator_n=64,
-    initial_deviation=0.02,
-    bottleneck=False,
-    skips=False,
-    sub_pixel=False,
-    gamma=0.7,
-    lambda_k=0.001,
-    adversarial=1.0,
     paired=0.0,
-    pixel_scale=127.5,
     code_match=1.0,
     shuffled=False,
     learning_rate=8e-5,
-    smallest_rate=0.0,
     beta_1=0.5,
     patience=0,
     decay_every=4000,
     counted_twice=True,
     forget_every=4000,
-    steps=8000,
     evaluate_every=500,
 )
 

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from .blocks import double_convolution
+from .blocks import depth_to_space, double_convolution
 
 SMALLEST_SIDE = 8  # pixels of the first feature map
 
@@ -51,9 +51,5 @@ def build_decoder(code_size, size, widths, channels=3, skips=False, sub_pixel=Tr
     if not sub_pixel:
         picture = layers.Conv2D(channels, 3, padding="same", dtype="float32")(x)
     else:
-        half = size // 2
-        x = layers.Conv2D(4 * channels, 3, padding="same", dtype="float32")(x)  # (B, half, half, 2 * 2 * channels)
-        x = layers.Reshape((half, half, 2, 2, channels), dtype="float32")(x)
-        x = layers.Permute((1, 3, 2, 4, 5), dtype="float32")(x)  # (B, half, 2, half, 2, channels)
-        picture = layers.Reshape((size, size, channels), dtype="float32")(x)
+        picture = depth_to_space(layers.Conv2D(4 * channels, 3, padding="same", dtype="float32")(x))
     return keras.Model(code, picture, name="decoder")

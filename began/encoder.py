@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from .blocks import double_convolution
+from .blocks import double_convolution, space_to_depth
 from .decoder import SMALLEST_SIDE
 
 
@@ -32,9 +32,7 @@ def build_encoder(size, n, code_size, channels=3, sub_pixel=False, vanishing=Fal
         raise ValueError(f"a picture of {size} pixels cannot be halved down to {SMALLEST_SIDE}; give 32, 64 or 128")
     x = picture = keras.Input((size, size, channels))
     if sub_pixel:
-        x = layers.Reshape((side, 2, side, 2, channels))(x)
-        x = layers.Permute((1, 3, 2, 4, 5))(x)
-        x = layers.Reshape((side, side, 4 * channels))(x)  # (B, size / 2, size / 2, 4 * channels)
+        x = space_to_depth(x)  # (B, size / 2, size / 2, 4 * channels)
     x = layers.Conv2D(n, 3, padding="same", activation="elu")(x)
     width = n
     while side > SMALLEST_SIDE:

@@ -46,8 +46,8 @@ def parse_arguments():
     parser.add_argument(
         "--articulation",
         type=number(0.0, STRONGEST),
-        metavar="FACTOR",
-        help="makes the mouth move more or less, 0 to 3; 1 is what was learned (default: the model's)",
+        metavar="STRENGTH",
+        help="of the mouth's movement: 0 mumbles, 1 moves as far as the speaker does, up to 3 (default: the model's)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the head's own motion and blinks (default: 0)")
     parser.add_argument("--still", action="store_true", help="hold the head still: no motion but that of speech")

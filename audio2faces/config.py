@@ -18,15 +18,14 @@ class RegressorConfig(TrainingSettings):
     size: int = 64  # side of the face in pixels
 
     # What is heard.
-    features: str = "wide"  # a key of preprocessing.audio_features.FEATURE_PRESETS
+    features: str = "wider"  # a key of preprocessing.audio_features.FEATURE_PRESETS
     standardised: bool = True  # maps in units of their deviation over the training speech
     audio_network: str = "time"  # "time": convolutions over time; "2017": its 3x3 convolutions
     audio_activation: str | None = "elu"  # of the 2017 network
     audio_widths: tuple = (128, 256, 256)  # channels of its convolutions
     audio_code: int = 128  # what it hands to the decoder
     noise: float = 0.3  # added to the standardised map in training
-    dropout: float = 0.4
-    sync_rounds: int = 1  # estimates of how far each clip's sound is off its picture, one from the other; 0: none
+    dropout: float = 0.2
     versions: int = 8  # of each clip's speech in other rooms, microphones and voices; 0: as it is alone
     changed: float = 0.5  # share of frames that hear one of these versions
     unvoiced: float = 0.05  # share of frames that hear noise or silence and are to show the face at rest
@@ -57,6 +56,7 @@ class RegressorConfig(TrainingSettings):
 class RefinerConfig(BeganConfig):
     """What a refiner and its discriminator are and how they are trained: a BEGAN whose generator sees a face."""
 
+    features: str = "wider"  # the regressor's
     network: str = "unet"  # "unet", or "2017": residual blocks at full size, which sees the blurred face alone
     conditional: bool = True  # the discriminator hears the speech: no face with another mouth will do
     mismatched: float = 0.3  # weight of real faces with foreign speech among its negatives
@@ -84,7 +84,6 @@ class SystemConfig:
 
     regressor: RegressorConfig
     refiner: RefinerConfig
-    articulation: float = 1.15  # motion is made so much stronger in videos: a mean moves less than any real mouth
 
     def with_settings(self, stages, **settings):
         """The same with other settings in some stages."""
@@ -104,7 +103,6 @@ _2017 = SystemConfig(
         audio_code=256,
         noise=0.0,
         dropout=0.0,
-        sync_rounds=0,
         versions=0,
         unvoiced=0.0,
         motion=False,
@@ -130,7 +128,6 @@ _2017 = SystemConfig(
         learning_rate=4e-5,
         decay_every=0,
     ),
-    articulation=1.0,
 )
 PRESETS = {
     "full": SystemConfig(RegressorConfig(), RefinerConfig()),

@@ -49,16 +49,15 @@ class MotionSet(FrameSet):
     Args:
         clips: list of `preprocessing.dataset.Clip`.
         config: `RegressorConfig`; faces larger than its motion are made smaller first.
-        offsets: seconds by which each clip's speech is heard later [shape=(clips,)], or None.
 
     Attributes:
         clip_means: mean face of each clip in [-1, 1] [shape=(clips, size, size, 3)].
     """
 
-    def __init__(self, clips, config, offsets=None):
+    def __init__(self, clips, config):
         if clips[0].faces.shape[1] != config.motion_size:
             clips = [SmallerClip(clip, config.motion_size) for clip in clips]
-        super().__init__(clips, config.feature_settings, offsets)
+        super().__init__(clips, config.feature_settings)
         self.clip_means = np.stack([to_signed(clip.faces.mean(axis=0)) for clip in clips])
 
     def motion(self, indices):
@@ -104,7 +103,7 @@ class Speech:
                         generator = np.random.default_rng((config.seed, version, place))
                         samples = clip.speech(features.sample_rate)
                         samples, factor = augment(samples, features.sample_rate, AugmentationSettings(), generator)
-                        maps = standardise(speech_maps(samples, frames.times[place] / factor, features))
+                        maps = standardise(speech_maps(samples, clip.times / factor, features))
                         self.changed[version, first : first + len(maps)] = maps
                         first += len(maps)
                         bar.update(1)

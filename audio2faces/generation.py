@@ -26,7 +26,7 @@ class Options:
         source: path of a picture or video of the speaker to put the face into, or None for the face alone.
         frame_rate: frames per second, or None for the model's.
         smooth: standard deviation in seconds of a Gaussian over time that calms the motion; 0 leaves it as it is.
-        articulation: by which motion is multiplied, or None for the model's.
+        articulation: its strength (`articulation.Articulation`), or None for the model's.
         seed: of what the head does by itself (turns, blinks); None holds it still.
     """
 

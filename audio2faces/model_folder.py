@@ -5,6 +5,7 @@ regressor.keras       from MFCC maps to motion, float32 rounded to float16
 refiner.keras         from a face that moves and its reference to a sharp one, where there is a refiner
 reference.png         a real face of the speaker at rest, which the motion is added to
 reference_map.npy     the MFCC map of that moment
+articulation.npy      directions of mouth motion, and what it lacks along them, float16, where there is motion
 idle_kernel.npy       from codes to idle motion, float16, where there is idle motion
 idle_stretches.npy    codes of training clips, float16
 """
@@ -27,12 +28,13 @@ from preprocessing.pictures import read_png, write_png
 from preprocessing.pixels import to_signed, to_uint8
 from preprocessing.program import InputError
 
+from .articulation import Articulation
 from .config import RegressorConfig
 from .idle import IdleMotion
 from .refiner import WhereItMoves
 from .regressor import add_motion
 
-SCHEMA = 2
+SCHEMA = 3
 KIND = "audio2faces"
 
 
@@ -50,8 +52,7 @@ class TalkingFace:
         reference_map: raw MFCC map of that face's moment [shape=(rows, coefficients)].
         idle: `IdleMotion`, or None.
         refiner: `keras.Model` from a moving face, or the pair of it and its reference, to a sharp face; or None.
-        articulation: by which motion is multiplied. The mean of what the speech leaves open, which the regressor
-            learns, moves less than any real mouth.
+        articulation: `Articulation` that gives the motion back what averaging took, or None.
     """
 
     name: str
@@ -63,7 +64,7 @@ class TalkingFace:
     reference_map: np.ndarray
     idle: IdleMotion | None = None
     refiner: keras.Model | None = None
-    articulation: float = 1.0
+    articulation: Articulation | None = None
 
     def heard(self, maps):
         """What the regressor makes of raw MFCC maps [shape=(n, rows, coefficients)].
@@ -87,7 +88,8 @@ class TalkingFace:
         made = self.heard(maps)
         if not self.config.motion:
             return made
-        return self.articulation * (made - (self._heard_of_reference if still is None else still))
+        motion = made - (self._heard_of_reference if still is None else still)
+        return motion if self.articulation is None else self.articulation(motion)
 
     def paint(self, motion, idle=None, refined=True, reference=None):
         """Faces of what `motion` gave: the reference plus the motion, refined.
@@ -113,15 +115,15 @@ class TalkingFace:
             faces = in_batches(self.refiner.predict_on_batch, *pair[: len(self.refiner.inputs)])
         return to_uint8(faces)
 
-    def articulated(self, factor):
-        """The same face with its motion multiplied by another factor.
+    def articulated(self, strength):
+        """The same face with another strength of its articulation.
 
         Raises:
-            InputError: the model makes faces, no motion.
+            InputError: the model has none.
         """
-        if not self.config.motion:
-            raise InputError(f"{self.name}: makes whole faces, whose motion cannot be scaled; leave out --articulation")
-        return dataclasses.replace(self, articulation=factor)
+        if self.articulation is None:
+            raise InputError(f"{self.name}: makes whole faces, no motion to strengthen; leave out --articulation")
+        return dataclasses.replace(self, articulation=dataclasses.replace(self.articulation, strength=strength))
 
     def faces(self, maps, **options):
         """Faces for raw MFCC maps [shape=(n, rows, coefficients)]; options as for `paint`."""
@@ -149,6 +151,8 @@ def save_model(folder, model):
             save_network(partial / "refiner.keras", model.refiner)
         write_png(partial / "reference.png", model.reference)
         np.save(partial / "reference_map.npy", model.reference_map)
+        if model.articulation is not None:
+            np.save(partial / "articulation.npy", [model.articulation.directions, model.articulation.lacking])
         if model.idle is not None:
             np.save(partial / "idle_kernel.npy", model.idle.kernel)
             np.save(partial / "idle_stretches.npy", model.idle.stretches)
@@ -162,7 +166,7 @@ def save_model(folder, model):
                 "left_context_seconds": features.left_context / features.sample_rate,
                 "look_ahead_seconds": features.look_ahead / features.sample_rate,
                 "refined": model.refiner is not None,
-                "articulation": model.articulation,
+                "articulation": None if model.articulation is None else model.articulation.strength,
                 "config": model.config.as_json(),
                 "feature_statistics": model.statistics.as_json(),
             },
@@ -197,13 +201,16 @@ def load_model(folder):
         return began.model_folder.load_model(folder)
     try:
         config = RegressorConfig.from_json(content["config"])
-        refined, frame_rate = bool(content["refined"]), float(content["frame_rate"])
+        refined, frame_rate, strength = bool(content["refined"]), float(content["frame_rate"]), content["articulation"]
         names = ["regressor.keras", "reference.png", "reference_map.npy"]
-        names += ["refiner.keras"] * refined + ["idle_kernel.npy", "idle_stretches.npy"] * (config.idle > 0)
+        names += ["refiner.keras"] * refined + ["articulation.npy"] * (strength is not None)
+        names += ["idle_kernel.npy", "idle_stretches.npy"] * (config.idle > 0)
         for name in names:
             if not (folder / name).is_file():
                 raise InputError(f"{folder / name}: missing; copy the whole model folder again")
-        idle = None
+        articulation = idle = None
+        if strength is not None:
+            articulation = Articulation(*_array(folder / "articulation.npy"), float(strength))
         if config.idle:
             idle = IdleMotion(_array(folder / "idle_kernel.npy"), _array(folder / "idle_stretches.npy"), frame_rate)
         model = TalkingFace(
@@ -216,7 +223,7 @@ def load_model(folder):
             reference_map=_array(folder / "reference_map.npy"),
             idle=idle,
             refiner=_network(folder / "refiner.keras") if refined else None,
-            articulation=float(content["articulation"]),
+            articulation=articulation,
         )
     except InputError:
         raise

@@ -12,19 +12,19 @@ from began.checkpoints import keep_checkpoint, load_weights, open_checkpoint, sa
 from began.frames import batch_indices
 from began.metrics_log import MetricsLog
 from began.model_folder import in_batches, standardiser
+from began.mouth import MouthComponents
 from began.run_folder import DivergenceError, choose_precision, open_run, seed_layers
 from preprocessing.audio_features import FeatureStatistics
-from preprocessing.files import read_json, write_json
 from preprocessing.pictures import write_png
 from preprocessing.pixels import to_signed
 from preprocessing.program import progress
 
+from .articulation import Articulation
 from .figures import draw_curves
 from .frames import MotionSet, Speech, choose_reference
 from .idle import IdleMotion, fit_idle_motion, stretches_of
 from .model_folder import TalkingFace
 from .regressor import MouthWeightedError, build_regressor
-from .sync import estimate_offsets
 from .validation import Validation
 
 COLUMNS = ("train_loss", "validation_loss", "correlation", "amplitude", "explained_variance", "steps_per_second")
@@ -36,7 +36,7 @@ class Training:
 
     Attributes:
         config: `RegressorConfig`.
-        frames: `MotionSet` of the training clips, sound and picture set right.
+        frames: `MotionSet` of the training clips.
         statistics: `FeatureStatistics` of their speech.
         reference: index of the frame that motion is added to.
     """
@@ -47,9 +47,9 @@ class Training:
     reference: int
 
     @classmethod
-    def of(cls, config, clips, offsets=None):
-        """What clips of a dataset say under a `RegressorConfig`; offsets as `frames.MotionSet` takes them."""
-        frames = MotionSet(clips, config, offsets)
+    def of(cls, config, clips):
+        """What clips of a dataset say under a `RegressorConfig`."""
+        frames = MotionSet(clips, config)
         return cls(config, frames, FeatureStatistics.of(frames.maps), choose_reference(frames))
 
     @property
@@ -73,28 +73,35 @@ class Training:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained regressor, and what it leaves of the motion of the training clips.
+    """A trained regressor, and what it leaves of the motion.
 
     Attributes:
         training: `Training`.
         network: the regressor, `keras.Model` in float32.
         kernel: from a code to idle motion [shape=(idle, motion_size, motion_size, 3)]; None where there is none.
         codes: of all training frames [shape=(frames, idle)].
+        articulation: `Articulation`, or None of a regressor that makes faces.
     """
 
     training: Training
     network: keras.Model
     kernel: np.ndarray | None
     codes: np.ndarray
+    articulation: Articulation | None
 
     @classmethod
-    def of(cls, training, network):
-        """Finds the idle motion that the settings ask for."""
+    def of(cls, training, network, held_out):
+        """Finds articulation, from the `MotionSet` of the validation clips, and the idle motion that is asked for."""
         config, frames = training.config, training.frames
-        if not config.idle:
-            return cls(training, network, None, np.zeros((len(frames), 0), np.float32))
-        fitted = fit_idle_motion(frames, training.standardise, network, config.idle, config.covered)
-        return cls(training, network, *fitted)
+        kernel, codes, articulation = None, np.zeros((len(frames), 0), np.float32), None
+        if config.motion:
+            components = MouthComponents.of(frames.clips)
+            heard = [in_batches(network.predict_on_batch, training.standardise(maps)) for maps in held_out.maps]
+            real = [components.of_faces(clip.faces) for clip in held_out.clips]
+            articulation = Articulation.of(components, real, heard)
+        if config.idle:
+            kernel, codes = fit_idle_motion(frames, training.standardise, network, config.idle, config.covered)
+        return cls(training, network, kernel, codes, articulation)
 
     def motion(self, indices):
         """Motion of training frames, heard and idle [shape=(n, motion_size, motion_size, 3)]."""
@@ -109,7 +116,7 @@ class Trained:
         return np.concatenate([self.training.standardise(of_clip) for of_clip in self.training.frames.maps])
 
     def face(self, name, frame_rate, faces):
-        """The `TalkingFace` without a refiner.
+        """The `TalkingFace` without articulation and refiner.
 
         Args:
             name: of the run.
@@ -136,10 +143,9 @@ class Trained:
 def train_regressor(config, dataset, run_dir):
     """Trains a regressor, or goes on with a run that was interrupted.
 
-    A run folder holds config.json, offsets.json (seconds by which each clip's speech is heard later),
-    checkpoint.weights.h5 (weights, Adam's moments and the step: the last validation's) and previous.weights.h5 (the one
-    before), best.weights.h5 (the lowest validation loss), metrics.csv, curves.png, samples/ and tensorboard/. The same
-    configuration, data and machine give the same weights, interrupted or not.
+    A run folder holds config.json, checkpoint.weights.h5 (weights, Adam's moments and the step: the last validation's)
+    and previous.weights.h5 (the one before), best.weights.h5 (the lowest validation loss), metrics.csv, curves.png,
+    samples/ and tensorboard/. The same configuration, data and machine give the same weights, interrupted or not.
 
     Args:
         config: `RegressorConfig`.
@@ -154,28 +160,18 @@ def train_regressor(config, dataset, run_dir):
             any more.
     """
     config = dataclasses.replace(config, precision=choose_precision(config.precision))
-    clips = {name: dataset.split(name) for name in ("train", "validation")}
+    clips, held_out = dataset.split("train"), MotionSet(dataset.split("validation"), config)
     run_dir = open_run(run_dir, {"mode": "audio2faces", "data": dataset.fingerprint, **config.as_json()})
-    training = Training.of(config, clips["train"], offsets_of(run_dir, config, clips["train"], dataset.frame_rate))
+    training = Training.of(config, clips)
     model = open_checkpoint(run_dir, partial(new_model, config))
     if (step := int(model.optimizer.iterations)) < config.steps:
-        learn(config, training, MotionSet(clips["validation"], config), model, step, run_dir)
+        learn(config, training, held_out, model, step, run_dir)
     best = new_model(config)
     load_weights(run_dir / "best.weights.h5", best)
     network = build_regressor(config)
     network.set_weights(best.get_weights())
     network.jit_compile = False  # on a processor XLA is slower
-    return Trained.of(training, network)
-
-
-def offsets_of(run_dir, config, clips, frame_rate):
-    """How much later each clip's speech is to be heard, in seconds: estimated once, then read from offsets.json."""
-    path = run_dir / "offsets.json"
-    if not path.exists():
-        offsets = estimate_offsets(clips, config.feature_settings, frame_rate, config.sync_rounds, config.seed)
-        write_json(path, {clip.name: float(offset) for clip, offset in zip(clips, offsets, strict=True)})
-    offsets = read_json(path)
-    return np.array([offsets[clip.name] for clip in clips])
+    return Trained.of(training, network, held_out)
 
 
 def learn(config, training, held_out, model, step, run_dir):

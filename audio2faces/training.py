@@ -52,7 +52,7 @@ def train_system(config, dataset, run_dir, stage=None):
     write_json(run_dir / "regressor" / DONE, {"steps": config.regressor.steps})
     faces = FrameSet(dataset.split("train"), config.regressor.feature_settings)
     plain = trained.face(run_dir.resolve().name, dataset.frame_rate, faces)
-    face = dataclasses.replace(plain, articulation=config.articulation)
+    face = dataclasses.replace(plain, articulation=trained.articulation)
     if stage != "regressor" and knows_another_regressor(run_dir / "refiner", trained.network):
         if not stage:
             raise InputError(

@@ -16,10 +16,8 @@ class FrameSet:
     Args:
         clips: list of `preprocessing.dataset.Clip`.
         features: `preprocessing.audio_features.FeatureSettings`.
-        offsets: seconds by which each clip's speech is heard later [shape=(clips,)]; None for not at all.
 
     Attributes:
-        times: of the speech that belongs to each clip's frames, in seconds, one array per clip.
         maps: raw MFCC maps, one array per clip [shape=(frames, rows, coefficients)].
         clip_of: index of the clip of each frame [shape=(len(self),)].
 
@@ -27,14 +25,9 @@ class FrameSet:
         InputError: a map holds NaN or infinity.
     """
 
-    def __init__(self, clips, features, offsets=None):
+    def __init__(self, clips, features):
         self.clips = clips
-        offsets = np.zeros(len(clips)) if offsets is None else offsets
-        self.times = [clip.times + offset for clip, offset in zip(clips, offsets, strict=True)]
-        self.maps = [
-            speech_maps(clip.speech(features.sample_rate), times, features)
-            for clip, times in zip(clips, self.times, strict=True)
-        ]
+        self.maps = [speech_maps(clip.speech(features.sample_rate), clip.times, features) for clip in clips]
         for clip, of_clip in zip(clips, self.maps, strict=True):
             if not np.isfinite(of_clip).all():
                 raise InputError(f"{clip.folder}: its speech gives no finite features; prepare the clip again")

@@ -88,7 +88,7 @@ class BeganFace:
         Raises:
             InputError: always.
         """
-        raise InputError(f"{self.name}: makes whole faces, whose motion cannot be scaled; leave out --articulation")
+        raise InputError(f"{self.name}: makes whole faces, no motion to strengthen; leave out --articulation")
 
     def motion(self, maps, z=None):
         """The faces of `faces` in about [-1, 1], before they are rounded."""

@@ -1,4 +1,4 @@
-"""Measures the trade of amplitude against explained variance: motion made stronger and weaker, on held-out clips."""
+"""Measures the trade of amplitude against explained variance: articulation weaker and stronger, on held-out clips."""
 
 import argparse
 import sys
@@ -9,12 +9,12 @@ from preprocessing.dataset import open_dataset
 from preprocessing.files import check_writable
 from preprocessing.program import import_keras, run_program
 
-FACTORS = (0.8, 0.9, 1.0, 1.1, 1.15, 1.2, 1.3, 1.4)
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 SHOWN = ("correlation", "opening_correlation", "amplitude", "explained_variance", "swap", "mouth_sharpness")
 
 
 def main():
-    """Prints a row for each factor and draws the curve."""
+    """Prints a row for each strength and draws the curve."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.articulation", description=__doc__)
     parser.add_argument("--model", required=True, metavar="MODEL", help="of train.py --mode audio2faces")
     parser.add_argument("--data", required=True, metavar="DATASET", help="of its speaker")
@@ -39,20 +39,20 @@ def main():
     maps = [speech_maps(clip.speech(features.sample_rate), clip.times, features) for clip in clips]
     real = [np.asarray(clip.faces) for clip in clips]
     components = MouthComponents.of(dataset.split("train"))
-    print(f"{model.name}, {len(clips)} {arguments.split} clips; its own factor is {model.articulation:g}\n")
-    print("| factor | " + " | ".join(name.replace("_", " ") for name in SHOWN) + " |\n|--:|" + "--:|" * len(SHOWN))
+    print(f"{model.name}, {len(clips)} {arguments.split} clips; its own strength is {model.articulation.strength:g}\n")
+    print("| strength | " + " | ".join(name.replace("_", " ") for name in SHOWN) + " |\n|--:|" + "--:|" * len(SHOWN))
     rows = []
-    for factor in FACTORS:
-        louder = model.articulated(factor)
-        values = measure(real, [louder.faces(of_clip) for of_clip in maps], components)
+    for strength in STRENGTHS:
+        stronger = model.articulated(strength)
+        values = measure(real, [stronger.faces(of_clip) for of_clip in maps], components)
         rows.append([values[name] for name in SHOWN])
-        print(f"| {factor:g} | " + " | ".join(f"{value:.3f}" for value in rows[-1]) + " |", flush=True)
+        print(f"| {strength:g} | " + " | ".join(f"{value:.3f}" for value in rows[-1]) + " |", flush=True)
     if arguments.plot:
         amplitude, explained = (np.array(rows)[:, SHOWN.index(name)] for name in ("amplitude", "explained_variance"))
         figure, axes = pyplot.subplots(figsize=(4.5, 3.2), layout="constrained")
         axes.plot(amplitude, explained, "o-")
-        for factor, x, y in zip(FACTORS, amplitude, explained, strict=True):
-            axes.annotate(f"{factor:g}", (x, y), xytext=(4, 4), textcoords="offset points", fontsize=8)
+        for strength, x, y in zip(STRENGTHS, amplitude, explained, strict=True):
+            axes.annotate(f"{strength:g}", (x, y), xytext=(4, 4), textcoords="offset points", fontsize=8)
         axes.set_xlabel("amplitude of the mouth, relative to real")
         axes.set_ylabel("variance of mouth motion explained")
         axes.grid(alpha=0.3)

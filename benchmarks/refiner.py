@@ -15,7 +15,7 @@ from preprocessing.program import import_keras, run_program
 ROWS = {  # name: what differs from the preset
     "default": {},
     "no weight on detail": {"detail": 0.0},
-    "twice the weight on detail": {"detail": 2.0},
+    "twice the weight on detail": {"detail": 4.0},
     "no weight on change": {"temporal": 0.0},
     "median error instead of mean": {"paired_power": 1, "paired": 1.0},
     "an adversary": {"adversarial": 1.0},
@@ -71,7 +71,11 @@ def main():
             face = trained.face(row, dataset.frame_rate, faces)
             refiner_config = dataclasses.replace(PRESETS["full"].refiner, **settings, **ROWS[row])
             refiner = train_refiner(refiner_config, dataset, trained, faces, face, folder)
-            report, _ = evaluate([dataclasses.replace(face, refiner=refiner)], dataset, arguments.split)
+            report, _ = evaluate(
+                [dataclasses.replace(face, refiner=refiner, articulation=trained.articulation)],
+                dataset,
+                arguments.split,
+            )
             write_json(path, report["methods"])
         measured |= {row: read_json(path)}
     print("| refiner | reference | " + " | ".join(title for title, _, _ in SHOWN) + " |")

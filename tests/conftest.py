@@ -20,7 +20,14 @@ from preprocessing.dataset import open_dataset, write_dataset  # noqa: E402
 from preprocessing.media import write_wav  # noqa: E402
 
 FACE_SIZE = 16
-TINY_TRAINING = {"size": FACE_SIZE, "steps": 8, "batch_size": 4, "evaluate_every": 4, "precision": "float32"}
+TINY_TRAINING = {
+    "size": FACE_SIZE,
+    "features": "wide",
+    "steps": 8,
+    "batch_size": 4,
+    "evaluate_every": 4,
+    "precision": "float32",
+}
 TINY = TINY_TRAINING | {"audio_widths": (8,), "audio_code": 8, "decoder_widths": (8,), "versions": 1, "idle": 2}
 TINY_REFINER = TINY_TRAINING | {"generator_n": 4, "audio_widths": (4,), "n": 2, "code_size": 4}
 

@@ -50,6 +50,7 @@ def test_the_2017_networks_saw_the_short_map_less_a_coefficient():
     ("preset", "library"),
     [
         ("wide", {"winfunc": np.hamming}),
+        ("wider", {"winfunc": np.hamming}),
         ("2017", {"winlen": 0.002, "winstep": 0.001}),
         ("2017-long", {"winlen": 0.004, "winstep": 0.002}),
     ],

@@ -9,6 +9,7 @@ import pytest
 from keras import ops
 
 from audio2faces.config import PRESETS, RefinerConfig
+from audio2faces.frames import MotionSet
 from audio2faces.model_folder import load_model
 from audio2faces.refiner import Refiner, build_refiner, detail_error, mouth_mask
 from audio2faces.refiner_training import RefinerBatches
@@ -38,6 +39,12 @@ def batch_of(frames=4, size=16, seed=0):
 @pytest.fixture(scope="module")
 def training(tiny_dataset, tiny_config):
     return Training.of(tiny_config, tiny_dataset.split("train"))
+
+
+@pytest.fixture(scope="module")
+def trained(training, tiny_dataset, tiny_config, tiny_model_folder):
+    held_out = MotionSet(tiny_dataset.split("validation"), tiny_config)
+    return Trained.of(training, load_model(tiny_model_folder).network, held_out)
 
 
 @pytest.mark.parametrize("size", [16, 64, 128])
@@ -111,8 +118,7 @@ def test_detail_counts_wherever_in_its_window_it_lies():
     assert errors[0] == 0 and 3 * errors[1] < errors[2]
 
 
-def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, tiny_dataset, tiny_model_folder):
-    trained = Trained.of(training, load_model(tiny_model_folder).network)
+def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, trained, tiny_dataset):
     faces = FrameSet(tiny_dataset.split("train"), training.config.feature_settings)
     batches = RefinerBatches(config_of(), trained, faces)
     batch = batches(3)
@@ -133,12 +139,10 @@ def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, tiny_dataset,
     assert all((batch[name] == again[name]).all() for name in batch)
 
 
-def test_motion_of_training_frames_is_heard_and_idle(training, tiny_model_folder):
-    network = load_model(tiny_model_folder).network
-    trained = Trained.of(training, network)
+def test_motion_of_training_frames_is_heard_and_idle(training, trained):
     maps = np.concatenate([training.standardise(of_clip) for of_clip in training.frames.maps])
     idle = np.tensordot(trained.codes[[7, 50]], trained.kernel, 1)
-    expected = network.predict_on_batch(maps[[7, 50]]) + idle
+    expected = trained.network.predict_on_batch(maps[[7, 50]]) + idle
     np.testing.assert_allclose(trained.motion(np.array([7, 50])), expected, atol=1e-5)
 
 

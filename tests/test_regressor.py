@@ -129,7 +129,7 @@ def test_a_run_leaves_what_the_contract_says(tiny_model_folder):
     }  # fmt: skip
     run = tiny_model_folder.parent / "regressor"
     assert {path.name for path in run.iterdir()} == {
-        "config.json", "offsets.json", "checkpoint.weights.h5", "previous.weights.h5", "best.weights.h5", "done.json",
+        "config.json", "checkpoint.weights.h5", "previous.weights.h5", "best.weights.h5", "done.json",
         "metrics.csv", "curves.png", "samples", "tensorboard",
     }  # fmt: skip
     assert sorted(os.listdir(run / "samples")) == ["step-000004.png", "step-000008.png"]

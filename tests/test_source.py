@@ -148,22 +148,6 @@ def test_smoothing_in_parts_is_smoothing_the_whole(parts):
     assert next(iter(smoothed([frames], 0.0))) is frames
 
 
-def test_articulation_scales_the_motion(tiny_model_folder, tmp_path):
-    model = load_model(tiny_model_folder)
-    maps = np.random.default_rng(0).normal(size=(4, 35, 13))
-    assert model.articulation == 1.15
-    np.testing.assert_allclose(model.articulated(2.3).motion(maps), 2 * model.motion(maps), atol=1e-5)
-    still = model.articulated(0.0)
-    np.testing.assert_array_equal(still.faces(maps, refined=False), still.reference[None].repeat(4, axis=0))
-    options = Options(articulation=0.0, seed=None)
-    generate_video(model, SAMPLES / "speech.wav", tmp_path / "still.mp4", options=options)
-    frames = np.stack(frames_of(tmp_path / "still.mp4")).astype(int)
-    assert np.abs(frames - frames[0]).max() < 12  # but for the encoder nothing moves
-    began = load_model(ROOT / "models" / "began-grid-s1")
-    with pytest.raises(InputError, match="leave out --articulation"):
-        began.articulated(2.0)
-
-
 def test_another_frame_rate_hears_the_same_speech(tiny_model_folder, tmp_path):
     model = load_model(tiny_model_folder)
     for rate in (25.0, 50.0):

@@ -1,0 +1,69 @@
+import json
+
+import numpy as np
+import pytest
+
+from audio2faces.articulation import LARGEST_GAIN, Articulation
+from audio2faces.generation import Options, generate_video
+from audio2faces.model_folder import load_model
+from began.mouth import COMPONENTS, MouthComponents
+from preprocessing.alignment import mouth_slices
+from preprocessing.program import InputError
+
+from .conftest import ROOT, SAMPLES
+from .media_files import frames_of
+
+SIZE = 16
+SHARES = np.array([0.9, 0.7, 0.2, 0.6, 1.3])  # of the real movement that is heard, along each component
+
+
+def heard_clips(generator):
+    """Components, real positions along them, and motion that falls short of them; the chin follows the first one."""
+    rows, columns = mouth_slices(SIZE)
+    mouth = np.zeros((SIZE, SIZE, 3))[rows, columns]
+    basis = np.linalg.qr(generator.normal(size=(mouth.size, COMPONENTS)))[0].T
+    real = [generator.normal(size=(50, COMPONENTS)) * [5, 4, 3, 2, 1] for _ in range(3)]
+    heard = []
+    for of_clip in real:
+        motion = np.zeros((len(of_clip), SIZE, SIZE, 3), np.float32)
+        motion[:, rows, columns] = (2 * SHARES * (of_clip - of_clip.mean(axis=0)) @ basis).reshape(-1, *mouth.shape)
+        motion[:, -1, 0] = of_clip[:, :1] - of_clip[:, :1].mean()
+        heard.append(motion)
+    return MouthComponents(basis), [of_clip - of_clip.mean(axis=0) for of_clip in real], heard
+
+
+def test_each_component_gets_back_what_averaging_took():
+    components, real, heard = heard_clips(np.random.default_rng(0))
+    articulation = Articulation.of(components, real, heard)
+    rows, columns = mouth_slices(SIZE)
+    made = articulation(np.concatenate(heard))
+    positions = made[:, rows, columns].reshape(len(made), -1) / 2 @ components.basis.T
+    expected = SHARES * np.clip(1 / SHARES, 1, LARGEST_GAIN)  # what moves too much is left alone
+    np.testing.assert_allclose(positions.std(axis=0) / np.concatenate(real).std(axis=0), expected, rtol=2e-3)
+    np.testing.assert_allclose(made[:, -1, 0] / np.concatenate(heard)[:, -1, 0], 1 / SHARES[0], rtol=5e-2)
+
+
+def test_a_mouth_that_never_moved_stays_shut():
+    components, real, heard = heard_clips(np.random.default_rng(0))
+    motion = np.zeros_like(heard[0])
+    np.testing.assert_array_equal(Articulation.of(components, real, [motion] * 3)(motion), 0)
+
+
+def test_a_model_articulates_as_strongly_as_asked(tiny_model_folder, tmp_path):
+    model = load_model(tiny_model_folder)
+    maps = np.random.default_rng(0).normal(size=(4, 35, 13))
+    assert json.loads((tiny_model_folder / "config.json").read_text())["articulation"] == 1.0
+    learned, given_back, exaggerated = (model.articulated(strength).motion(maps) for strength in (0.0, 1.0, 2.0))
+    np.testing.assert_array_equal(given_back, model.motion(maps))
+    assert np.abs(given_back - learned).max() > 1e-3
+    np.testing.assert_allclose(exaggerated - learned, 2 * (given_back - learned), atol=1e-5)
+    for strength in (0.0, 3.0):
+        options = Options(articulation=strength, seed=None)
+        generate_video(model, SAMPLES / "speech.wav", tmp_path / f"{strength:g}.mp4", options=options)
+    mumbled, shouted = (np.stack(frames_of(tmp_path / f"{strength}.mp4")).astype(float) for strength in (0, 3))
+    assert shouted.std(axis=0).mean() > 1.1 * mumbled.std(axis=0).mean()
+
+
+def test_what_makes_whole_faces_has_no_motion_to_strengthen():
+    with pytest.raises(InputError, match="leave out --articulation"):
+        load_model(ROOT / "models" / "began-grid-s1").articulated(2.0)

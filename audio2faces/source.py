@@ -158,6 +158,8 @@ def open_source(path, size, seconds):
             f"{path}: no frame shows a usable face ({why}); give one large, sharp, frontal face of the speaker"
         )
     notes = []
+    if frame_rate and end == LONGEST and (info.duration or 0) > LONGEST:
+        notes.append(f"{path}: its first {LONGEST:g} s are used, back and forth; cut the part you want for another")
     if reasons:
         notes.append(f"{path}: {len(faces) - usable.sum()} of {len(faces)} frames show no usable face ({why})")
     if several := sum(face.faces > 1 for face in faces):

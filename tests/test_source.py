@@ -120,6 +120,12 @@ def test_frames_without_a_face_are_counted(tmp_path, monkeypatch):
     )
 
 
+def test_a_source_that_is_cut_says_so(monkeypatch):
+    monkeypatch.setattr(source_module, "LONGEST", 1.0)
+    source = open_source(CLIP, 64, seconds=2.0)
+    assert len(source.frames) == 25 and "its first 1 s are used" in source.notes[0]
+
+
 def test_a_source_without_a_face_says_why(tmp_path):
     cv2.imwrite(str(tmp_path / "wall.png"), np.full((200, 200, 3), 128, np.uint8))
     with pytest.raises(InputError, match=r"no frame shows a usable face \(no face found in 1\)"):

@@ -39,7 +39,7 @@ class RegressorConfig(TrainingSettings):
     mouth_weight: float = 8.0  # of a pixel in the mouth box, against 1 elsewhere
 
     # Training.
-    steps: int = 12000
+    steps: int = 8000
     batch_size: int = 64
     learning_rate: float = 1e-3  # Adam's first; it falls to zero along half a cosine
     evaluate_every: int = 1000  # steps between validations, each with a checkpoint and a picture

@@ -151,7 +151,7 @@ def test_motion_is_scaled_up_to_a_larger_reference():
     motion = np.ones((2, 16, 16, 3), np.float32) * np.array([1, 2], np.float32)[:, None, None, None]
     faces = np.asarray(add_motion(reference, motion))
     assert faces.shape == (2, 32, 32, 3)
-    np.testing.assert_allclose(faces, motion.repeat(2, axis=1).repeat(2, axis=2))
+    np.testing.assert_allclose(faces, motion.repeat(2, axis=1).repeat(2, axis=2), rtol=1e-6)
 
 
 @pytest.fixture

@@ -109,8 +109,10 @@ def _on_cluster(function, tasks, address):
         ) from error
     with client:
         futures = {client.submit(function, task, pure=False): task for task in tasks}
-        for future in completed(futures):
+        for future in completed(list(futures)):
             try:
-                yield futures[future], future.result()
+                result = future.result()
             except KilledWorker:
-                yield futures[future], InputError("its worker died several times; do the workers have enough memory?")
+                result = InputError("its worker died several times; do the workers have enough memory?")
+            future.release()  # or Dask does it again should the worker that keeps the result die
+            yield futures.pop(future), result

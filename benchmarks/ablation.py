@@ -1,0 +1,120 @@
+"""Trains regressors, or refiners of one regressor, that differ in one thing each, and measures them side by side.
+
+Rows that were trained before are read again; an interrupted row goes on.
+"""
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+from preprocessing.dataset import open_dataset
+from preprocessing.files import read_json, write_json
+from preprocessing.program import InputError, import_keras, run_program
+
+REGRESSORS = {  # name: what differs from the preset
+    "default": {},
+    "speech as it was recorded": {"versions": 0, "unvoiced": 0.0},
+    "0.365 s of speech": {"features": "wide"},
+    "twice the dropout": {"dropout": 0.4},
+    "half the dropout": {"dropout": 0.1},
+    "no weight on the mouth": {"mouth_weight": 1.0},
+    "whole faces, not their motion": {"motion": False, "idle": 0},
+    "2017's audio network": {
+        "audio_network": "2017",
+        "audio_activation": "leaky_relu",
+        "audio_widths": (64, 128, 256, 512),
+    },
+}
+REFINERS = {
+    "default": {},
+    "no weight on detail": {"detail": 0.0},
+    "twice the weight on detail": {"detail": 4.0},
+    "no weight on change": {"temporal": 0.0},
+    "median error instead of mean": {"paired_power": 1, "paired": 1.0},
+    "an adversary": {"adversarial": 1.0},
+    "an adversary that does not hear": {"adversarial": 1.0, "conditional": False, "mismatched": 0.0},
+    "an adversary instead of detail": {"adversarial": 1.0, "detail": 0.0},
+}
+REFERENCES = ("", ", on the clip's first frame")
+
+
+def parse_arguments():
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ablation", description=__doc__)
+    parser.add_argument("--data", required=True, metavar="DATASET", help="to train on and to measure on")
+    parser.add_argument("--run", metavar="RUN", help="of train.py --mode audio2faces: refiners of its regressor")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="for what is trained, and its measures")
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="names of rows (default: all)")
+    parser.add_argument("--steps", type=int, default=2000, help="of each training (default: 2000)")
+    parser.add_argument("--split", choices=["validation", "test"], default="validation", help="default: validation")
+    return parser.parse_args()
+
+
+def main():
+    """Trains and measures what is missing, and prints the table."""
+    arguments = parse_arguments()
+    known = REFINERS if arguments.run else REGRESSORS
+    chosen = arguments.rows or list(known)
+    if unknown := [row for row in chosen if row not in known]:
+        raise InputError(f"--rows {unknown[0]}: no such row; choose from: {', '.join(known)}")
+    dataset, out = open_dataset(arguments.data), Path(arguments.out)
+    import_keras()
+    from audio2faces.evaluation import evaluate, format_table
+
+    make = _maker(dataset, arguments.steps, arguments.run)
+    measured = {}
+    for row in chosen:
+        folder = out / row.replace(" ", "-").replace(",", "")
+        path = folder / f"{arguments.split}.json"
+        if not path.exists():
+            report, _ = evaluate([make(row, known[row], folder)], dataset, arguments.split)
+            write_json(path, report["methods"])
+        measured[row] = read_json(path)
+    rows = {}
+    for row, methods in measured.items():
+        if arguments.run and not rows:
+            rows |= _of_references("no refiner", "model, regressor alone", methods)
+        rows |= _of_references(row, "model, refined" if arguments.run else "model", methods)
+    print(format_table({"methods": rows}, intervals=False))
+
+
+def _maker(dataset, steps, run):
+    """The function (name, settings, folder) -> `TalkingFace` trained there."""
+    from audio2faces.config import PRESETS
+    from audio2faces.refiner_training import train_refiner
+    from audio2faces.regressor_training import train_regressor
+    from audio2faces.training import trained_regressor
+    from began.frames import FrameSet
+
+    preset, settings = PRESETS["full"], {"size": dataset.size, "steps": steps}
+    if not run:
+
+        def regressor(name, changed, folder):
+            config = dataclasses.replace(preset.regressor, **settings, **changed)
+            trained = train_regressor(config, dataset, folder)
+            faces = FrameSet(dataset.split("train"), config.feature_settings)
+            face = trained.face(name, dataset.frame_rate, faces)
+            return dataclasses.replace(face, articulation=trained.articulation)
+
+        return regressor
+    config = trained_regressor(Path(run))
+    trained = train_regressor(config, dataset, Path(run) / "regressor")
+    faces = FrameSet(dataset.split("train"), config.feature_settings)
+
+    def refiner(name, changed, folder):
+        plain = trained.face(name, dataset.frame_rate, faces)
+        config = dataclasses.replace(preset.refiner, **settings, decay_every=steps // 3, **changed)
+        network = train_refiner(config, dataset, trained, faces, plain, folder)
+        return dataclasses.replace(plain, refiner=network, articulation=trained.articulation)
+
+    return refiner
+
+
+def _of_references(row, method, methods):
+    """The measures of a row on its own reference face, and on the first frame of each clip, where it takes one."""
+    return {row + suffix: methods[method + suffix] for suffix in REFERENCES if method + suffix in methods}
+
+
+if __name__ == "__main__":
+    sys.exit(run_program(main))

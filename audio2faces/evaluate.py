@@ -24,7 +24,9 @@ def parse_arguments():
     parser.add_argument("--json", metavar="FILE", help="also write the measures as JSON")
     parser.add_argument("--strip", metavar="FILE", help="also write a PNG: a sentence, a row for each method")
     parser.add_argument(
-        "--video", metavar="FILE", help="also write an mp4 of three sentences, side by side: real | regressor | refined"
+        "--video",
+        metavar="FILE",
+        help="also write three sentences, side by side, real | regressor | refined: an mp4, or a webp without sound",
     )
     return parser.parse_args()
 
@@ -33,9 +35,9 @@ def main():
     """Evaluates, prints the table and writes what was asked for."""
     arguments = parse_arguments()
     dataset = open_dataset(arguments.data)
-    for output, suffix in ((arguments.strip, ".png"), (arguments.video, ".mp4")):
-        if output and Path(output).suffix.lower() != suffix:
-            raise InputError(f"{output}: give it a name that ends in {suffix}")
+    for output, suffixes in ((arguments.strip, (".png",)), (arguments.video, (".mp4", ".webp"))):
+        if output and Path(output).suffix.lower() not in suffixes:
+            raise InputError(f"{output}: give it a name that ends in {' or '.join(suffixes)}")
     for output in filter(None, (arguments.json, arguments.strip, arguments.video)):
         check_writable(Path(output).parent)
 

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 from matplotlib import pyplot
+from PIL import Image
 
 from began.figures import draw_rows, save_figure
 from preprocessing.files import whole_file
@@ -11,6 +12,7 @@ from preprocessing.video import SHORTEST_SIDE, SOUND_RATE, TalkingVideo
 
 STRIP_FACES = 12  # columns of a strip
 COMPARED_CLIPS = 3  # sentences of a video that sets methods side by side
+GAP = 16  # pixels between its faces
 STRIP_SPAN = (0.2, 0.8)  # of the clip: where people speak
 
 
@@ -70,10 +72,10 @@ def draw_strip(path, clips):
 
 
 def write_comparison(path, model, clips, faces):
-    """Writes an mp4 of COMPARED_CLIPS sentences with their sound: real | by the regressor | refined.
+    """Writes COMPARED_CLIPS sentences side by side, real | by the regressor | refined: with sound, or a moving picture.
 
     Args:
-        path: of the mp4 file, replaced whole or not at all.
+        path: of an mp4 file, or of a webp file, which has no sound; replaced whole or not at all.
         model: `model_folder.TalkingFace`.
         clips: of a split of the dataset.
         faces: what `evaluation.evaluate` gave for them.
@@ -81,19 +83,30 @@ def write_comparison(path, model, clips, faces):
     methods = [name for name in faces if name == "real" or name.endswith(("regressor alone", ", refined"))]
     shown = [faces[name] for name in (["real", methods[1], methods[2]] if len(methods) > 2 else list(faces)[:1])]
     comment = f"Left: a real recording. The others are synthetic: generated from speech by Audio2Faces, {model.name}."
-    scale = -(-SHORTEST_SIDE // model.config.size)
-    size, gap = scale * model.config.size, 16
-    width = (size + gap) * len(shown) - gap
-    with whole_file(path) as partial, TalkingVideo(partial, width, model.frame_rate, comment, size) as video:
-        for index in np.linspace(0, len(clips) - 1, COMPARED_CLIPS).round().astype(int):
-            clip = clips[index]
-            pictures = np.full((len(clip.times), size, width, 3), 255, np.uint8)
-            for place, of_clips in enumerate(shown):
-                for picture, face in zip(pictures, of_clips[index], strict=True):
-                    large = cv2.resize(face, (size, size), interpolation=cv2.INTER_LANCZOS4)
-                    picture[:, place * (size + gap) : place * (size + gap) + size] = large
-            video.write_faces(pictures)
-            samples = clip.speech()
-            wanted = round(len(pictures) / model.frame_rate * SOUND_RATE)
-            times = np.arange(wanted) / SOUND_RATE + clip.times[0]
-            video.write_sound(np.interp(times, np.arange(len(samples)) / SPEECH_RATE, samples).astype(np.float32))
+    size = -(-SHORTEST_SIDE // model.config.size) * model.config.size
+    width = (size + GAP) * len(shown) - GAP
+    chosen = np.linspace(0, len(clips) - 1, COMPARED_CLIPS).round().astype(int)
+    sentences = [(clips[index], [of_clips[index] for of_clips in shown]) for index in chosen]
+    with whole_file(path) as partial:
+        if str(path).lower().endswith(".webp"):
+            pictures = [Image.fromarray(picture) for _, rows in sentences for picture in _side_by_side(rows, size)]
+            xmp = f"<x:xmpmeta xmlns:x='adobe:ns:meta/'>{comment}</x:xmpmeta>".encode()
+            options = {"duration": round(1000 / model.frame_rate), "loop": 0, "quality": 80, "xmp": xmp}
+            pictures[0].save(partial, "WEBP", save_all=True, append_images=pictures[1:], **options)
+            return
+        with TalkingVideo(partial, width, model.frame_rate, comment, size) as video:
+            for clip, rows in sentences:
+                video.write_faces(_side_by_side(rows, size))
+                samples = clip.speech()
+                wanted = round(len(clip.times) / model.frame_rate * SOUND_RATE)
+                times = np.arange(wanted) / SOUND_RATE + clip.times[0]
+                sound = np.interp(times, np.arange(len(samples)) / SPEECH_RATE, samples)
+                video.write_sound(sound.astype(np.float32))
+
+
+def _side_by_side(rows, size):
+    """Faces of several methods next to each other: uint8 RGB [shape=(size, width, 3)], a frame at a time."""
+    gap = np.full((size, GAP, 3), 255, np.uint8)
+    for faces in zip(*rows, strict=True):
+        large = [cv2.resize(face, (size, size), interpolation=cv2.INTER_LANCZOS4) for face in faces]
+        yield np.concatenate([part for face in large for part in (gap, face)][1:], axis=1)

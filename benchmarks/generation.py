@@ -1,7 +1,7 @@
 """How fast and how small generation is: python -m benchmarks.generation [--model MODEL] [--minutes 10].
 
-Prints the network's frames/s, generate.py's frames/s once running, the time of generate.py on a short wav as a ratio to
-`python -c "import tensorflow"` (paired runs in turn), and the peak memory on a long wav. It takes two minutes.
+Prints the time of generate.py on a short wav as a ratio to `python -c "import tensorflow"` (paired runs in turn), its
+frames/s and peak memory on a long wav, and the networks' frames/s and time for a single frame. It takes two minutes.
 """
 
 import argparse
@@ -31,26 +31,27 @@ def seconds_of(*command):
     return time.monotonic() - began, done.stdout
 
 
-def network_rate(model_folder, rounds=20):
-    """Frames/s of the network alone, in the batches that generation uses: the median of the rounds."""
+def batch_seconds(model_folder, batch, rounds=20):
+    """Time from maps to faces, networks and all, for so many frames at once: the median of the rounds."""
     import_keras()
+    import began.model_folder
     from audio2faces.model_folder import load_model
-    from began.model_folder import BATCH
 
+    began.model_folder.BATCH = batch
     model = load_model(model_folder)
-    maps = np.random.default_rng(0).normal(size=(BATCH, model.config.rows, model.config.coefficients))
+    maps = np.random.default_rng(0).normal(size=(batch, model.config.rows, model.config.coefficients))
     model.faces(maps)
     seconds = []
     for _ in range(rounds):
-        began = time.monotonic()
+        start = time.monotonic()
         model.faces(maps)
-        seconds.append(time.monotonic() - began)
-    return BATCH / statistics.median(seconds)
+        seconds.append(time.monotonic() - start)
+    return statistics.median(seconds)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="model folder (default: models/grid-s1)")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help=f"model folder (default: models/{DEFAULT_MODEL.name})")
     parser.add_argument("--minutes", type=float, default=10, help="length of the long wav (default: 10)")
     parser.add_argument("--pairs", type=int, default=5, help="paired runs of the short wav (default: 5)")
     arguments = parser.parse_args()
@@ -71,7 +72,8 @@ def main():
         rate = re.search(r"\((\d+) frames/s\)", printed).group(1)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         print(f"{arguments.minutes:g}-minute wav: {rate} frames/s from sound to mp4, peak memory {peak:.0f} MB")
-    print(f"network alone: {network_rate(arguments.model):.0f} frames/s")
+    print(f"networks alone: {64 / batch_seconds(arguments.model, 64):.0f} frames/s in batches of 64")
+    print(f"a frame by itself, as in a stream: {1000 * batch_seconds(arguments.model, 1):.1f} ms from its map on")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ import sys
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from audio2faces.evaluation import evaluate, format_table
+from audio2faces.figures import write_comparison
 from audio2faces.generation import Options, generate_video
 from audio2faces.model_folder import load_model
 from preprocessing.audio_features import speech_maps
@@ -216,6 +218,19 @@ def test_the_evaluation_program_prints_and_writes(tiny_dataset, tiny_model_folde
     real = tiny_dataset.split("test")[0].faces[0].repeat(16, axis=0).repeat(16, axis=1)
     assert np.abs(shown[0][20:150, 20:230].astype(int) - real[20:150, 20:230]).mean() < 5
     assert "generated from speech by Audio2Faces, tiny" in av.open(str(tmp_path / "e.mp4")).metadata["comment"]
+
+
+def test_a_moving_picture_of_methods_side_by_side(tiny_dataset, tiny_model_folder, tmp_path):
+    clips = tiny_dataset.split("test")
+    real = [np.asarray(clip.faces) for clip in clips]
+    faces = {"real": real, "tiny, regressor alone": real, "tiny, refined": [255 - of_clip for of_clip in real]}
+    write_comparison(tmp_path / "e.webp", load_model(tiny_model_folder), clips, faces)
+    with Image.open(tmp_path / "e.webp") as picture:
+        assert picture.size == (3 * 256 + 2 * 16, 256) and 20 < picture.n_frames <= 60  # equal ones are one
+        assert b"generated from speech by Audio2Faces, tiny" in picture.info["xmp"]
+        shown = np.asarray(picture.convert("RGB")).astype(int)
+    assert np.abs(shown[60:90, 60:90] - real[0][0, 4, 4]).mean() < 6
+    assert np.abs(shown[60:90, 2 * 272 + 60 : 2 * 272 + 90] + real[0][0, 4, 4].astype(int) - 255).mean() < 6
 
 
 def test_two_real_clips_go_all_the_way(tmp_path):

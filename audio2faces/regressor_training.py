@@ -11,7 +11,7 @@ import numpy as np
 from began.checkpoints import keep_checkpoint, load_weights, open_checkpoint, save_weights
 from began.frames import batch_indices
 from began.metrics_log import MetricsLog
-from began.model_folder import in_batches, standardiser
+from began.model_folder import BATCH, in_batches, standardiser
 from began.mouth import MouthComponents
 from began.run_folder import DivergenceError, choose_precision, open_run, seed_layers
 from preprocessing.audio_features import FeatureStatistics
@@ -105,7 +105,8 @@ class Trained:
 
     def motion(self, indices):
         """Motion of training frames, heard and idle [shape=(n, motion_size, motion_size, 3)]."""
-        motion = in_batches(self.network.predict_on_batch, self.maps[indices])
+        parts = np.array_split(self.maps[indices], -(-len(indices) // BATCH))
+        motion = np.concatenate([self.network.predict_on_batch(part) for part in parts])
         if self.kernel is not None:
             motion = motion + np.tensordot(self.codes[indices], self.kernel, 1)
         return motion.astype(np.float32)

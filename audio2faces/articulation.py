@@ -6,36 +6,42 @@ jaw is heard better than the corners of the mouth), so that each is given back i
 exaggerate the jaw before the lips move as they should.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
+from began.frames import FrameSet
+from began.mouth import MouthComponents
 from preprocessing.alignment import mouth_slices
+
+from .frames import smaller
 
 LARGEST_GAIN = 2.0  # a component that the sound hardly tells is not blown up
 
 
 @dataclass(frozen=True)
 class Articulation:
-    """What motion lacks.
+    """How motion is made stronger along the components of mouth motion.
 
     Attributes:
         directions: along which motion is measured, float16 [shape=(components, size, size, 3)].
-        lacking: what it lacks for each unit along them, in the whole face, float16 [same shape].
-        strength: share of it that is given back; 1 moves the mouth as far as the speaker does, more exaggerates.
+        moving: the motion of the whole face that goes with a unit along each of them, float16 [same shape].
+        gains: by which it is multiplied, at least 1 [shape=(components,)].
+        strength: 0 leaves motion as it was learned, 1 applies the gains, more exaggerates.
     """
 
     directions: np.ndarray
-    lacking: np.ndarray
+    moving: np.ndarray
+    gains: tuple
     strength: float = 1.0
 
     @classmethod
-    def of(cls, components, real, heard):
-        """From clips that the regressor did not learn from (of those it did it knows more than of any other).
+    def of(cls, components, heard):
+        """Along some components, with gains of 1.
 
         Args:
             components: `began.mouth.MouthComponents` of faces in the size of the motion.
-            real: positions of the real faces along them, one array per clip [shape=(frames, components) each].
             heard: the regressor's motion, one array per clip [shape=(frames, size, size, 3) each].
         """
         count, size = len(components.basis), heard[0].shape[1]
@@ -44,14 +50,46 @@ class Articulation:
         of_mouth = directions[:, rows, columns]
         of_mouth[:] = components.basis.reshape(of_mouth.shape) / 2  # motion is in [-1, 1] pixels
         motion = np.concatenate([of_clip - of_clip.mean(axis=0) for of_clip in heard]).reshape(-1, size * size * 3)
-        positions = motion @ directions.reshape(count, -1).T
-        face = np.linalg.lstsq(positions, motion, rcond=None)[0]  # what moves with each component
-        gains = np.concatenate(real).std(axis=0) / np.maximum(positions.std(axis=0), 1e-6)
-        lacking = (np.clip(gains, 1, LARGEST_GAIN) - 1)[:, None] * face
-        return cls(directions.astype(np.float16), lacking.reshape(directions.shape).astype(np.float16))
+        moving = np.linalg.lstsq(motion @ directions.reshape(count, -1).T, motion, rcond=None)[0]
+        return cls(directions.astype(np.float16), moving.reshape(directions.shape).astype(np.float16), (1.0,) * count)
+
+    def fitted(self, real, made):
+        """The same with gains that let made faces move as far as real ones, along each component.
+
+        Args:
+            real: positions of real faces along the components, one array per clip [shape=(frames, components) each];
+                of clips that the regressor did not learn from: of those it did it knows more than of any other.
+            made: the same of the faces that are made with the gains as they are, and with strength 1.
+        """
+        real, made = (np.concatenate(positions).std(axis=0) for positions in (real, made))
+        gains = np.clip(np.array(self.gains) * real / np.maximum(made, 1e-6), 1, LARGEST_GAIN)
+        return dataclasses.replace(self, gains=tuple(gains.tolist()))
 
     def __call__(self, motion):
-        """Motion [shape=(n, size, size, 3)] with what it lacks, same shape."""
-        directions, lacking = (np.float32(array).reshape(len(array), -1) for array in (self.directions, self.lacking))
+        """Motion [shape=(n, size, size, 3)] made stronger, same shape."""
+        directions, moving = (np.float32(array).reshape(len(array), -1) for array in (self.directions, self.moving))
         positions = np.einsum("np,cp->nc", motion.reshape(len(motion), -1), directions)  # alike however many there are
-        return motion + self.strength * np.einsum("nc,cp->np", positions, lacking).reshape(motion.shape)
+        added = positions * (self.strength * (np.float32(self.gains) - 1))
+        return motion + np.einsum("nc,cp->np", added, moving).reshape(motion.shape)
+
+
+def articulate(face, training_clips, held_out):
+    """A talking face whose mouth moves as far as the speaker's, on clips that its regressor did not learn from.
+
+    Args:
+        face: `model_folder.TalkingFace`, with its refiner.
+        training_clips: with faces of the motion's size; their mouths give the components.
+        held_out: validation clips.
+
+    Returns:
+        the same face with `Articulation`; one that makes no motion as it is.
+    """
+    if not face.config.motion:
+        return face
+    size = face.config.motion_size
+    components = MouthComponents.of(training_clips)
+    maps = FrameSet(held_out, face.config.feature_settings).maps
+    articulation = Articulation.of(components, [face.heard(of_clip) for of_clip in maps])
+    real = [components.of_faces(smaller(clip.faces, size)) for clip in held_out]
+    made = [components.of_faces(smaller(face.faces(of_clip), size)) for of_clip in maps]
+    return dataclasses.replace(face, articulation=articulation.fitted(real, made))

@@ -5,7 +5,7 @@ regressor.keras       from MFCC maps to motion, float32 rounded to float16
 refiner.keras         from a face that moves and its reference to a sharp one, where there is a refiner
 reference.png         a real face of the speaker at rest, which the motion is added to
 reference_map.npy     the MFCC map of that moment
-articulation.npy      directions of mouth motion, and what it lacks along them, float16, where there is motion
+articulation.npy      directions of mouth motion, and what moves with them, float16, where there is motion
 idle_kernel.npy       from codes to idle motion, float16, where there is idle motion
 idle_stretches.npy    codes of training clips, float16
 """
@@ -152,7 +152,7 @@ def save_model(folder, model):
         write_png(partial / "reference.png", model.reference)
         np.save(partial / "reference_map.npy", model.reference_map)
         if model.articulation is not None:
-            np.save(partial / "articulation.npy", [model.articulation.directions, model.articulation.lacking])
+            np.save(partial / "articulation.npy", [model.articulation.directions, model.articulation.moving])
         if model.idle is not None:
             np.save(partial / "idle_kernel.npy", model.idle.kernel)
             np.save(partial / "idle_stretches.npy", model.idle.stretches)
@@ -166,7 +166,7 @@ def save_model(folder, model):
                 "left_context_seconds": features.left_context / features.sample_rate,
                 "look_ahead_seconds": features.look_ahead / features.sample_rate,
                 "refined": model.refiner is not None,
-                "articulation": None if model.articulation is None else model.articulation.strength,
+                "articulation": None if model.articulation is None else list(model.articulation.gains),
                 "config": model.config.as_json(),
                 "feature_statistics": model.statistics.as_json(),
             },
@@ -201,16 +201,16 @@ def load_model(folder):
         return began.model_folder.load_model(folder)
     try:
         config = RegressorConfig.from_json(content["config"])
-        refined, frame_rate, strength = bool(content["refined"]), float(content["frame_rate"]), content["articulation"]
+        refined, frame_rate, gains = bool(content["refined"]), float(content["frame_rate"]), content["articulation"]
         names = ["regressor.keras", "reference.png", "reference_map.npy"]
-        names += ["refiner.keras"] * refined + ["articulation.npy"] * (strength is not None)
+        names += ["refiner.keras"] * refined + ["articulation.npy"] * (gains is not None)
         names += ["idle_kernel.npy", "idle_stretches.npy"] * (config.idle > 0)
         for name in names:
             if not (folder / name).is_file():
                 raise InputError(f"{folder / name}: missing; copy the whole model folder again")
         articulation = idle = None
-        if strength is not None:
-            articulation = Articulation(*_array(folder / "articulation.npy"), float(strength))
+        if gains is not None:
+            articulation = Articulation(*_array(folder / "articulation.npy"), tuple(map(float, gains)))
         if config.idle:
             idle = IdleMotion(_array(folder / "idle_kernel.npy"), _array(folder / "idle_stretches.npy"), frame_rate)
         model = TalkingFace(

@@ -11,15 +11,13 @@ import numpy as np
 from began.checkpoints import keep_checkpoint, load_weights, open_checkpoint, save_weights
 from began.frames import batch_indices
 from began.metrics_log import MetricsLog
-from began.model_folder import BATCH, in_batches, standardiser
-from began.mouth import MouthComponents
+from began.model_folder import BATCH, standardiser
 from began.run_folder import DivergenceError, choose_precision, open_run, seed_layers
 from preprocessing.audio_features import FeatureStatistics
 from preprocessing.pictures import write_png
 from preprocessing.pixels import to_signed
 from preprocessing.program import progress
 
-from .articulation import Articulation
 from .figures import draw_curves
 from .frames import MotionSet, Speech, choose_reference
 from .idle import IdleMotion, fit_idle_motion, stretches_of
@@ -80,28 +78,21 @@ class Trained:
         network: the regressor, `keras.Model` in float32.
         kernel: from a code to idle motion [shape=(idle, motion_size, motion_size, 3)]; None where there is none.
         codes: of all training frames [shape=(frames, idle)].
-        articulation: `Articulation`, or None of a regressor that makes faces.
     """
 
     training: Training
     network: keras.Model
     kernel: np.ndarray | None
     codes: np.ndarray
-    articulation: Articulation | None
 
     @classmethod
-    def of(cls, training, network, held_out):
-        """Finds articulation, from the `MotionSet` of the validation clips, and the idle motion that is asked for."""
+    def of(cls, training, network):
+        """Finds the idle motion that the settings ask for."""
         config, frames = training.config, training.frames
-        kernel, codes, articulation = None, np.zeros((len(frames), 0), np.float32), None
-        if config.motion:
-            components = MouthComponents.of(frames.clips)
-            heard = [in_batches(network.predict_on_batch, training.standardise(maps)) for maps in held_out.maps]
-            real = [components.of_faces(clip.faces) for clip in held_out.clips]
-            articulation = Articulation.of(components, real, heard)
-        if config.idle:
-            kernel, codes = fit_idle_motion(frames, training.standardise, network, config.idle, config.covered)
-        return cls(training, network, kernel, codes, articulation)
+        if not config.idle:
+            return cls(training, network, None, np.zeros((len(frames), 0), np.float32))
+        fitted = fit_idle_motion(frames, training.standardise, network, config.idle, config.covered)
+        return cls(training, network, *fitted)
 
     def motion(self, indices):
         """Motion of training frames, heard and idle [shape=(n, motion_size, motion_size, 3)]."""
@@ -161,9 +152,9 @@ def train_regressor(config, dataset, run_dir):
             any more.
     """
     config = dataclasses.replace(config, precision=choose_precision(config.precision))
-    clips, held_out = dataset.split("train"), MotionSet(dataset.split("validation"), config)
+    held_out = MotionSet(dataset.split("validation"), config)
     run_dir = open_run(run_dir, {"mode": "audio2faces", "data": dataset.fingerprint, **config.as_json()})
-    training = Training.of(config, clips)
+    training = Training.of(config, dataset.split("train"))
     model = open_checkpoint(run_dir, partial(new_model, config))
     if (step := int(model.optimizer.iterations)) < config.steps:
         learn(config, training, held_out, model, step, run_dir)
@@ -172,7 +163,7 @@ def train_regressor(config, dataset, run_dir):
     network = build_regressor(config)
     network.set_weights(best.get_weights())
     network.jit_compile = False  # on a processor XLA is slower
-    return Trained.of(training, network, held_out)
+    return Trained.of(training, network)
 
 
 def learn(config, training, held_out, model, step, run_dir):

@@ -7,6 +7,7 @@ from began.frames import FrameSet
 from preprocessing.files import read_json, write_json
 from preprocessing.program import InputError
 
+from .articulation import articulate
 from .config import RegressorConfig
 from .evaluation import evaluate, format_table
 from .model_folder import save_model
@@ -51,21 +52,19 @@ def train_system(config, dataset, run_dir, stage=None):
     trained = train_regressor(config.regressor, dataset, run_dir / "regressor")
     write_json(run_dir / "regressor" / DONE, {"steps": config.regressor.steps})
     faces = FrameSet(dataset.split("train"), config.regressor.feature_settings)
-    plain = trained.face(run_dir.resolve().name, dataset.frame_rate, faces)
-    face = dataclasses.replace(plain, articulation=trained.articulation)
+    face = trained.face(run_dir.resolve().name, dataset.frame_rate, faces)
     if stage != "regressor" and knows_another_regressor(run_dir / "refiner", trained.network):
         if not stage:
             raise InputError(
                 f"{run_dir / 'refiner'}: trained on another regressor; give --stage refiner to train it anew"
             )
         set_aside(run_dir / "refiner")
-    if stage == "regressor":
-        save_model(run_dir / "model", face)
-    else:
-        refiner = train_refiner(config.refiner, dataset, trained, faces, plain, run_dir / "refiner")
+    if stage != "regressor":
+        refiner = train_refiner(config.refiner, dataset, trained, faces, face, run_dir / "refiner")
         write_json(run_dir / "refiner" / DONE, {"steps": config.refiner.steps})
         face = dataclasses.replace(face, refiner=refiner)
-        save_model(run_dir / "model", face)
+    face = articulate(face, trained.training.frames.clips, dataset.split("validation"))
+    save_model(run_dir / "model", face)
     report, _ = evaluate([face], dataset, "validation")  # the test split is not for choosing
     write_json(run_dir / "evaluation.json", report)
     print(f"{report['clips']} validation clips, {report['frames']} frames\n\n{format_table(report)}\n")

@@ -81,6 +81,7 @@ def main():
 
 def _maker(dataset, steps, run):
     """The function (name, settings, folder) -> `TalkingFace` trained there."""
+    from audio2faces.articulation import articulate
     from audio2faces.config import PRESETS
     from audio2faces.refiner_training import train_refiner
     from audio2faces.regressor_training import train_regressor
@@ -95,7 +96,7 @@ def _maker(dataset, steps, run):
             trained = train_regressor(config, dataset, folder)
             faces = FrameSet(dataset.split("train"), config.feature_settings)
             face = trained.face(name, dataset.frame_rate, faces)
-            return dataclasses.replace(face, articulation=trained.articulation)
+            return articulate(face, trained.training.frames.clips, dataset.split("validation"))
 
         return regressor
     config = trained_regressor(Path(run))
@@ -106,7 +107,8 @@ def _maker(dataset, steps, run):
         plain = trained.face(name, dataset.frame_rate, faces)
         config = dataclasses.replace(preset.refiner, **settings, decay_every=steps // 3, **changed)
         network = train_refiner(config, dataset, trained, faces, plain, folder)
-        return dataclasses.replace(plain, refiner=network, articulation=trained.articulation)
+        face = dataclasses.replace(plain, refiner=network)
+        return articulate(face, trained.training.frames.clips, dataset.split("validation"))
 
     return refiner
 

@@ -32,12 +32,18 @@ def heard_clips(generator):
     return MouthComponents(basis), [of_clip - of_clip.mean(axis=0) for of_clip in real], heard
 
 
+def positions_of(motion, components):
+    rows, columns = mouth_slices(SIZE)
+    return motion[:, rows, columns].reshape(len(motion), -1) / 2 @ components.basis.T
+
+
 def test_each_component_gets_back_what_averaging_took():
     components, real, heard = heard_clips(np.random.default_rng(0))
-    articulation = Articulation.of(components, real, heard)
-    rows, columns = mouth_slices(SIZE)
+    articulation = Articulation.of(components, heard).fitted(
+        real, [positions_of(of_clip, components) for of_clip in heard]
+    )
     made = articulation(np.concatenate(heard))
-    positions = made[:, rows, columns].reshape(len(made), -1) / 2 @ components.basis.T
+    positions = positions_of(made, components)
     expected = SHARES * np.clip(1 / SHARES, 1, LARGEST_GAIN)  # what moves too much is left alone
     np.testing.assert_allclose(positions.std(axis=0) / np.concatenate(real).std(axis=0), expected, rtol=2e-3)
     np.testing.assert_allclose(made[:, -1, 0] / np.concatenate(heard)[:, -1, 0], 1 / SHARES[0], rtol=5e-2)
@@ -46,13 +52,16 @@ def test_each_component_gets_back_what_averaging_took():
 def test_a_mouth_that_never_moved_stays_shut():
     components, real, heard = heard_clips(np.random.default_rng(0))
     motion = np.zeros_like(heard[0])
-    np.testing.assert_array_equal(Articulation.of(components, real, [motion] * 3)(motion), 0)
+    articulation = Articulation.of(components, [motion] * 3)
+    nothing = [np.zeros_like(of_clip) for of_clip in real]
+    np.testing.assert_array_equal(articulation.fitted(real, nothing)(motion), 0)
 
 
 def test_a_model_articulates_as_strongly_as_asked(tiny_model_folder, tmp_path):
     model = load_model(tiny_model_folder)
     maps = np.random.default_rng(0).normal(size=(4, 35, 13))
-    assert json.loads((tiny_model_folder / "config.json").read_text())["articulation"] == 1.0
+    gains = json.loads((tiny_model_folder / "config.json").read_text())["articulation"]
+    assert len(gains) == COMPONENTS and 1 <= min(gains) <= max(gains) <= LARGEST_GAIN
     learned, given_back, exaggerated = (model.articulated(strength).motion(maps) for strength in (0.0, 1.0, 2.0))
     np.testing.assert_array_equal(given_back, model.motion(maps))
     assert np.abs(given_back - learned).max() > 1e-3

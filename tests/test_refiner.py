@@ -9,7 +9,6 @@ import pytest
 from keras import ops
 
 from audio2faces.config import PRESETS, RefinerConfig
-from audio2faces.frames import MotionSet
 from audio2faces.model_folder import load_model
 from audio2faces.refiner import Refiner, build_refiner, detail_error, mouth_mask
 from audio2faces.refiner_training import RefinerBatches
@@ -42,9 +41,8 @@ def training(tiny_dataset, tiny_config):
 
 
 @pytest.fixture(scope="module")
-def trained(training, tiny_dataset, tiny_config, tiny_model_folder):
-    held_out = MotionSet(tiny_dataset.split("validation"), tiny_config)
-    return Trained.of(training, load_model(tiny_model_folder).network, held_out)
+def trained(training, tiny_model_folder):
+    return Trained.of(training, load_model(tiny_model_folder).network)
 
 
 @pytest.mark.parametrize("size", [16, 64, 128])

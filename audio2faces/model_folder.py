@@ -122,7 +122,7 @@ class TalkingFace:
             InputError: the model has none.
         """
         if self.articulation is None:
-            raise InputError(f"{self.name}: makes whole faces, no motion to strengthen; leave out --articulation")
+            raise InputError(f"{self.name}: no articulation was fitted to it; leave out --articulation")
         return dataclasses.replace(self, articulation=dataclasses.replace(self.articulation, strength=strength))
 
     def faces(self, maps, **options):

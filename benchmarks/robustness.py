@@ -1,10 +1,11 @@
 """Measures what noise, rooms, silence and other voices make of a model's mouth.
 
-For clips of the model's own speaker the opening of the generated mouth is correlated with that of the real one, with
-the speech as it is and changed. Without speech the mouth should rest: its movement is set against that on speech. For
-other speakers the opening is correlated with that of their own mouths (--others), and how much other recordings move
-the mouth (--speech) is set against the model's own speaker. "open" is the mean opening, 1 for the widest tenth of real
-openings.
+For clips of the model's own speaker the generated mouth is correlated with the real one, with the speech as it is and
+changed: its opening, and its motion along the first component. Without speech the mouth should rest: the movement of
+its opening is set against that on speech. For other speakers (--others) motion is correlated with that of their own
+mouths, each along its own first component, whose sign is free; opening is not, because its measure needs lips redder
+than their surroundings, which not all of them have. How much other recordings move the mouth (--speech) is set against
+the model's own speaker. "open" is the mean opening, 1 for the widest tenth of real openings.
 """
 
 import argparse
@@ -26,7 +27,7 @@ def parse_arguments():
     parser.add_argument("--model", action="append", metavar="MODEL", required=True, help="may be given again")
     parser.add_argument("--data", metavar="DATASET", required=True, help="of the model's speaker")
     parser.add_argument("--split", choices=["validation", "test"], default="test", help="default: test")
-    parser.add_argument("--others", metavar="DATASET", help="of other speakers: all of its clips")
+    parser.add_argument("--others", metavar="DATASET", help="of other speakers, faces of any size: all of its clips")
     parser.add_argument("--speech", metavar="FOLDER", help="other recordings of speech")
     return parser.parse_args()
 
@@ -79,59 +80,70 @@ def without_speech():
     }
 
 
-def openings(model, samples, times):
-    """Opening of the mouth of faces that hear samples, at some times [shape=(times,)]."""
+def measure(model, dataset, clips, others, recordings):
+    """Lines (what was heard, correlations of opening and motion or None, movement relative to the own speech)."""
     from audio2faces.measures import mouth_opening
+    from began.mouth import MouthComponents, correlation
     from preprocessing.audio_features import speech_maps
-
-    features = model.config.feature_settings
-    return mouth_opening(model.faces(speech_maps(samples, times, features)))
-
-
-def measure(model, clips, others, recordings):
-    """Lines (what was heard, correlation of openings or "", movement relative to the speaker's own speech)."""
-    from audio2faces.measures import mouth_opening
-    from began.mouth import correlation
     from preprocessing.media import read_speech
 
     features = model.config.feature_settings
     rate = features.sample_rate
-    real = [mouth_opening(np.asarray(clip.faces)) for clip in clips]
+    components = MouthComponents.of(dataset.split("train"))
+
+    def faces(samples, times):
+        return model.faces(speech_maps(samples, times, features))
+
+    def agreement(curve, real, made):
+        return correlation(*(np.concatenate([_centred(curve(each)) for each in side]) for side in (real, made)))
+
+    def first_component(each):
+        return components.of_faces(each)[:, 0]
+
+    real = [np.asarray(clip.faces) for clip in clips]
     lines, own = [], None
     for name, change in changes().items():
         made = []
         for index, clip in enumerate(clips):
             samples = change(clip.speech(rate), rate, np.random.default_rng(index))
-            made.append(openings(model, samples, clip.times))
-        movement = np.mean([opening.std() for opening in made])
+            made.append(faces(samples, clip.times))
+        movement = np.mean([mouth_opening(each).std() for each in made])
         own = own or movement
-        lines.append((name, correlation(np.concatenate(real), np.concatenate(made)), movement / own))
+        agreements = agreement(mouth_opening, real, made), agreement(first_component, real, made)
+        lines.append((name, *agreements, movement / own))
     times = np.arange(0.3, SECONDS - 0.3, 1 / model.frame_rate)
-    open_mouth = np.quantile(np.concatenate(real), 0.9)
+    open_mouth = np.quantile(np.concatenate([mouth_opening(each) for each in real]), 0.9)
     for name, sound in without_speech().items():
         made = [
-            openings(model, sound(int(SECONDS * rate), rate, np.random.default_rng(index)), times) for index in range(8)
+            mouth_opening(faces(sound(int(SECONDS * rate), rate, np.random.default_rng(index)), times))
+            for index in range(8)
         ]
         ajar = np.mean(made) / open_mouth
-        lines.append((f"{name} (open {ajar:.2f})", None, np.mean(np.std(made, axis=1)) / own))
+        lines.append((f"{name} (open {ajar:.2f})", None, None, np.mean(np.std(made, axis=1)) / own))
     for speaker in sorted({Path(clip.entry["source"]).parent.name for clip in others}):
         of_speaker = [clip for clip in others if Path(clip.entry["source"]).parent.name == speaker]
-        theirs = [mouth_opening(np.asarray(clip.faces)) for clip in of_speaker]
-        made = [openings(model, clip.speech(rate), clip.times) for clip in of_speaker]
-        centred = [np.concatenate([opening - opening.mean() for opening in side]) for side in (theirs, made)]
-        movement = np.mean([opening.std() for opening in made]) / own
-        lines.append((f"speaker {speaker}, {len(of_speaker)} clips", correlation(*centred), movement))
+        their_components = MouthComponents.of(of_speaker)
+        theirs = np.concatenate([their_components.of_faces(clip.faces)[:, 0] for clip in of_speaker])
+        made = [faces(clip.speech(rate), clip.times) for clip in of_speaker]
+        follows = abs(correlation(theirs, np.concatenate([_centred(first_component(each)) for each in made])))
+        movement = np.mean([mouth_opening(each).std() for each in made]) / own
+        lines.append((f"speaker {speaker}, {len(of_speaker)} clips", None, follows, movement))
     for path in recordings:
         samples = read_speech(path, rate, start=0.0)
         times = np.arange(0.3, len(samples) / rate - 0.3, 1 / model.frame_rate)
-        lines.append((path.name, None, openings(model, samples, times).std() / own))
+        lines.append((path.name, None, None, mouth_opening(faces(samples, times)).std() / own))
     return lines
+
+
+def _centred(values):
+    return values - values.mean()
 
 
 def main():
     """Measures and prints a table for each model."""
     arguments = parse_arguments()
-    clips = open_dataset(arguments.data).split(arguments.split)
+    dataset = open_dataset(arguments.data)
+    clips = dataset.split(arguments.split)
     others = open_dataset(arguments.others).clips if arguments.others else []
     recordings = sorted(Path(arguments.speech).iterdir()) if arguments.speech else []
     import_keras()
@@ -142,9 +154,10 @@ def main():
         if clips[0].faces.shape[1] != model.config.size:
             raise InputError(f"{arguments.data}: faces of another size than {folder}")
         print(f"\n{model.name}, {len(clips)} {arguments.split} clips\n")
-        print("| heard | correlation of the opening | movement |\n|---|--:|--:|")
-        for name, agreement, movement in measure(model, clips, others, recordings):
-            print(f"| {name} | {'' if agreement is None else f'{agreement:.2f}'} | {movement:.2f} |", flush=True)
+        print("| heard | correlation of the opening | of the motion | movement |\n|---|--:|--:|--:|")
+        for name, *agreements, movement in measure(model, dataset, clips, others, recordings):
+            cells = " | ".join("" if agreement is None else f"{agreement:.2f}" for agreement in agreements)
+            print(f"| {name} | {cells} | {movement:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,16 @@ import dataclasses
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from preprocessing.dataset import open_dataset
 from preprocessing.files import read_json, write_json
 from preprocessing.program import InputError, import_keras, run_program
 
+MINUTES = {"15 minutes of video": 15, "5 minutes of video": 5, "1 minute of video": 1}  # to train regressors on
 REGRESSORS = {  # name: what differs from the preset
     "default": {},
+    **{name: {} for name in MINUTES},
     "speech as it was recorded": {"versions": 0, "unvoiced": 0.0},
     "0.365 s of speech": {"features": "wide"},
     "twice the dropout": {"dropout": 0.4},
@@ -79,6 +83,17 @@ def main():
     print(format_table({"methods": rows}, intervals=False))
 
 
+def _shorter(dataset, minutes):
+    """The dataset with so many minutes of training clips, evenly drawn from all of them by name."""
+    train = dataset.split("train")
+    length = sum(len(clip.times) for clip in train) / dataset.frame_rate / 60
+    kept = np.linspace(0, len(train), round(len(train) * min(1, minutes / length)), endpoint=False).astype(int)
+    names = {train[index].name for index in kept}
+    entries = dataset.manifest["clips"]
+    clips = [entry for entry in entries if entry["split"] != "train" or entry["name"] in names]
+    return dataclasses.replace(dataset, manifest={**dataset.manifest, "clips": clips})
+
+
 def _maker(dataset, steps, run):
     """The function (name, settings, folder) -> `TalkingFace` trained there."""
     from audio2faces.articulation import articulate
@@ -93,8 +108,9 @@ def _maker(dataset, steps, run):
 
         def regressor(name, changed, folder):
             config = dataclasses.replace(preset.regressor, **settings, **changed)
-            trained = train_regressor(config, dataset, folder)
-            faces = FrameSet(dataset.split("train"), config.feature_settings)
+            data = _shorter(dataset, MINUTES[name]) if name in MINUTES else dataset
+            trained = train_regressor(config, data, folder)
+            faces = FrameSet(data.split("train"), config.feature_settings)
             face = trained.face(name, dataset.frame_rate, faces)
             return articulate(face, trained.training.frames.clips, dataset.split("validation"))
 

@@ -58,7 +58,8 @@ class RefinerConfig(BeganConfig):
 
     features: str = "wider"  # the regressor's
     network: str = "unet"  # "unet", or "2017": residual blocks at full size, which sees the blurred face alone
-    conditional: bool = True  # the discriminator hears the speech: no face with another mouth will do
+    judged: str = "mouth"  # what the discriminator sees: "mouth", a quarter of the face around it, or all of the "face"
+    conditional: bool = True  # it hears the speech: no face with another mouth will do
     mismatched: float = 0.3  # weight of real faces with foreign speech among its negatives
     z_source: str = "none"
     z_size: int = 0
@@ -67,10 +68,12 @@ class RefinerConfig(BeganConfig):
     noise: float = 0.3
     generator_n: int = 48
     adversarial: float = 0.0  # weight of L(G); 0: there is no discriminator
-    paired: float = 20.0  # weight of (x - G)^2
+    paired: float = 5.0  # weight of (x - G)^2
+    coarse: float = 20.0  # weight of the same of both faces made small
     mouth_weight: float = 8.0
-    temporal: float = 0.3  # weight of the error of the change from one frame to the next, against that of a frame
-    detail: float = 2.0  # weight of the error of the strength of detail
+    temporal: float = 1.0  # weight of the error of the change from one frame to the next, against that of a frame
+    detail: float = 30.0  # weight of the error of the strength of detail
+    clipping: float = 1.0
     steps: int = 6000
     learning_rate: float = 3e-4
     patience: int = 0
@@ -117,13 +120,16 @@ _2017 = SystemConfig(
     RefinerConfig(
         **GAME_2017,
         network="2017",
+        judged="face",
         conditional=False,
         mismatched=0.0,
         audio_code=0,
         paired=0.01 * 127.5**2,
         mouth_weight=1.0,
+        coarse=0.0,
         temporal=0.0,
         detail=0.0,
+        clipping=0.0,
         batch_size=1,
         learning_rate=4e-5,
         decay_every=0,

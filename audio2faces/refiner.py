@@ -4,6 +4,8 @@ The 2017 project's sees the blurred face alone and answers to the discriminator 
 reference, too, and changes the face around the mouth alone, by what it adds: the sharpness of the reference stays.
 """
 
+import dataclasses
+
 import cv2
 import keras
 import numpy as np
@@ -12,14 +14,17 @@ from keras import layers, ops
 from began.blocks import depth_to_space, double_convolution, space_to_depth
 from began.discriminator import build_discriminator
 from began.losses import weighted_error
-from began.model import Began
+from began.model import Began, mouth_weights
 from preprocessing.alignment import MOUTH_BOX
 
+WINDOW = 0.5, 0.125  # of the face's side: the refiner computes below the first, and so far from the left and right
+JUDGED = 0.25  # likewise, below the same line: what the discriminator sees, a square
 MARGIN = 0.06  # of the face's side: the refiner changes the mouth box and so much around it
 FEATHER = 0.04  # standard deviation of the seam, in the same unit
 NEARBY = 0.06  # so far around a place motion counts, in the same unit
 STIRRED = 0.015  # root mean square of motion, in pixels of [-1, 1], at which half of a change comes through
 BLOCKS_2017 = 4  # residual blocks
+COARSE = 32  # pixels of the small faces
 DETAIL_WINDOW = 5  # pixels at 64, over which detail is compared
 LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32)
 
@@ -46,12 +51,16 @@ def build_refiner_2017(config):
 def build_unet(config):
     """A U-Net (Ronneberger, Fischer, Brox, arXiv 1505.04597) that adds to the moving face, around the mouth.
 
-    It computes at half the size of the face, a quarter and an eighth, with n, 2n and 2n channels; the two ends are
-    sub-pixel (arXiv 1609.05158). Its last convolution starts at zero: an untrained refiner changes nothing.
+    It sees the part of the face where it may change something, and computes at half its size, a quarter and an eighth,
+    with n, 2n and 2n channels; the two ends are sub-pixel (arXiv 1609.05158). Its last convolution starts at zero: an
+    untrained refiner changes nothing.
     """
     size, n = config.size, config.generator_n
     moving, reference = keras.Input((size, size, 3)), keras.Input((size, size, 3))
-    x = space_to_depth(layers.Concatenate()([moving, reference]))  # (B, size / 2, size / 2, 24)
+    rows, columns = window(size)
+    around = (rows.start, size - rows.stop), (columns.start, size - columns.stop)
+    seen = [layers.Cropping2D(around)(face) for face in (moving, reference)]
+    x = space_to_depth(layers.Concatenate()(seen))  # (B, rows / 2, columns / 2, 24)
     half = double_convolution(x, n)
     quarter = _halved(half, 2 * n)
     x = _halved(quarter, 2 * n)
@@ -60,13 +69,19 @@ def build_unet(config):
         x = layers.Conv2D(width, 3, padding="same", activation="elu")(x)
     x = layers.Conv2D(n, 3, padding="same", activation="elu")(x)
     x = layers.Conv2D(12, 3, padding="same", kernel_initializer="zeros", dtype="float32")(x)
-    added = WhereItMoves(size)([depth_to_space(x), moving, reference])
+    added = layers.ZeroPadding2D(around, dtype="float32")(WhereItMoves(size)([depth_to_space(x), *seen]))
     return keras.Model([moving, reference], layers.Add(dtype="float32")([moving, added]), name="refiner")
 
 
 def _halved(x, width):
     x = layers.Conv2D(width, 3, strides=2, padding="same", activation="elu")(x)
     return layers.Conv2D(width, 3, padding="same", activation="elu")(x)
+
+
+def window(size):
+    """Rows and columns (slices) that the refiner computes, their numbers multiples of 8."""
+    top, left = (int(edge * size) // 8 * 8 for edge in WINDOW)
+    return slice(top, size), slice(left, size - left)
 
 
 def mouth_mask(size):
@@ -84,16 +99,16 @@ class WhereItMoves(layers.Layer):
     Multiplies them by `mouth_mask` and by e / (e + STIRRED^2), e being the mean square of the motion nearby.
 
     Args:
-        size: of the faces.
+        size: of the faces, of which it gets what lies in `window`.
     """
 
     def __init__(self, size, **options):
         super().__init__(**{**options, "dtype": "float32"})
         self.size = size
-        self.mask = mouth_mask(size)
+        self.mask = mouth_mask(size)[window(size)]
 
     def call(self, inputs):
-        """The triple (changes, moving faces, references) [batch, size, size, 3] each -> the same shape."""
+        """The triple (changes, moving faces, references) [batch, rows, columns, 3] each -> the same shape."""
         changes, moving, reference = inputs
         energy = ops.mean(ops.square(moving - reference), axis=-1, keepdims=True)
         energy = ops.average_pool(energy, 2 * round(NEARBY * self.size) + 1, 1, padding="same")
@@ -121,6 +136,8 @@ class Refiner(Began):
         """Makes the networks."""
         self.audio_network = self.reference_encoder = None
         self.generator = build_refiner(config)
+        if config.judged == "mouth":
+            config = dataclasses.replace(config, size=round(config.size * (1 - 2 * JUDGED)))
         self.discriminator = build_discriminator(config) if config.adversarial else None
 
     def call(self, batch, training=False):
@@ -133,19 +150,41 @@ class Refiner(Began):
         if self.discriminator is None:
             nothing = ops.zeros(())
             return nothing, nothing, nothing
+        if self.config.judged == "mouth":
+            batch, made = ({**faces, "face": self._judged(faces["face"])} for faces in (batch, made))
         return super().judge(batch, made, others, training)
 
+    def _judged(self, faces):
+        size = self.config.size
+        margin = round(JUDGED * size)
+        return faces[:, 2 * margin :, margin : size - margin]
+
     def ask(self, batch, made, training):
-        """See `Began.ask`; besides, the change from frame to frame is to be right, and detail as strong as in life."""
+        """See `Began.ask`; besides, what is coarse is to be right, the change from frame to frame, and detail as strong.
+
+        What the speech leaves open is where exactly an edge lies. By squared error alone it is blurred; so the error
+        counts most on small faces, in which that place hardly matters, and detail has a term of its own.
+        """
         config, real, generated = self.config, batch["face"], made["face"]
         loss, paired_error = super().ask(batch, made, training)
+        if config.coarse:
+            factor = max(1, config.size // COARSE)
+            small = [_averaged(faces, factor) for faces in (real, generated)]
+            weights = mouth_weights(config.size // factor, config.mouth_weight)
+            loss = loss + config.coarse * ops.mean(weighted_error(*small, weights, config.paired_power))
         if config.temporal:
             changes = [faces[1::2] - faces[::2] for faces in (real, generated)]
             error = weighted_error(*changes, self.mouth_weights, config.paired_power)
             loss = loss + config.paired * config.temporal * ops.mean(error)
         if config.detail:
-            loss = loss + config.detail * ops.mean(detail_error(real, generated))
+            half = [_averaged(faces, 2) for faces in (real, generated)]
+            detail = ops.mean(detail_error(real, generated)) + ops.mean(detail_error(*half))
+            loss = loss + config.detail * detail
         return loss, paired_error
+
+
+def _averaged(faces, factor):
+    return ops.average_pool(faces, factor, factor, padding="valid")
 
 
 def detail_error(real, generated):

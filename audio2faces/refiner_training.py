@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from began.checkpoints import keep_checkpoint, load_weights, open_checkpoint, save_weights
+from began.checkpoints import keep_checkpoint, open_checkpoint
 from began.collapse import sharpness
 from began.devices import OneDevice
 from began.figures import draw_rows
@@ -25,7 +25,7 @@ from .measures import psnr
 from .refiner import Refiner, build_refiner
 from .regressor import add_motion
 
-MEASURED = ("correlation", "amplitude", "explained_variance", "mouth_sharpness", "mouth_psnr", "score")
+MEASURED = ("correlation", "amplitude", "explained_variance", "mouth_sharpness", "mouth_psnr")
 COLUMNS = (*WATCHED, *MEASURED, "learning_rate", "steps_per_second", "loading_share")
 
 
@@ -104,7 +104,6 @@ class RefinerExamination:
         values = {name: measures[name] for name in ("correlation", "amplitude", "explained_variance")}
         values["mouth_sharpness"] = sum(map(sharpness, refined)) / sum(map(sharpness, real))
         values["mouth_psnr"] = float(np.mean(np.concatenate([psnr(x, y) for x, y in zip(real, refined, strict=True)])))
-        values["score"] = max(values["explained_variance"], 0) * min(values["mouth_sharpness"], 1)
         moments = shown_moments(len(self.real[0]))
         rows = {"real": self.real[0], "regressor": self.face.paint(self.motion[0], refined=False), "refined": made[0]}
         return values, {label: faces[moments] for label, faces in rows.items()}
@@ -113,7 +112,8 @@ class RefinerExamination:
 def train_refiner(config, dataset, trained, faces, face, run_dir):
     """Trains a refiner, or goes on with a run that was interrupted.
 
-    A run folder is that of a BEGAN (`began.training.train_began`), less model/ and last/.
+    A run folder is that of a BEGAN (`began.training.train_began`), less best.weights.h5, model/ and last/: the last
+    step's weights are the result. (The sharpest of all steps may be one that drew a grid over the face.)
 
     Args:
         config: `RefinerConfig`.
@@ -124,7 +124,7 @@ def train_refiner(config, dataset, trained, faces, face, run_dir):
         run_dir: folder of the run, made where missing.
 
     Returns:
-        the best refiner, `keras.Model` in float32.
+        the refiner, `keras.Model` in float32.
 
     Raises:
         InputError: as for the regressor.
@@ -143,14 +143,11 @@ def train_refiner(config, dataset, trained, faces, face, run_dir):
         for step, values in learn(config, model, model, batches, devices, log):
             measured, rows = examine(model.generator)
             values |= measured
-            if values["score"] > max((float(row["score"]) for row in log.rows[1:]), default=-np.inf):
-                save_weights(run_dir / "best.weights.h5", model)
             picture = draw_rows(run_dir / "samples" / f"step-{step:06d}.png", rows)
             log.add(step, values)
             log.add_picture(step, "faces", picture)
             draw_refiner_curves(run_dir / "curves.png", log.rows)
             keep_checkpoint(run_dir, model)
-    load_weights(run_dir / "best.weights.h5", model)
     refiner = build_refiner(config)
     refiner.set_weights(model.generator.get_weights())
     refiner.jit_compile = False

@@ -22,19 +22,19 @@ class VanishingResidual(layers.Layer):
 
 
 def space_to_depth(x):
-    """Each 2x2 square as one place: [batch, side, side, c] -> [batch, side / 2, side / 2, 4 c]."""
-    _, side, _, channels = x.shape
-    x = layers.Reshape((side // 2, 2, side // 2, 2, channels))(x)
+    """Each 2x2 square as one place: [batch, height, width, c] -> [batch, height / 2, width / 2, 4 c]."""
+    _, height, width, channels = x.shape
+    x = layers.Reshape((height // 2, 2, width // 2, 2, channels))(x)
     x = layers.Permute((1, 3, 2, 4, 5))(x)
-    return layers.Reshape((side // 2, side // 2, 4 * channels))(x)
+    return layers.Reshape((height // 2, width // 2, 4 * channels))(x)
 
 
 def depth_to_space(x):
     """The inverse of `space_to_depth`, in float32 (the end of a sub-pixel convolution, arXiv 1609.05158)."""
-    _, side, _, channels = x.shape
-    x = layers.Reshape((side, side, 2, 2, channels // 4), dtype="float32")(x)
-    x = layers.Permute((1, 3, 2, 4, 5), dtype="float32")(x)  # (B, side, 2, side, 2, channels / 4)
-    return layers.Reshape((2 * side, 2 * side, channels // 4), dtype="float32")(x)
+    _, height, width, channels = x.shape
+    x = layers.Reshape((height, width, 2, 2, channels // 4), dtype="float32")(x)
+    x = layers.Permute((1, 3, 2, 4, 5), dtype="float32")(x)  # (B, height, 2, width, 2, channels / 4)
+    return layers.Reshape((2 * height, 2 * width, channels // 4), dtype="float32")(x)
 
 
 def double_convolution(x, width, strides=1, last_width=None, vanishing=False):

@@ -73,6 +73,7 @@ class BeganConfig(TrainingSettings):
     learning_rate: float = 3e-4  # Adam's, halved when M_global stalls
     smallest_rate: float = 2e-5
     beta_1: float = 0.5  # Adam's
+    clipping: float = 0.0  # of the norm of the gradient; 0: none
     patience: int = 3  # evaluations without a new lowest M_global before the rate is halved
     decay_every: int = 4000  # steps after which the rate is halved whatever happens; 0: never
     counted_twice: bool = False  # each step counts as two for `decay_every`

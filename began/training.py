@@ -230,7 +230,8 @@ def new_model(config, of=Began, **options):
     model = of(config, **options)
     keras.config.set_dtype_policy("float32")
     jit_compile = "auto" if keras.backend.backend() == "jax" else False  # on TensorFlow's CPU XLA is slower
-    model.compile(keras.optimizers.Adam(config.learning_rate, config.beta_1), jit_compile=jit_compile)
+    optimizer = keras.optimizers.Adam(config.learning_rate, config.beta_1, global_clipnorm=config.clipping or None)
+    model.compile(optimizer, jit_compile=jit_compile)
     model.optimizer.build(model.trainable_variables)
     return model
 

@@ -80,13 +80,30 @@ def test_the_refiner_of_2017_is_residual_and_sees_the_moving_face_alone():
 
 @pytest.mark.parametrize("changes", [{}, {"adversarial": 0.5}, {"network": "2017", "conditional": False}])
 def test_one_step_changes_every_weight(changes):
-    model = new_model(config_of(**{"adversarial": 1.0, **changes}), Refiner)
+    model = new_model(config_of(**{"size": 32, "adversarial": 1.0, **changes}), Refiner)
     for weight in model.generator.trainable_weights:
         weight.assign(np.random.default_rng(0).normal(0, 0.2, weight.shape))
     before = [np.array(weight) for weight in model.trainable_weights]
-    model.train_on_batch(batch_of())
+    model.train_on_batch(batch_of(size=32))
     for old, weight in zip(before, model.trainable_weights, strict=True):
         assert (old != np.array(weight)).any(), weight.path
+
+
+def test_the_discriminator_sees_the_mouth_alone():
+    model = new_model(config_of(size=64, adversarial=1.0), Refiner)
+    assert model.discriminator.output_shape[0] == (None, 32, 32, 3)
+    rows, columns = mouth_slices(64)
+
+    def generated_error(batch):
+        return float(model.judge(batch, {"face": batch["moving"]}, None, training=False)[2])
+
+    batch = batch_of(size=64)
+    before = generated_error(batch)
+    elsewhere = np.ones((64, 64, 1), np.float32)
+    elsewhere[32:, 16:48] = 0
+    assert elsewhere[rows, columns].max() == 0
+    assert generated_error({**batch, "moving": batch["moving"] + elsewhere}) == before
+    assert generated_error({**batch, "moving": batch["moving"] + 1 - elsewhere}) != before
 
 
 def test_without_an_adversary_there_is_no_discriminator():
@@ -97,14 +114,25 @@ def test_without_an_adversary_there_is_no_discriminator():
 
 
 def test_the_loss_by_hand():
-    """Flat faces, two moments: error, change and nothing of detail."""
-    config = config_of(paired=2.0, temporal=0.5, detail=0.0, mouth_weight=1.0, adversarial=0.0)
+    """Flat faces, two moments: error, that of small faces (no smaller here), change and nothing of detail."""
+    config = config_of(paired=2.0, coarse=3.0, temporal=0.5, detail=0.0, mouth_weight=1.0, adversarial=0.0)
     model = new_model(config, Refiner)
     batch = batch_of(frames=2)
     batch["face"] = np.zeros((2, 16, 16, 3), np.float32) + np.array([0.1, 0.4], np.float32)[:, None, None, None]
     batch["moving"] = np.zeros((2, 16, 16, 3), np.float32)
     loss = float(model.compute_loss(x=batch, y_pred=model(batch)))
-    assert loss == pytest.approx(2 * ((0.1**2 + 0.4**2) / 2 + 0.5 * 0.3**2), rel=1e-5)
+    assert loss == pytest.approx((2 + 3) * (0.1**2 + 0.4**2) / 2 + 2 * 0.5 * 0.3**2, rel=1e-5)
+
+
+def test_small_faces_do_not_see_where_an_edge_lies():
+    """A line of 128 pixels, one pixel off: as an error of small faces it is a fraction of what it is of large ones."""
+    config = config_of(size=128, paired=1.0, coarse=1.0, temporal=0.0, detail=0.0, mouth_weight=1.0)
+    model = new_model(config, Refiner)
+    face = np.zeros((2, 128, 128, 3), np.float32)
+    face[:, 101] = 1
+    made = {"face": np.roll(face, 1, axis=1), "code": None, "z": None}
+    loss, paired = (float(value) for value in model.ask({"face": face}, made, training=False))
+    assert paired == pytest.approx(2 / 128) and loss == pytest.approx(paired)  # both lines lie in the same four rows
 
 
 def test_detail_counts_wherever_in_its_window_it_lies():
@@ -166,11 +194,11 @@ def test_the_same_run_again_trains_nothing(run, tiny_dataset, tiny_system):
 def test_a_stage_is_done_anew_and_the_old_one_set_aside(run, tiny_dataset, tiny_system):
     regressor = (run / "regressor" / "best.weights.h5").read_bytes()
     other = tiny_system.with_settings(["refiner"], detail=0.1)
-    with pytest.raises(InputError, match=r"detail 2\.0, now 0\.1"):
+    with pytest.raises(InputError, match=r"detail 30\.0, now 0\.1"):
         train_system(other, tiny_dataset, run)
     train_system(other, tiny_dataset, run, stage="refiner")
     assert json.loads((run / "refiner" / "config.json").read_text())["detail"] == 0.1
-    assert json.loads((run / "refiner-1" / "config.json").read_text())["detail"] == 2.0
+    assert json.loads((run / "refiner-1" / "config.json").read_text())["detail"] == 30.0
     assert (run / "regressor" / "best.weights.h5").read_bytes() == regressor
 
 
@@ -251,8 +279,8 @@ print(json.dumps([{name: float(value) for name, value in values.items()} for val
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs jax")
 def test_jax_refines_as_tensorflow_does(tmp_path):
-    config = config_of(adversarial=0.5, noise=0.0, dropout=0.0)
-    model, batch = new_model(config, Refiner), batch_of()
+    config = config_of(size=32, adversarial=0.5, noise=0.0, dropout=0.0)
+    model, batch = new_model(config, Refiner), batch_of(size=32)
     model.save_weights(tmp_path / "tensorflow.weights.h5")
     np.savez(tmp_path / "batch.npz", **batch)
     done = run_program("-c", UNDER_JAX, tmp_path, json.dumps(config.as_json()), env={"KERAS_BACKEND": "jax"})

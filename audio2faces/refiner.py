@@ -160,7 +160,7 @@ class Refiner(Began):
         return faces[:, 2 * margin :, margin : size - margin]
 
     def ask(self, batch, made, training):
-        """See `Began.ask`; besides, what is coarse is to be right, the change from frame to frame, and detail as strong.
+        """See `Began.ask`; besides, small faces are to be right, changes from frame to frame, and strength of detail.
 
         What the speech leaves open is where exactly an edge lies. By squared error alone it is blurred; so the error
         counts most on small faces, in which that place hardly matters, and detail has a term of its own.

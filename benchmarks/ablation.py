@@ -33,11 +33,13 @@ REGRESSORS = {  # name: what differs from the preset
 REFINERS = {
     "default": {},
     "no weight on detail": {"detail": 0.0},
-    "twice the weight on detail": {"detail": 4.0},
+    "a third of the weight on detail": {"detail": 10.0},
+    "the error at full size alone": {"paired": 25.0, "coarse": 0.0, "temporal": 0.2},
+    "neither, as by squared error": {"paired": 25.0, "coarse": 0.0, "temporal": 0.2, "detail": 0.0},
     "no weight on change": {"temporal": 0.0},
-    "median error instead of mean": {"paired_power": 1, "paired": 1.0},
     "an adversary": {"adversarial": 1.0},
     "an adversary that does not hear": {"adversarial": 1.0, "conditional": False, "mismatched": 0.0},
+    "an adversary that sees the whole face": {"adversarial": 1.0, "judged": "face"},
     "an adversary instead of detail": {"adversarial": 1.0, "detail": 0.0},
 }
 REFERENCES = ("", ", on the clip's first frame")

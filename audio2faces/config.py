@@ -72,7 +72,7 @@ class RefinerConfig(BeganConfig):
     coarse: float = 20.0  # weight of the same of both faces made small
     mouth_weight: float = 8.0
     temporal: float = 1.0  # weight of the error of the change from one frame to the next, against that of a frame
-    detail: float = 30.0  # weight of the error of the strength of detail
+    detail: float = 10.0  # weight of the error of the strength of detail
     clipping: float = 1.0
     steps: int = 6000
     learning_rate: float = 3e-4

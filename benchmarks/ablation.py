@@ -33,7 +33,7 @@ REGRESSORS = {  # name: what differs from the preset
 REFINERS = {
     "default": {},
     "no weight on detail": {"detail": 0.0},
-    "a third of the weight on detail": {"detail": 10.0},
+    "three times the weight on detail": {"detail": 30.0},
     "the error at full size alone": {"paired": 25.0, "coarse": 0.0, "temporal": 0.2},
     "neither, as by squared error": {"paired": 25.0, "coarse": 0.0, "temporal": 0.2, "detail": 0.0},
     "no weight on change": {"temporal": 0.0},

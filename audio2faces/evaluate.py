@@ -60,7 +60,8 @@ def main():
         write_json(arguments.json, report)
         print(f"\nwrote {arguments.json}")
     if arguments.strip:
-        draw_strip(arguments.strip, {name: of_clips[0] for name, of_clips in faces.items()})
+        own = [name for name in faces if ", on the " not in name and ", idle " not in name]
+        draw_strip(arguments.strip, {name: faces[name][0] for name in own})
         print(f"\nwrote {arguments.strip}")
     if arguments.video:
         write_comparison(arguments.video, models[0], dataset.split(arguments.split), faces)

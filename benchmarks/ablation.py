@@ -37,6 +37,7 @@ REFINERS = {
     "the error at full size alone": {"paired": 25.0, "coarse": 0.0, "temporal": 0.2},
     "neither, as by squared error": {"paired": 25.0, "coarse": 0.0, "temporal": 0.2, "detail": 0.0},
     "no weight on change": {"temporal": 0.0},
+    "gradients not clipped": {"clipping": 0.0},
     "an adversary": {"adversarial": 1.0},
     "an adversary that does not hear": {"adversarial": 1.0, "conditional": False, "mismatched": 0.0},
     "an adversary that sees the whole face": {"adversarial": 1.0, "judged": "face"},

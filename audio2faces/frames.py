@@ -7,12 +7,13 @@ import numpy as np
 
 from began.collapse import sharpness
 from began.frames import FrameSet
+from preprocessing.alignment import mouth_slices
 from preprocessing.audio_features import speech_maps
 from preprocessing.augmentation import AugmentationSettings, augment, noise
 from preprocessing.pixels import to_signed
 from preprocessing.program import progress
 
-NEAR = 10  # one in so many clips is near the mean face
+NEAR = 10  # one in so many quiet frames has a mouth like the others
 REST_FRAMES = 5  # of a clip, its quietest, show the face at rest
 
 
@@ -144,16 +145,27 @@ def unvoiced_maps(features, generator, stretches=200, seconds=2.0, loudest=-10, 
     return np.concatenate(maps)
 
 
-def choose_reference(frames):
-    """A real face of the speaker at rest: of each clip's quietest frames, the sharpest among those near the mean face.
+def choose_reference(frames, clips):
+    """A real face of the speaker at rest: the sharpest of the quiet frames whose mouth is most like that of the others.
+
+    Sharpness is judged in full size: what is sharp there may not be among smaller faces, and the other way round.
 
     Args:
         frames: `MotionSet` of the training clips.
+        clips: the same clips in full size.
 
     Returns:
         index of that frame.
     """
-    quietest = frames.quietest(1)[:, 0]
-    distances = np.square(to_signed(frames.faces(quietest)) - frames.clip_means.mean(axis=0)).sum(axis=(1, 2, 3))
+    quietest = frames.quietest(REST_FRAMES).ravel()
+    faces = frames.faces(quietest)
+    rows, columns = mouth_slices(faces.shape[1])
+    mouths = to_signed(faces[:, rows, columns])
+    distances = np.square(mouths - mouths.mean(axis=0)).sum(axis=(1, 2, 3))
     near = quietest[np.argsort(distances, kind="stable")[: -(-len(quietest) // NEAR)]]
-    return int(max(near, key=lambda frame: sharpness(frames.faces(np.array([frame])))))
+
+    def sharpness_of(frame):
+        clip, number = frames.place(frame)
+        return sharpness(clips[clip].faces[number][None])
+
+    return int(max(near, key=sharpness_of))

@@ -48,7 +48,7 @@ class Training:
     def of(cls, config, clips):
         """What clips of a dataset say under a `RegressorConfig`."""
         frames = MotionSet(clips, config)
-        return cls(config, frames, FeatureStatistics.of(frames.maps), choose_reference(frames))
+        return cls(config, frames, FeatureStatistics.of(frames.maps), choose_reference(frames, clips))
 
     @property
     def standardise(self):

@@ -21,8 +21,8 @@ class Validation:
     def __init__(self, training, held_out):
         self.motion = training.config.motion
         frames = training.frames
-        place = frames.clip_of[training.reference]
-        reference = frames.maps[place][[training.reference - np.searchsorted(frames.clip_of, place)]]
+        clip, number = frames.place(training.reference)
+        reference = frames.maps[clip][[number]]
         self.reference = to_signed(frames.faces(np.array([training.reference])))
         self.clips, self.frames = held_out.clips, held_out
         self.maps = [training.standardise(of_clip) for of_clip in [*held_out.maps, reference]]

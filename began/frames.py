@@ -38,10 +38,14 @@ class FrameSet:
     def __len__(self):
         return len(self.clip_of)
 
+    def place(self, index):
+        """Where a frame is: (index of its clip, number of the frame in it)."""
+        clip = self.clip_of[index]
+        return clip, index - self._first_of[clip]
+
     def faces(self, indices):
         """uint8 RGB faces of some frames [shape=(len(indices), size, size, 3)]."""
-        places = zip(self.clip_of[indices], indices, strict=True)
-        return np.stack([self.clips[clip].faces[frame - self._first_of[clip]] for clip, frame in places])
+        return np.stack([self.clips[clip].faces[number] for clip, number in map(self.place, indices)])
 
     def companions(self, indices, generator):
         """For each frame another of the same clip, any with the same chance (itself among them) [same shape]."""

@@ -72,10 +72,11 @@ def draw_strip(path, clips):
 
 
 def write_comparison(path, model, clips, faces):
-    """Writes COMPARED_CLIPS sentences side by side, real | by the regressor | refined: with sound, or a moving picture.
+    """Writes sentences side by side, real | by the regressor | refined.
 
     Args:
-        path: of an mp4 file, or of a webp file, which has no sound; replaced whole or not at all.
+        path: of an mp4 file, which gets COMPARED_CLIPS of them with their sound, or of a webp file, which gets the
+            first as a moving picture; replaced whole or not at all.
         model: `model_folder.TalkingFace`.
         clips: of a split of the dataset.
         faces: what `evaluation.evaluate` gave for them.
@@ -89,7 +90,7 @@ def write_comparison(path, model, clips, faces):
     sentences = [(clips[index], [of_clips[index] for of_clips in shown]) for index in chosen]
     with whole_file(path) as partial:
         if str(path).lower().endswith(".webp"):
-            pictures = [Image.fromarray(picture) for _, rows in sentences for picture in _side_by_side(rows, size)]
+            pictures = [Image.fromarray(picture) for picture in _side_by_side(sentences[0][1], size)]
             xmp = f"<x:xmpmeta xmlns:x='adobe:ns:meta/'>{comment}</x:xmpmeta>".encode()
             options = {"duration": round(1000 / model.frame_rate), "loop": 0, "quality": 80, "xmp": xmp}
             pictures[0].save(partial, "WEBP", save_all=True, append_images=pictures[1:], **options)

@@ -26,7 +26,7 @@ def parse_arguments():
     parser.add_argument(
         "--video",
         metavar="FILE",
-        help="also write real | regressor | refined side by side: three sentences as mp4, or one as webp, which has no sound",
+        help="also write real | regressor | refined side by side: three sentences as mp4, or one as silent webp",
     )
     return parser.parse_args()
 

@@ -34,7 +34,10 @@ def draw_curves(path, rows):
 
 
 def draw_refiner_curves(path, rows):
-    """Writes a PNG of a refiner's errors, its balance and the mouth measures over the steps: see `draw_curves`."""
+    """Writes a PNG of a refiner's errors, its balance and the mouth measures over the steps: see `draw_curves`.
+
+    What is 0 all along, as the balance where there is no discriminator, is left out.
+    """
     _draw_panels(
         path,
         rows,
@@ -48,10 +51,13 @@ def draw_refiner_curves(path, rows):
 
 def _draw_panels(path, rows, panels):
     steps = [int(row["step"]) for row in rows]
+    curves = {name: np.array([float(row[name]) for row in rows]) for names in panels.values() for name in names}
+    drawn = {title: [name for name in names if np.nan_to_num(curves[name]).any()] for title, names in panels.items()}
+    panels = {title: names for title, names in drawn.items() if names} or panels
     figure, all_axes = pyplot.subplots(1, len(panels), figsize=(4.5 * len(panels), 3.2), layout="constrained")
-    for axes, (title, names) in zip(all_axes, panels.items(), strict=True):
+    for axes, (title, names) in zip(np.ravel(all_axes), panels.items(), strict=True):
         for name in names:
-            axes.plot(steps, [float(row[name]) for row in rows], label=name.replace("_", " "))
+            axes.plot(steps, curves[name], label=name.replace("_", " "))
         axes.set_xlabel("step")
         axes.grid(alpha=0.3)
         axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)

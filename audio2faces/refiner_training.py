@@ -139,7 +139,7 @@ def train_refiner(config, dataset, trained, faces, face, run_dir):
         batches = RefinerBatches(config, trained, faces)
         log = MetricsLog(run_dir, COLUMNS, int(model.steps_done))
         if not log.rows:  # the regressor alone
-            log.add(0, dict.fromkeys(COLUMNS, 0.0) | examine(None)[0])
+            log.add(0, dict.fromkeys(COLUMNS, np.nan) | examine(None)[0])
         for step, values in learn(config, model, model, batches, devices, log):
             measured, rows = examine(model.generator)
             values |= measured

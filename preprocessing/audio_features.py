@@ -109,7 +109,7 @@ def mfcc_maps(emphasised, centres, settings):
 
 def _mfcc_rows(frames, chosen, settings):
     """MFCC of the chosen frames, block by block [shape=(len(chosen), coefficients)]."""
-    window, filters, cosines = _constants(settings)
+    window, filters, cosines = mfcc_constants(settings)
     rows = np.empty((len(chosen), settings.n_mfcc))
     block = np.zeros((BLOCK, settings.n_fft))
     for first in range(0, len(chosen), BLOCK):
@@ -125,7 +125,7 @@ def _mfcc_rows(frames, chosen, settings):
 
 
 @lru_cache
-def _constants(settings):
+def mfcc_constants(settings):
     """Window, filters and cosines (with the lifter in them), the library's own.
 
     The first filter passes all of the power: its logarithm is the first coefficient.

@@ -1,0 +1,164 @@
+"""Writes a model as a TensorFlow SavedModel that needs no code of ours: speech goes in, frames come out.
+
+FOLDER/1/ (or the next number that is free, as TensorFlow Serving expects versions) gets three signatures:
+
+serving_default  samples [batch, samples] of mono speech in [-1, 1] and lengths [batch] -> frames
+                 [batch, frames, height, width, 3], 0..255, their times and how many of them belong to each speech
+stream           a chunk of speech with what is heard before and after it, lengths and start -> its frames
+features         raw MFCC maps [frames, rows, coefficients] -> frames, the head held still
+
+assets.extra/model.json tells the rates and how much sound `stream` wants to see around a chunk.
+"""
+
+import argparse
+import sys
+
+from preprocessing.files import make_folder, whole_folder, write_json
+from preprocessing.program import InputError, import_keras, run_program
+
+from .config import DEFAULT_MODEL
+
+EXTRA = "assets.extra"  # where TensorFlow Serving looks for requests to warm up with
+WARM_SECONDS = 1.0  # of silence in each of them
+BATCHING = """\
+max_batch_size { value: 8 }
+batch_timeout_micros { value: 5000 }
+max_enqueued_batches { value: 16 }
+num_batch_threads { value: 2 }
+pad_variable_length_inputs: true
+"""  # of TensorFlow Serving: requests that wait for each other; `lengths` tells padding from speech
+NOTICE = "Frames are synthetic: a face that Audio2Faces generated from speech. Label what you show of them."
+
+
+def parse_arguments():
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m audio2faces.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL, metavar="MODEL", help=f"model folder (default: models/{DEFAULT_MODEL.name})"
+    )
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="folder of versions, made where missing")
+    parser.add_argument("--version", type=int, metavar="NUMBER", help="of the model (default: the next that is free)")
+    parser.add_argument("--half", action="store_true", help="store weights as float16: half the size")
+    parser.add_argument("--seed", type=int, default=0, help="of the head's own motion and blinks (default: 0)")
+    parser.add_argument("--still", action="store_true", help="hold the head still: no motion but that of speech")
+    return parser.parse_args()
+
+
+def main():
+    """Exports and says what was written."""
+    arguments = parse_arguments()
+    if arguments.version is not None and arguments.version < 1:
+        raise InputError(f"--version {arguments.version}: versions are numbers from 1 on")
+    import_keras()
+    from .model_folder import load_model
+
+    model = load_model(arguments.model)
+    seed = None if arguments.still else arguments.seed
+    folder = export(model, arguments.out, arguments.version, "float16" if arguments.half else "float32", seed)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"wrote {folder}, {size / 1e6:.1f} MB: signatures serving_default, stream and features; docs/serving.md")
+
+
+def export(model, out, version=None, dtype="float32", seed=0):
+    """Writes a SavedModel, whole or not at all.
+
+    Args:
+        model: `model_folder.TalkingFace` or `began.model_folder.BeganFace`.
+        out: folder of versions, made where missing.
+        version: number of the new one, None for the next that is free.
+        dtype: of the weights, "float32" or "float16".
+        seed: of the idle motion; None holds the head still.
+
+    Returns:
+        path of the version's folder.
+
+    Raises:
+        InputError: the version exists, or the folder cannot be written.
+    """
+    import tensorflow as tf
+
+    from .serving import ServedFace
+
+    out = make_folder(out)
+    taken = [int(path.name) for path in out.iterdir() if path.name.isdecimal()]
+    version = version or max(taken, default=0) + 1
+    if version in taken:
+        raise InputError(f"{out / str(version)}: exists; leave out --version to write the next one")
+    face = ServedFace(model, dtype, seed)
+    with whole_folder(out / str(version)) as partial:
+        tf.saved_model.save(face, str(partial), face.signatures())
+        (partial / EXTRA).mkdir()
+        write_json(
+            partial / EXTRA / "model.json",
+            {
+                "name": model.name,
+                "frame_rate": model.frame_rate,
+                "sample_rate": face.features.sample_rate,
+                "size": face.size,
+                "rows": face.features.rows,
+                "coefficients": face.features.coefficients,
+                "context_samples": face.context,
+                "look_ahead_samples": face.look_ahead,
+                "weights": dtype,
+                "notice": NOTICE,
+            },
+        )
+        (partial / EXTRA / "batching_params.pbtxt").write_text(BATCHING, encoding="utf-8")
+        with tf.io.TFRecordWriter(str(partial / EXTRA / "tf_serving_warmup_requests")) as writer:
+            for name, inputs in _warm_up(face).items():
+                writer.write(prediction_log(model.name, name, inputs))
+    return out / str(version)
+
+
+def _warm_up(face):
+    """A small request for each signature."""
+    import numpy as np
+
+    count = int(WARM_SECONDS * face.features.sample_rate)
+    around = face.context + face.look_ahead
+    return {
+        "serving_default": {"samples": np.zeros((1, count), np.float32), "lengths": np.int32([count])},
+        "stream": {
+            "samples": np.zeros((1, count + around), np.float32),
+            "lengths": np.int32([count + around]),
+            "start": np.int32([0]),
+        },
+        "features": {"maps": np.zeros((1, face.features.rows, face.features.coefficients), np.float32)},
+    }
+
+
+def prediction_log(model, signature, inputs):
+    """A request as TensorFlow Serving keeps it to warm up with: the bytes of a `tensorflow.serving.PredictionLog`.
+
+    Its few fields are put together here: the published protocol comes in a package that nothing else here needs.
+
+    Args:
+        model: name.
+        signature: name.
+        inputs: dictionary from the name of an input to its array.
+    """
+    import tensorflow as tf
+
+    specification = _field(1, model.encode()) + _field(3, signature.encode())
+    request = _field(1, specification)
+    for name, array in inputs.items():
+        tensor = tf.make_tensor_proto(array).SerializeToString()
+        request += _field(2, _field(1, name.encode()) + _field(2, tensor))
+    return _field(6, _field(1, request))  # PredictionLog.predict_log.request
+
+
+def _field(number, content):
+    """A field of bytes in the wire format of protocol buffers."""
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(number):
+    """A number as seven bits a byte, the lowest first."""
+    low, rest = number & 127, number >> 7
+    return bytes([low | 128]) + _varint(rest) if rest else bytes([low])
+
+
+if __name__ == "__main__":
+    sys.exit(run_program(main))

@@ -1,0 +1,289 @@
+"""A model as a TensorFlow graph: from samples of speech to frames, with nothing of Python between.
+
+What `generate.py` computes in NumPy and Keras is computed here by TensorFlow alone: MFCC maps (with the library's
+filters, cosines and lifter as constants), standardisation, networks, articulation, idle motion, reference.
+"""
+
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+from preprocessing.audio_features import CLIPPING, PRE_EMPHASIS, mfcc_constants
+from preprocessing.pixels import to_signed
+
+from .regressor import add_motion
+
+AT_ONCE = 8  # frames that the networks take: memory does not grow with the speech, and no frame depends on others
+IDLE_SECONDS = 120  # of the idle motion; then it runs backwards, and so on
+
+
+class SpeechMaps:
+    """MFCC maps in a graph, as `preprocessing.audio_features` computes them: in float64, like there.
+
+    Quiet sound has logarithms that float32 does not tell apart.
+
+    Args:
+        features: `FeatureSettings`.
+        statistics: `FeatureStatistics`, or None where the networks hear raw maps.
+    """
+
+    def __init__(self, features, statistics):
+        self.features, self.statistics = features, statistics
+        self.window, self.filters, self.cosines = mfcc_constants(features)
+
+    def __call__(self, samples, heard, centres):
+        """Standardised maps of one stretch of speech: float32 [frames, rows, coefficients].
+
+        Args:
+            samples: float32 [n], in [-1, 1].
+            heard: which of them belong to the speech, bool [n]; around it is silence.
+            centres: index into `samples` of the middle of each map, int32 [frames]; may lie outside.
+        """
+        features, samples = self.features, tf.cast(samples, tf.float64)
+        inside = tf.cast(heard, tf.float64)
+        samples = samples * inside
+        emphasised = (samples - PRE_EMPHASIS * tf.pad(samples, [[1, 0]])[:-1]) * inside
+        starts = centres[:, None] - features.left_context + features.hop_length * tf.range(features.rows)
+        unique, row_of = tf.unique(tf.reshape(starts, [-1]))  # neighbouring maps share most of their rows
+        places = unique[:, None] + tf.range(features.frame_length)
+        silent = (places < 0) | (places >= tf.size(samples))
+        frames = tf.where(silent, np.float64(0), tf.gather(emphasised, tf.where(silent, 0, places)))
+        spectrum = tf.signal.rfft(frames * self.window, [features.n_fft])
+        energies = (tf.math.real(spectrum) ** 2 + tf.math.imag(spectrum) ** 2) @ self.filters
+        energies = tf.where(energies == 0, np.finfo(float).eps, energies)
+        rows = (tf.math.log(energies) @ self.cosines)[:, features.dropped :]
+        return self.standardise(tf.reshape(tf.gather(rows, row_of), [-1, features.rows, features.coefficients]))
+
+    def standardise(self, maps):
+        """What the networks hear of raw maps, float32 of the same shape."""
+        if self.statistics is not None:
+            maps = (tf.cast(maps, tf.float64) - self.statistics.mean) / self.statistics.deviation
+            maps = tf.clip_by_value(maps, np.float64(-CLIPPING), np.float64(CLIPPING))
+        return tf.cast(maps, tf.float32)
+
+
+def stored(array, dtype):
+    """A variable that lies beside the graph, not in it; of floats, it has the given type there: `read` it."""
+    array = np.array(array)
+    return tf.Variable(array, dtype=dtype if array.dtype.kind == "f" else array.dtype, trainable=False)
+
+
+def read(variable):
+    """What `stored` keeps, floats in float32."""
+    return tf.cast(variable, tf.float32) if variable.dtype.is_floating else tf.convert_to_tensor(variable)
+
+
+class StoredNetwork(tf.Module):
+    """A Keras network whose weights lie beside the graph.
+
+    Args:
+        network: `keras.Model` in float32.
+        dtype: as for `Stored`.
+    """
+
+    def __init__(self, network, dtype):
+        super().__init__()
+        self._call = network.stateless_call
+        self._weights, self._state = (
+            [stored(weight, dtype) for weight in weights]
+            for weights in (network.trainable_variables, network.non_trainable_variables)
+        )
+
+    def __call__(self, inputs):
+        """What the network makes of its inputs."""
+        weights, state = ([read(weight) for weight in weights] for weights in (self._weights, self._state))
+        return self._call(weights, state, inputs, training=False)[0]
+
+
+class ServedFace(tf.Module):
+    """A `model_folder.TalkingFace` or a `began.model_folder.BeganFace` in a graph.
+
+    Args:
+        model: either of them.
+        dtype: of the stored weights, "float32" or "float16".
+        seed: of the idle motion, as that of `generate.py`; None holds the head still.
+
+    Attributes:
+        context: samples before a chunk that `stream` wants to see.
+        look_ahead: samples after it.
+    """
+
+    def __init__(self, model, dtype="float32", seed=0):
+        super().__init__()
+        config = model.config
+        self.size, self.frame_rate, self.features = config.size, model.frame_rate, config.feature_settings
+        self.context, self.look_ahead = self.features.left_context + 1, self.features.look_ahead
+        self.maps = SpeechMaps(self.features, model.statistics if config.standardised else None)
+        self._painter = _MovedFace(model, dtype) if hasattr(model, "reference") else _DrawnFace(model, dtype)
+        self._codes = None
+        if model.idle is not None and seed is not None:
+            course = itertools.islice(model.idle.replay(model.frame_rate, seed), round(IDLE_SECONDS * model.frame_rate))
+            self._codes = stored(list(course), dtype)
+
+    def centres(self, frames):
+        """Sample nearest to the time of each frame: int32 of the same shape."""
+        times = tf.cast(frames, tf.float64) / self.frame_rate
+        return tf.cast(tf.round(times * self.features.sample_rate), tf.int32)
+
+    def count(self, samples):
+        """How many frames a speech of so many samples has, as `generation.frame_count`: int32 of the same shape."""
+        seconds = tf.cast(samples, tf.float64) / self.features.sample_rate
+        frames = tf.cast(tf.round(seconds * self.frame_rate), tf.int32)
+        return tf.where(samples > 0, tf.maximum(frames, 1), 0)
+
+    def whole(self, samples, lengths):
+        """Signature serving_default: the frames of whole speeches.
+
+        Args:
+            samples: float32 [batch, samples] in [-1, 1], mono, at the rate of the features.
+            lengths: int32 [batch], how many of them belong to each speech.
+
+        Returns:
+            dictionary: frames uint8 [batch, frames, size, size, 3], black after the end of a speech; times float32
+            [batch, frames] in seconds; counts int32 [batch], the number of frames of each speech.
+        """
+        lengths = tf.clip_by_value(lengths, 0, tf.shape(samples)[1])
+        nowhere = tf.zeros_like(lengths)
+        return self._frames(samples, nowhere, lengths, nowhere, self.count(lengths))
+
+    def stream(self, samples, lengths, start):
+        """Signature stream: the frames whose time lies in a chunk of speech, as the whole speech would give them.
+
+        Args:
+            samples: float32 [batch, context + chunk + look_ahead]: the chunk, and what is heard around it. Before the
+                speech begins and after it has ended it may hold anything.
+            lengths: int32 [batch]: how many of them there are before the speech ends; all of them, while it goes on.
+            start: int32 [batch]: how many samples of the speech come before the chunk.
+
+        Returns:
+            as `whole`.
+        """
+        lengths = tf.clip_by_value(lengths, 0, tf.shape(samples)[1])
+        origin = start - self.context
+        end = start + tf.maximum(tf.shape(samples)[1] - self.context - self.look_ahead, 0)
+        ended = lengths < tf.shape(samples)[1]
+        first, after = self._first_from(start), self._first_from(end)
+        after = tf.where(ended, tf.minimum(after, self.count(tf.maximum(origin + lengths, 0))), after)
+        return self._frames(samples, origin, lengths, first, tf.maximum(after - first, 0))
+
+    def of_maps(self, maps):
+        """Signature features: a face for each raw MFCC map, its head still.
+
+        Args:
+            maps: float32 [frames, rows, coefficients].
+
+        Returns:
+            dictionary: frames uint8 [frames, size, size, 3].
+        """
+        return {
+            "frames": self._painted(self.maps.standardise(maps), tf.zeros(tf.shape(maps)[:1], tf.int32), still=True)
+        }
+
+    def signatures(self):
+        """Name of each signature and its function, as `tf.saved_model.save` takes them."""
+        samples = tf.TensorSpec([None, None], tf.float32, "samples")
+        lengths = tf.TensorSpec([None], tf.int32, "lengths")
+        start = tf.TensorSpec([None], tf.int32, "start")
+        maps = tf.TensorSpec([None, self.features.rows, self.features.coefficients], tf.float32, "maps")
+        return {
+            "serving_default": tf.function(self.whole, [samples, lengths]),
+            "stream": tf.function(self.stream, [samples, lengths, start]),
+            "features": tf.function(self.of_maps, [maps]),
+        }
+
+    def _first_from(self, sample):
+        """The first frame that is not before a sample."""
+        frame = tf.cast(tf.floor(tf.cast(sample, tf.float64) / self.features.sample_rate * self.frame_rate), tf.int32)
+        return tf.where(self.centres(frame) < sample, frame + 1, frame)
+
+    def _frames(self, samples, origin, lengths, first, counts):
+        """Frames number first, ... of each speech, whose sample number `origin` is the first of `samples`."""
+        places = tf.range(tf.shape(samples)[1])
+        numbers = first[:, None] + tf.range(tf.reduce_max(tf.concat([counts, [0]], 0)))
+
+        def maps_of(row):
+            samples, origin, length, numbers = row
+            heard = (places + origin >= 0) & (places < length)
+            return self.maps(samples, heard, self.centres(numbers) - origin)
+
+        maps = tf.map_fn(maps_of, (samples, origin, lengths, numbers), fn_output_signature=tf.float32)
+        there = numbers < (first + counts)[:, None]
+        shape = tf.shape(numbers)
+        maps = tf.reshape(maps, [-1, self.features.rows, self.features.coefficients])
+        frames = self._painted(maps, tf.reshape(numbers, [-1]))
+        frames = tf.reshape(frames, tf.concat([shape, [self.size, self.size, 3]], 0))
+        return {
+            "frames": tf.where(there[..., None, None, None], frames, tf.zeros_like(frames)),
+            "times": tf.cast(numbers, tf.float32) / self.frame_rate,
+            "counts": counts,
+        }
+
+    def _painted(self, maps, numbers, still=False):
+        """Faces of standardised maps and of the numbers of their frames, AT_ONCE at a time."""
+        count = tf.shape(maps)[0]
+        parts = -(-count // AT_ONCE)
+        missing = parts * AT_ONCE - count
+        maps = tf.reshape(tf.pad(maps, [[0, missing], [0, 0], [0, 0]]), [parts, AT_ONCE, *maps.shape[1:]])
+        numbers = tf.reshape(tf.pad(numbers, [[0, missing]]), [parts, AT_ONCE])
+
+        def paint(part):
+            signed = self._painter(part[0], None if still or self._codes is None else self._code(part[1]))
+            return tf.cast(tf.clip_by_value(tf.round((signed + 1) * 127.5), 0, 255), tf.uint8)
+
+        spec = tf.TensorSpec([AT_ONCE, self.size, self.size, 3], tf.uint8)
+        faces = tf.map_fn(paint, (maps, numbers), parallel_iterations=1, fn_output_signature=spec)
+        return tf.reshape(faces, [-1, self.size, self.size, 3])[:count]
+
+    def _code(self, numbers):
+        """Idle motion of frames: forwards, backwards, forwards."""
+        last = self._codes.shape[0] - 1
+        return tf.gather(read(self._codes), last - tf.abs(numbers % (2 * last) - last))
+
+
+class _MovedFace(tf.Module):
+    """The reference that moves: see `model_folder.TalkingFace`."""
+
+    def __init__(self, model, dtype):
+        super().__init__()
+        self.regressor = StoredNetwork(model.network, dtype)
+        self.refiner = None if model.refiner is None else StoredNetwork(model.refiner, dtype)
+        self.moves, self.pair = model.config.motion, model.refiner is not None and len(model.refiner.inputs) > 1
+        if self.moves:
+            self.reference = stored(to_signed(model.reference)[None], "float32")
+            self.at_reference = stored(model.heard(model.reference_map[None]), "float32")
+            self.articulation = None
+            if model.articulation is not None:
+                added = model.articulation.strength * (np.array(model.articulation.gains) - 1)
+                moved = np.float32(added)[:, None, None, None] * model.articulation.moving
+                self.articulation = stored(model.articulation.directions, dtype), stored(moved, "float32")
+            self.kernel = None if model.idle is None else stored(model.idle.kernel, dtype)
+
+    def __call__(self, maps, codes):
+        """Faces in about [-1, 1] of standardised maps and of codes of idle motion, or None."""
+        faces = self.regressor(maps)
+        if self.moves:
+            motion = faces - self.at_reference
+            if self.articulation is not None:
+                directions, moved = map(read, self.articulation)
+                motion += tf.tensordot(tf.tensordot(motion, directions, [[1, 2, 3], [1, 2, 3]]), moved, 1)
+            if codes is not None:
+                motion += tf.tensordot(codes, read(self.kernel), 1)
+            faces = add_motion(self.reference, motion)
+        if self.refiner is None:
+            return faces
+        return self.refiner([faces, tf.broadcast_to(self.reference, tf.shape(faces))] if self.pair else faces)
+
+
+class _DrawnFace(tf.Module):
+    """A BEGAN's face, whose z is that of `began.model_folder.BeganFace`."""
+
+    def __init__(self, model, dtype):
+        super().__init__()
+        self.generator, self.z, self.speaks = StoredNetwork(model.network, dtype), model.z, model.config.audio_code > 0
+
+    def __call__(self, maps, codes):
+        """Faces in about [-1, 1] of standardised maps."""
+        z = tf.broadcast_to(self.z, [tf.shape(maps)[0], self.z.shape[1]])
+        inputs = [maps] * self.speaks + [z] * (self.z.shape[1] > 0)
+        return self.generator(inputs if len(inputs) > 1 else inputs[0])

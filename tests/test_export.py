@@ -1,0 +1,232 @@
+"""The exported SavedModel: the frames of generate.py, out of TensorFlow alone."""
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+import textwrap
+import urllib.error
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from audio2faces.config import PRESETS
+from audio2faces.export import export, prediction_log
+from audio2faces.frames import MotionSet
+from audio2faces.generation import Options, stream_faces
+from audio2faces.model_folder import TalkingFace, load_model
+from audio2faces.regressor import build_regressor
+from preprocessing.audio_features import FeatureStatistics, speech_maps
+from preprocessing.media import read_speech
+from preprocessing.program import InputError
+
+from .conftest import ROOT, SAMPLES, one_line, run_program
+from .serving_stand_in import Served, grpc_server, rest_server
+
+MODELS = ROOT / "models"
+SPEECH = SAMPLES / "speech.wav"
+
+
+@pytest.fixture(scope="module")
+def samples():
+    """What speech.wav holds: float32 [shape=(samples,)]."""
+    return read_speech(SPEECH).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """Version 1 of the published model of 64 pixels."""
+    return export(load_model(MODELS / "grid-s1-64"), tmp_path_factory.mktemp("served") / "face")
+
+
+@pytest.fixture(scope="module")
+def served(exported):
+    """Its signatures, loaded again."""
+    return tf.saved_model.load(str(exported)).signatures
+
+
+def whole(signatures, samples, lengths=None):
+    """Frames, times and counts of some speeches, as NumPy arrays."""
+    samples = np.atleast_2d(samples)
+    lengths = np.int32([samples.shape[1]] if lengths is None else lengths)
+    return {name: out.numpy() for name, out in signatures["serving_default"](samples=samples, lengths=lengths).items()}
+
+
+@pytest.mark.parametrize("name", ["grid-s1-64", "began-grid-s1"])
+def test_tensorflow_alone_makes_the_frames_of_generate(name, tmp_path, samples):
+    model = load_model(MODELS / name)
+    folder = export(model, tmp_path / "served")
+    np.save(tmp_path / "samples.npy", samples)
+    script = """
+        import sys, numpy as np, tensorflow as tf
+        samples = np.load("samples.npy")
+        speak = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+        out = speak(samples=samples[None], lengths=np.int32([len(samples)]))
+        np.savez("out.npz", **{name: value.numpy() for name, value in out.items()})
+        assert not {"audio2faces", "began", "preprocessing"} & set(sys.modules)
+    """
+    command = [sys.executable, "-I", "-c", textwrap.dedent(script), folder]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    out = np.load(tmp_path / "out.npz")
+    expected = np.concatenate(list(stream_faces(model, SPEECH, model.frame_rate, Options())))
+    assert out["frames"].dtype == np.uint8 and out["frames"].shape == (1, *expected.shape)
+    differences = np.abs(out["frames"][0].astype(int) - expected)
+    assert differences.max() <= 1 and (differences > 0).mean() < 1e-3
+    np.testing.assert_allclose(out["times"][0], np.arange(74) / 25, atol=1e-6)
+    assert out["counts"].tolist() == [74]
+
+
+def test_half_the_size_gives_the_same_frames(exported, served, samples, tmp_path):
+    model = load_model(MODELS / "grid-s1-64")  # its weights were rounded to float16 when it was written
+    folder = export(model, tmp_path, dtype="float16", seed=None)
+    sizes = [sum(p.stat().st_size for p in (f / "variables").iterdir()) for f in (folder, exported)]
+    assert sizes[0] < 0.55 * sizes[1]
+    frames = whole(tf.saved_model.load(str(folder)).signatures, samples)["frames"][0]
+    expected = np.concatenate(list(stream_faces(model, SPEECH, 25.0, Options(seed=None))))
+    assert np.abs(frames.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("chunk", [640, 999, 16000])
+def test_a_stream_gives_the_very_frames_of_the_whole(served, exported, samples, chunk):
+    about = json.loads((exported / "assets.extra" / "model.json").read_text())
+    context, look_ahead = about["context_samples"], about["look_ahead_samples"]
+    assert context >= 0.2625 * 16000 and look_ahead == 4200
+    anything = np.random.default_rng(0).normal(size=context + chunk + look_ahead).astype(np.float32)
+    around = np.concatenate([anything[:context], samples, anything])
+    made, times = [], []
+    for start in range(0, len(samples), chunk):
+        piece = around[start : start + context + chunk + look_ahead]
+        length = min(len(piece), context + len(samples) - start)
+        out = served["stream"](samples=piece[None], lengths=np.int32([length]), start=np.int32([start]))
+        count = int(out["counts"][0])
+        made.append(out["frames"].numpy()[0, :count])
+        times.append(out["times"].numpy()[0, :count])
+    expected = whole(served, samples)
+    np.testing.assert_array_equal(np.concatenate(made), expected["frames"][0])
+    np.testing.assert_array_equal(np.concatenate(times), expected["times"][0])
+
+
+def test_a_batch_changes_nothing(served, samples):
+    lengths = [len(samples), 20000, 0]
+    batch = np.stack([samples, np.where(np.arange(len(samples)) < 20000, samples[::-1], 1.0), samples])
+    together = whole(served, batch.astype(np.float32), lengths)
+    assert together["counts"].tolist() == [74, 31, 0]
+    for row, length in enumerate(lengths[:2]):
+        alone = whole(served, batch[row, :length].astype(np.float32))["frames"][0]
+        np.testing.assert_array_equal(together["frames"][row, : len(alone)], alone)
+        assert not together["frames"][row, len(alone) :].any()
+
+
+def test_maps_give_the_faces_of_the_model(served, samples):
+    model = load_model(MODELS / "grid-s1-64")
+    maps = speech_maps(samples, np.arange(20, 31) / 25, model.config.feature_settings)
+    made = served["features"](maps=maps.astype(np.float32))["frames"].numpy()
+    assert np.abs(made.astype(int) - model.faces(maps)).max() <= 1
+
+
+def test_versions_count_up_and_are_never_replaced(tiny_model_folder, tmp_path):
+    model = load_model(tiny_model_folder)
+    assert [export(model, tmp_path / "out").name for _ in range(2)] == ["1", "2"]
+    assert export(model, tmp_path / "out", version=7).name == "7"
+    with pytest.raises(InputError, match="exists; leave out --version to write the next one"):
+        export(model, tmp_path / "out", version=2)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["1", "2", "7"]
+
+
+def test_the_2017_networks_are_exported_at_their_own_rate(tiny_dataset, tmp_path):
+    config = dataclasses.replace(PRESETS["2017"].regressor, size=16, decoder_widths=(8,), audio_widths=(4, 4, 4, 8))
+    frames = MotionSet(tiny_dataset.split("train"), config)
+    face = TalkingFace(
+        name="old",
+        config=config,
+        frame_rate=30000 / 1001,  # rows of neighbouring maps do not coincide
+        statistics=FeatureStatistics.of(frames.maps),
+        network=build_regressor(config),
+        reference=np.zeros((16, 16, 3), np.uint8),
+        reference_map=frames.maps[0][0],
+    )
+    folder = export(face, tmp_path)
+    about = json.loads((folder / "assets.extra" / "model.json").read_text())
+    assert about["sample_rate"] == 44100 and (about["rows"], about["coefficients"]) == (35, 11)
+    speech = read_speech(SPEECH, 44100).astype(np.float32)
+    made = whole(tf.saved_model.load(str(folder)).signatures, speech)
+    maps = speech_maps(speech, np.arange(len(made["frames"][0])) * 1001 / 30000, config.feature_settings)
+    np.testing.assert_allclose(made["frames"][0].astype(int), face.faces(maps), atol=1)
+    assert made["counts"][0] == round(len(speech) / 44100 * 30000 / 1001)
+
+
+def test_clients_of_the_documentation_get_the_frames(exported, served, samples):
+    """The code in docs/serving.md, as it stands there, against the interfaces of TensorFlow Serving."""
+    pytest.importorskip("tensorflow_serving")
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "serving.md").read_text(), re.S)
+    over_rest, over_grpc = ({}, {})
+    for block, names in zip(blocks, (over_rest, over_grpc), strict=True):
+        exec(block, names)
+    expected = whole(served, samples[:16000])["frames"][0]
+    stand_in = Served(exported)
+    with rest_server(stand_in) as url:
+        np.testing.assert_array_equal(over_rest["talk"](samples[:16000], url), expected)
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            over_rest["talk"](samples[:10], url.replace("face", "nobody"))
+    with grpc_server(stand_in) as address:
+        np.testing.assert_array_equal(over_grpc["talk"](samples[:16000], address), expected)
+
+
+def test_rows_and_columns_say_the_same(exported, samples):
+    stand_in = Served(exported)
+    short = samples[8000:9600].tolist()
+    rows = stand_in.rest({"instances": [{"samples": short, "lengths": 1600}, {"samples": short, "lengths": 640}]})
+    columns = stand_in.rest({"inputs": {"samples": [short, short], "lengths": [1600, 640]}})["outputs"]
+    assert columns["counts"] == [2, 1] == [row["counts"] for row in rows["predictions"]]
+    assert columns["frames"] == [row["frames"] for row in rows["predictions"]]
+    assert columns["times"] == [row["times"] for row in rows["predictions"]]
+    maps = np.zeros((3, 51, 13)).tolist()
+    of_rows = stand_in.rest({"signature_name": "features", "instances": maps})["predictions"]
+    assert of_rows == stand_in.rest({"signature_name": "features", "inputs": maps})["outputs"] and len(of_rows) == 3
+
+
+def test_saved_model_cli_runs_it(exported, tmp_path):
+    np.save(tmp_path / "maps.npy", np.zeros((2, 51, 13), np.float32))
+    command = [Path(sys.executable).with_name("saved_model_cli"), "run", "--dir", exported, "--tag_set", "serve"]
+    command += ["--signature_def", "features", "--inputs", "maps=maps.npy", "--outdir", "out"]
+    done = subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert np.load(tmp_path / "out" / "frames.npy").shape == (2, 64, 64, 3)
+
+
+def test_warm_up_requests_are_what_tensorflow_serving_reads(exported):
+    pytest.importorskip("tensorflow_serving")
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    path = str(exported / "assets.extra" / "tf_serving_warmup_requests")
+    logs = [prediction_log_pb2.PredictionLog.FromString(r.numpy()) for r in tf.data.TFRecordDataset(path)]
+    requests = [log.predict_log.request for log in logs]
+    assert [r.model_spec.signature_name for r in requests] == ["serving_default", "stream", "features"]
+    assert {r.model_spec.name for r in requests} == {"grid-s1-64"}
+    signatures = tf.saved_model.load(str(exported)).signatures
+    for request in requests:
+        inputs = {name: tf.constant(tf.make_ndarray(proto)) for name, proto in request.inputs.items()}
+        assert signatures[request.model_spec.signature_name](**inputs)["frames"].shape[-1] == 3
+    long = prediction_log("m" * 300, "s", {"x": np.arange(100000)})
+    parsed = prediction_log_pb2.PredictionLog.FromString(long).predict_log.request
+    assert parsed.model_spec.name == "m" * 300 and tf.make_ndarray(parsed.inputs["x"])[-1] == 99999
+
+
+def test_the_program_exports_and_refuses(tiny_model_folder, tmp_path):
+    done = run_program(
+        "-m", "audio2faces.export", "--model", tiny_model_folder, "--out", tmp_path / "o", "--half", "--still", cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"wrote {tmp_path / 'o' / '1'}," in done.stdout
+    (tmp_path / "file").write_text("")
+    for arguments, complaint in (
+        (["--model", tiny_model_folder, "--out", tmp_path / "file"], "choose another place"),
+        (["--model", tmp_path, "--out", tmp_path / "p"], "config.json"),
+        (["--model", tiny_model_folder, "--out", tmp_path / "p", "--version", "0"], "numbers from 1 on"),
+    ):
+        assert complaint in one_line(run_program("-m", "audio2faces.export", *arguments, cwd=ROOT))
+    assert not (tmp_path / "p").exists()

@@ -8,17 +8,21 @@ stream           a chunk of speech with what is heard before and after it, lengt
 features         raw MFCC maps [frames, rows, coefficients] -> frames, the head held still
 
 assets.extra/model.json tells the rates and how much sound `stream` wants to see around a chunk.
+
+--onnx and --litert write what `features` does as one file for ONNX Runtime or LiteRT.
 """
 
 import argparse
 import sys
+from pathlib import Path
 
-from preprocessing.files import make_folder, whole_folder, write_json
+from preprocessing.files import check_writable, make_folder, whole_file, whole_folder, write_json
 from preprocessing.program import InputError, import_keras, run_program
 
 from .config import DEFAULT_MODEL
 
 EXTRA = "assets.extra"  # where TensorFlow Serving looks for requests to warm up with
+OPSET = 18  # of ONNX
 WARM_SECONDS = 1.0  # of silence in each of them
 BATCHING = """\
 max_batch_size { value: 8 }
@@ -38,9 +42,13 @@ def parse_arguments():
     parser.add_argument(
         "--model", default=DEFAULT_MODEL, metavar="MODEL", help=f"model folder (default: models/{DEFAULT_MODEL.name})"
     )
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="folder of versions, made where missing")
+    parser.add_argument("--out", metavar="FOLDER", help="folder of versions of a SavedModel, made where missing")
+    parser.add_argument("--onnx", metavar="FILE", help="write an ONNX file (needs the package tf2onnx)")
+    parser.add_argument("--litert", metavar="FILE", help="write a LiteRT (TensorFlow Lite) file")
     parser.add_argument("--version", type=int, metavar="NUMBER", help="of the model (default: the next that is free)")
-    parser.add_argument("--half", action="store_true", help="store weights as float16: half the size")
+    parser.add_argument(
+        "--half", action="store_true", help="store weights as float16, half the size (not in ONNX files)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the head's own motion and blinks (default: 0)")
     parser.add_argument("--still", action="store_true", help="hold the head still: no motion but that of speech")
     return parser.parse_args()
@@ -49,16 +57,28 @@ def parse_arguments():
 def main():
     """Exports and says what was written."""
     arguments = parse_arguments()
+    if not (arguments.out or arguments.onnx or arguments.litert):
+        raise InputError("nothing to write: give --out FOLDER, --onnx FILE or --litert FILE")
+    for path in filter(None, (arguments.onnx, arguments.litert)):
+        check_writable(Path(path).parent)
     if arguments.version is not None and arguments.version < 1:
         raise InputError(f"--version {arguments.version}: versions are numbers from 1 on")
     import_keras()
     from .model_folder import load_model
 
     model = load_model(arguments.model)
-    seed = None if arguments.still else arguments.seed
-    folder = export(model, arguments.out, arguments.version, "float16" if arguments.half else "float32", seed)
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    print(f"wrote {folder}, {size / 1e6:.1f} MB: signatures serving_default, stream and features; docs/serving.md")
+    dtype = "float16" if arguments.half else "float32"
+    if arguments.onnx:
+        write_onnx(model, arguments.onnx)
+    if arguments.litert:
+        write_litert(model, arguments.litert, dtype)
+    for path in filter(None, (arguments.onnx, arguments.litert)):
+        print(f"wrote {path}, {Path(path).stat().st_size / 1e6:.1f} MB: MFCC maps -> frames; docs/serving.md")
+    if arguments.out:
+        seed = None if arguments.still else arguments.seed
+        folder = export(model, arguments.out, arguments.version, dtype, seed)
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        print(f"wrote {folder}, {size / 1e6:.1f} MB: signatures serving_default, stream and features; docs/serving.md")
 
 
 def export(model, out, version=None, dtype="float32", seed=0):
@@ -110,6 +130,55 @@ def export(model, out, version=None, dtype="float32", seed=0):
             for name, inputs in _warm_up(face).items():
                 writer.write(prediction_log(model.name, name, inputs))
     return out / str(version)
+
+
+def write_onnx(model, path):
+    """Writes an ONNX file: from raw MFCC maps to frames, any number at once, the head held still.
+
+    Args:
+        model: as for `export`.
+        path: of the file, replaced whole or not at all.
+
+    Raises:
+        InputError: tf2onnx is not installed, or the file cannot be written.
+    """
+    try:
+        import tf2onnx
+    except ImportError:
+        raise InputError("--onnx needs another package: pip install tf2onnx") from None
+    function, specification = _features(model, "float32", frames=None)
+    with whole_file(path) as partial:
+        tf2onnx.convert.from_function(function, [specification], opset=OPSET, output_path=str(partial))
+
+
+def write_litert(model, path, dtype="float32"):
+    """Writes a LiteRT file: from one raw MFCC map to its frame, the head held still.
+
+    Args:
+        model: as for `export`.
+        path: of the file, replaced whole or not at all.
+        dtype: of the weights, "float32" or "float16".
+    """
+    import tensorflow as tf
+
+    function, _ = _features(model, dtype, frames=1)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
+    if dtype == "float16":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    with whole_file(path) as partial:
+        partial.write_bytes(converter.convert())
+
+
+def _features(model, dtype, frames):
+    """The function from maps to frames without a loop, and what it takes."""
+    import tensorflow as tf
+
+    from .serving import ServedFace
+
+    face = ServedFace(model, dtype, seed=None)
+    specification = tf.TensorSpec([frames, face.features.rows, face.features.coefficients], tf.float32, "maps")
+    return tf.function(face.at_once, [specification]), specification
 
 
 def _warm_up(face):

@@ -58,8 +58,9 @@ class SpeechMaps:
     def standardise(self, maps):
         """What the networks hear of raw maps, float32 of the same shape."""
         if self.statistics is not None:
-            maps = (tf.cast(maps, tf.float64) - self.statistics.mean) / self.statistics.deviation
-            maps = tf.clip_by_value(maps, np.float64(-CLIPPING), np.float64(CLIPPING))
+            kind = maps.dtype.as_numpy_dtype
+            maps = (maps - kind(self.statistics.mean)) / kind(self.statistics.deviation)
+            maps = tf.clip_by_value(maps, kind(-CLIPPING), kind(CLIPPING))
         return tf.cast(maps, tf.float32)
 
 
@@ -180,6 +181,10 @@ class ServedFace(tf.Module):
             "frames": self._painted(self.maps.standardise(maps), tf.zeros(tf.shape(maps)[:1], tf.int32), still=True)
         }
 
+    def at_once(self, maps):
+        """The same without a loop: the network takes all frames together. For runtimes that are not TensorFlow."""
+        return {"frames": self._paint(self.maps.standardise(maps))}
+
     def signatures(self):
         """Name of each signature and its function, as `tf.saved_model.save` takes them."""
         samples = tf.TensorSpec([None, None], tf.float32, "samples")
@@ -228,12 +233,16 @@ class ServedFace(tf.Module):
         numbers = tf.reshape(tf.pad(numbers, [[0, missing]]), [parts, AT_ONCE])
 
         def paint(part):
-            signed = self._painter(part[0], None if still or self._codes is None else self._code(part[1]))
-            return tf.cast(tf.clip_by_value(tf.round((signed + 1) * 127.5), 0, 255), tf.uint8)
+            return self._paint(part[0], None if still or self._codes is None else self._code(part[1]))
 
         spec = tf.TensorSpec([AT_ONCE, self.size, self.size, 3], tf.uint8)
         faces = tf.map_fn(paint, (maps, numbers), parallel_iterations=1, fn_output_signature=spec)
         return tf.reshape(faces, [-1, self.size, self.size, 3])[:count]
+
+    def _paint(self, maps, codes=None):
+        """uint8 faces of standardised maps and of codes of idle motion."""
+        signed = self._painter(maps, codes)
+        return tf.cast(tf.clip_by_value(tf.round((signed + 1) * 127.5), 0, 255), tf.uint8)
 
     def _code(self, numbers):
         """Idle motion of frames: forwards, backwards, forwards."""

@@ -14,6 +14,7 @@ assets.extra/model.json tells the rates and how much sound `stream` wants to see
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 
 from preprocessing.files import check_writable, make_folder, whole_file, whole_folder, write_json
@@ -142,11 +143,14 @@ def write_onnx(model, path):
     Raises:
         InputError: tf2onnx is not installed, or the file cannot be written.
     """
+    import tensorflow as tf
+
     try:
         import tf2onnx
     except ImportError:
         raise InputError("--onnx needs another package: pip install tf2onnx") from None
-    function, specification = _features(model, "float32", frames=None)
+    face, specification = _face_and_maps(model, "float32", frames=None)
+    function = tf.function(face.at_once, [specification])
     with whole_file(path) as partial:
         tf2onnx.convert.from_function(function, [specification], opset=OPSET, output_path=str(partial))
 
@@ -161,24 +165,24 @@ def write_litert(model, path, dtype="float32"):
     """
     import tensorflow as tf
 
-    function, _ = _features(model, dtype, frames=1)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
-    if dtype == "float16":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_types = [tf.float16]
-    with whole_file(path) as partial:
+    face, specification = _face_and_maps(model, dtype, frames=1)
+    with tempfile.TemporaryDirectory() as scratch, whole_file(path) as partial:
+        tf.saved_model.save(face, scratch, {"features": tf.function(face.at_once, [specification])})
+        converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=["features"])
+        if dtype == "float16":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
         partial.write_bytes(converter.convert())
 
 
-def _features(model, dtype, frames):
-    """The function from maps to frames without a loop, and what it takes."""
+def _face_and_maps(model, dtype, frames):
+    """The model in a graph, and what `features` takes for so many frames."""
     import tensorflow as tf
 
     from .serving import ServedFace
 
     face = ServedFace(model, dtype, seed=None)
-    specification = tf.TensorSpec([frames, face.features.rows, face.features.coefficients], tf.float32, "maps")
-    return tf.function(face.at_once, [specification]), specification
+    return face, tf.TensorSpec([frames, face.features.rows, face.features.coefficients], tf.float32, "maps")
 
 
 def _warm_up(face):

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from audio2faces.config import PRESETS
-from audio2faces.export import export, prediction_log
+from audio2faces.export import export, prediction_log, write_litert, write_onnx
 from audio2faces.frames import MotionSet
 from audio2faces.generation import Options, stream_faces
 from audio2faces.model_folder import TalkingFace, load_model
@@ -218,15 +218,37 @@ def test_warm_up_requests_are_what_tensorflow_serving_reads(exported):
 
 def test_the_program_exports_and_refuses(tiny_model_folder, tmp_path):
     done = run_program(
-        "-m", "audio2faces.export", "--model", tiny_model_folder, "--out", tmp_path / "o", "--half", "--still", cwd=ROOT
-    )
+        "-m", "audio2faces.export", "--model", tiny_model_folder, "--out", tmp_path / "o", "--half", "--still",
+        "--litert", tmp_path / "face.tflite", cwd=ROOT,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert f"wrote {tmp_path / 'o' / '1'}," in done.stdout
+    assert f"wrote {tmp_path / 'o' / '1'}," in done.stdout and f"wrote {tmp_path / 'face.tflite'}," in done.stdout
+    assert (tmp_path / "face.tflite").read_bytes()[4:8] == b"TFL3"
     (tmp_path / "file").write_text("")
     for arguments, complaint in (
         (["--model", tiny_model_folder, "--out", tmp_path / "file"], "choose another place"),
-        (["--model", tmp_path, "--out", tmp_path / "p"], "config.json"),
+        (["--model", tiny_model_folder], "nothing to write"),
         (["--model", tiny_model_folder, "--out", tmp_path / "p", "--version", "0"], "numbers from 1 on"),
     ):
         assert complaint in one_line(run_program("-m", "audio2faces.export", *arguments, cwd=ROOT))
     assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize("name", ["grid-s1-128", "began-grid-s1"])
+def test_onnx_and_litert_give_the_faces_of_the_model(name, tmp_path, samples):
+    pytest.importorskip("tf2onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    model = load_model(MODELS / name)
+    write_onnx(model, tmp_path / "face.onnx")
+    write_litert(model, tmp_path / "face.tflite", "float16")
+    maps = speech_maps(samples, np.arange(20, 26) / 25, model.config.feature_settings).astype(np.float32)
+    expected = model.faces(maps).astype(int)
+    session = onnxruntime.InferenceSession(str(tmp_path / "face.onnx"))
+    (made,) = session.run(None, {"maps": maps})
+    assert made.dtype == np.uint8 and np.abs(made - expected).max() <= 1
+    interpreter = litert.Interpreter(str(tmp_path / "face.tflite"), num_threads=2)
+    interpreter.allocate_tensors()
+    speak = interpreter.get_signature_runner("features")
+    for of_frame, face in zip(maps, expected, strict=True):
+        assert np.abs(speak(maps=of_frame[None])["frames"][0] - face).max() <= 1

@@ -75,7 +75,7 @@ def test_the_video_speaks_the_speech(model, tmp_path):
     for index in (0, 40, frames - 1):
         np.testing.assert_array_equal(read_png(tmp_path / "frames" / f"frame-{index:06d}.png"), expected[index])
     shown = frames_of(output)[40].reshape(16, 16, 16, 16, 3)[4:12, :, 4:12].mean(axis=(1, 3))
-    np.testing.assert_allclose(shown, expected[40][4:12, 4:12], atol=24)  # colours survive the encoder
+    assert np.abs(shown - expected[40][4:12, 4:12]).mean() < 10  # colours survive the encoder
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_moving_picture_of_methods_side_by_side(tiny_dataset, tiny_model_folde
     faces = {"real": real, "tiny, regressor alone": real, "tiny, refined": [255 - of_clip for of_clip in real]}
     write_comparison(tmp_path / "e.webp", load_model(tiny_model_folder), clips, faces)
     with Image.open(tmp_path / "e.webp") as picture:
-        assert picture.size == (3 * 256 + 2 * 16, 256) and 20 < picture.n_frames <= 60  # equal ones are one
+        assert picture.size == (3 * 256 + 2 * 16, 256) and 7 < picture.n_frames <= 20  # equal ones are one
         assert b"generated from speech by Audio2Faces, tiny" in picture.info["xmp"]
         shown = np.asarray(picture.convert("RGB")).astype(int)
     assert np.abs(shown[60:90, 60:90] - real[0][0, 4, 4]).mean() < 6

@@ -34,7 +34,7 @@ def test_networks_and_losses_run_on_any_keras_backend():
 
 
 def test_commands_that_need_no_network_do_not_wait_for_tensorflow():
-    programs = "generate, train, audio2faces.evaluate, preprocessing.__main__"
+    programs = "generate, train, audio2faces.evaluate, audio2faces.export, preprocessing.__main__"
     done = run_program("-c", f"import sys, {programs}; print('tensorflow' in sys.modules)")
     assert done.stdout.strip() == "False", done.stderr
 

@@ -10,6 +10,7 @@ from audio2faces.config import DEFAULT_MODEL
 from preprocessing.files import check_writable, make_folder
 from preprocessing.media import sound_duration
 from preprocessing.program import InputError, import_keras, run_program
+from preprocessing.video import FORMATS
 
 SOUNDS = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".mp4", ".mkv", ".mov", ".webm", ".avi", ".mpg")
 HIGHEST_RATE = 120.0  # frames per second
@@ -27,7 +28,7 @@ def parse_arguments():
     parser.add_argument(
         "--output",
         metavar="FILE",
-        help="mp4 to write (default: talking.mp4); with a folder of speech the folder of videos (default: talking)",
+        help="mp4 or webm to write (default: talking.mp4); of a folder of speech, the folder of videos",
     )
     parser.add_argument(
         "--source", metavar="FILE", help="picture or video of the speaker to put the face into (default: none)"
@@ -80,8 +81,8 @@ def jobs_of(arguments):
     if not speech.is_dir():
         output = Path(arguments.output or "talking.mp4")
         sound_duration(speech)  # a wrong file is told before seconds are spent on loading
-        if output.suffix.lower() != ".mp4":
-            raise InputError(f"{output}: the video is an mp4 file; give --output a name that ends in .mp4")
+        if output.suffix.lower() not in FORMATS:
+            raise InputError(f"{output}: give --output a name that ends in {' or '.join(FORMATS)}")
         check_writable(output.parent)
         if output.exists() and not arguments.overwrite:
             raise InputError(f"{output}: exists already; give --overwrite to replace it, or another --output")

@@ -158,7 +158,7 @@ def main():
         print(f"wrote {model}, the best encoder on the validation clips; a BEGAN hears through it with")
         print(f"  python train.py --mode began --data {dataset.folder} --audio-encoder vae:{run_dir}")
         return
-    print(f"wrote {model}, chosen on the validation clips; try:")
+    print(f"wrote {model}; try:")
     print(f"  python generate.py samples/speech.wav --model {model} --output mine.mp4")
     split = "" if any(clip.entry["split"] == "test" for clip in dataset.clips) else " --split validation"
     print(f"  python -m {arguments.mode}.evaluate --model {model} --data {dataset.folder}{split}")

@@ -26,7 +26,7 @@ EXTRA = "assets.extra"  # where TensorFlow Serving looks for requests to warm up
 OPSET = 18  # of ONNX
 WARM_SECONDS = 1.0  # of silence in each of them
 BATCHING = """\
-max_batch_size { value: 8 }
+max_batch_size { value: 64 }
 batch_timeout_micros { value: 5000 }
 max_enqueued_batches { value: 16 }
 num_batch_threads { value: 2 }
@@ -69,17 +69,17 @@ def main():
 
     model = load_model(arguments.model)
     dtype = "float16" if arguments.half else "float32"
+    if arguments.out:
+        seed = None if arguments.still else arguments.seed
+        folder = export(model, arguments.out, arguments.version, dtype, seed)
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        print(f"wrote {folder}, {size / 1e6:.1f} MB: signatures serving_default, stream and features; docs/serving.md")
     if arguments.onnx:
         write_onnx(model, arguments.onnx)
     if arguments.litert:
         write_litert(model, arguments.litert, dtype)
     for path in filter(None, (arguments.onnx, arguments.litert)):
         print(f"wrote {path}, {Path(path).stat().st_size / 1e6:.1f} MB: MFCC maps -> frames; docs/serving.md")
-    if arguments.out:
-        seed = None if arguments.still else arguments.seed
-        folder = export(model, arguments.out, arguments.version, dtype, seed)
-        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        print(f"wrote {folder}, {size / 1e6:.1f} MB: signatures serving_default, stream and features; docs/serving.md")
 
 
 def export(model, out, version=None, dtype="float32", seed=0):
@@ -148,9 +148,9 @@ def write_onnx(model, path):
     try:
         import tf2onnx
     except ImportError:
-        raise InputError("--onnx needs another package: pip install tf2onnx") from None
+        raise InputError("an ONNX file needs another package: pip install 'tf2onnx>=1.17,<2'") from None
     face, specification = _face_and_maps(model, "float32", frames=None)
-    function = tf.function(face.at_once, [specification])
+    function = tf.function(face.together, [specification])
     with whole_file(path) as partial:
         tf2onnx.convert.from_function(function, [specification], opset=OPSET, output_path=str(partial))
 
@@ -167,7 +167,7 @@ def write_litert(model, path, dtype="float32"):
 
     face, specification = _face_and_maps(model, dtype, frames=1)
     with tempfile.TemporaryDirectory() as scratch, whole_file(path) as partial:
-        tf.saved_model.save(face, scratch, {"features": tf.function(face.at_once, [specification])})
+        tf.saved_model.save(face, scratch, {"features": tf.function(face.together, [specification])})
         converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=["features"])
         if dtype == "float16":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -197,6 +197,7 @@ def _warm_up(face):
             "samples": np.zeros((1, count + around), np.float32),
             "lengths": np.int32([count + around]),
             "start": np.int32([0]),
+            "last": np.array([False]),
         },
         "features": {"maps": np.zeros((1, face.features.rows, face.features.coefficients), np.float32)},
     }

@@ -34,10 +34,7 @@ def draw_curves(path, rows):
 
 
 def draw_refiner_curves(path, rows):
-    """Writes a PNG of a refiner's errors, its balance and the mouth measures over the steps: see `draw_curves`.
-
-    What is 0 all along, as the balance where there is no discriminator, is left out.
-    """
+    """Writes a PNG of a refiner's errors, its balance and the mouth measures over the steps: see `draw_curves`."""
     _draw_panels(
         path,
         rows,
@@ -50,6 +47,7 @@ def draw_refiner_curves(path, rows):
 
 
 def _draw_panels(path, rows, panels):
+    """What is 0 all along, as the balance where there is no discriminator, is left out."""
     steps = [int(row["step"]) for row in rows]
     curves = {name: np.array([float(row[name]) for row in rows]) for names in panels.values() for name in names}
     drawn = {title: [name for name in names if np.nan_to_num(curves[name]).any()] for title, names in panels.items()}
@@ -87,8 +85,9 @@ def write_comparison(path, model, clips, faces):
         clips: of a split of the dataset.
         faces: what `evaluation.evaluate` gave for them.
     """
-    methods = [name for name in faces if name == "real" or name.endswith(("regressor alone", ", refined"))]
-    shown = [faces[name] for name in (["real", methods[1], methods[2]] if len(methods) > 2 else list(faces)[:1])]
+    name = model.name if model.name in {method.partition(", ")[0] for method in faces} else "model"
+    methods = ("real", name, f"{name}, regressor alone", f"{name}, refined")  # the second, where there is no refiner
+    shown = [faces[method] for method in methods if method in faces]
     comment = f"Left: a real recording. The others are synthetic: generated from speech by Audio2Faces, {model.name}."
     size = -(-SHORTEST_SIDE // model.config.size) * model.config.size
     width = (size + GAP) * len(shown) - GAP

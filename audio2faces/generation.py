@@ -37,15 +37,17 @@ class Options:
     seed: int | None = 0
 
 
-def generate_video(model, speech, output, frames_folder=None, options=Options()):
+def generate_video(model, speech, output, frames_folder=None, options=Options(), watch=None):
     """Makes a video in which the model's face speaks.
 
     Args:
         model: `model_folder.TalkingFace`, or a `began.model_folder.BeganFace`.
         speech: path of any file with sound that FFmpeg reads.
-        output: path of the mp4 file, replaced whole or not at all.
+        output: path of the mp4 or webm file, replaced whole or not at all.
         frames_folder: folder to make, of each picture as frame-000000.png, or None.
         options: `Options`.
+        watch: function that is called with each batch of faces, and the number of frames to come in all (None where it
+            is not known), before they are written; what it raises ends the video.
 
     Returns:
         (frames, notes): their number, whose length in time is that of the speech within one frame; lines that a user
@@ -72,6 +74,8 @@ def generate_video(model, speech, output, frames_folder=None, options=Options())
         video = stack.enter_context(TalkingVideo(partial, width, frame_rate, comment, height))
         bar = stack.enter_context(progress(total, "frame", "generating"))
         for faces in stream_faces(model, speech, frame_rate, options):
+            if watch is not None:
+                watch(faces, total)
             if source is not None:
                 faces = [source.with_face(face, (count + place) / frame_rate) for place, face in enumerate(faces)]
             video.write_faces(faces)

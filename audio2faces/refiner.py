@@ -18,7 +18,7 @@ from began.model import Began, mouth_weights
 from preprocessing.alignment import MOUTH_BOX
 
 WINDOW = 0.5, 0.125  # of the face's side: the refiner computes below the first, and so far from the left and right
-JUDGED = 0.25  # likewise, below the same line: what the discriminator sees, a square
+JUDGED = 0.5, 0.25  # likewise: what the discriminator sees, a square
 MARGIN = 0.06  # of the face's side: the refiner changes the mouth box and so much around it
 FEATHER = 0.04  # standard deviation of the seam, in the same unit
 NEARBY = 0.06  # so far around a place motion counts, in the same unit
@@ -59,7 +59,7 @@ def build_unet(config):
     moving, reference = keras.Input((size, size, 3)), keras.Input((size, size, 3))
     rows, columns = window(size)
     around = (rows.start, size - rows.stop), (columns.start, size - columns.stop)
-    seen = [layers.Cropping2D(around)(face) for face in (moving, reference)]
+    seen = [layers.Cropping2D(around, dtype="float32")(face) for face in (moving, reference)]  # small motion counts
     x = space_to_depth(layers.Concatenate()(seen))  # (B, rows / 2, columns / 2, 24)
     half = double_convolution(x, n)
     quarter = _halved(half, 2 * n)
@@ -78,6 +78,17 @@ def _halved(x, width):
     return layers.Conv2D(width, 3, padding="same", activation="elu")(x)
 
 
+def judged(size):
+    """Rows and columns (slices) that the discriminator sees, as many of both."""
+    top, left = (round(edge * size) for edge in JUDGED)
+    return slice(top, size), slice(left, size - left)
+
+
+def around_mouth(size):
+    """Edges of the mouth box and MARGIN around it, in pixels: top, bottom, left, right."""
+    return [round(edge * size) for edge in np.array(MOUTH_BOX) + np.array([-1, 1, -1, 1]) * MARGIN]
+
+
 def window(size):
     """Rows and columns (slices) that the refiner computes, their numbers multiples of 8."""
     top, left = (int(edge * size) // 8 * 8 for edge in WINDOW)
@@ -86,7 +97,7 @@ def window(size):
 
 def mouth_mask(size):
     """1 in the mouth box and MARGIN around it, fading over FEATHER to 0 [shape=(size, size, 1)], float32."""
-    top, bottom, left, right = (round(edge * size) for edge in np.array(MOUTH_BOX) + np.array([-1, 1, -1, 1]) * MARGIN)
+    top, bottom, left, right = around_mouth(size)
     mask = np.zeros((size, size), np.float32)
     mask[top:bottom, left:right] = 1
     return cv2.GaussianBlur(mask, (0, 0), FEATHER * size, borderType=cv2.BORDER_REPLICATE)[..., None]
@@ -137,7 +148,8 @@ class Refiner(Began):
         self.audio_network = self.reference_encoder = None
         self.generator = build_refiner(config)
         if config.judged == "mouth":
-            config = dataclasses.replace(config, size=round(config.size * (1 - 2 * JUDGED)))
+            rows, _ = judged(config.size)
+            config = dataclasses.replace(config, size=rows.stop - rows.start)
         self.discriminator = build_discriminator(config) if config.adversarial else None
 
     def call(self, batch, training=False):
@@ -151,13 +163,9 @@ class Refiner(Began):
             nothing = ops.zeros(())
             return nothing, nothing, nothing
         if self.config.judged == "mouth":
-            batch, made = ({**faces, "face": self._judged(faces["face"])} for faces in (batch, made))
+            rows, columns = judged(self.config.size)
+            batch, made = ({**faces, "face": faces["face"][:, rows, columns]} for faces in (batch, made))
         return super().judge(batch, made, others, training)
-
-    def _judged(self, faces):
-        size = self.config.size
-        margin = round(JUDGED * size)
-        return faces[:, 2 * margin :, margin : size - margin]
 
     def ask(self, batch, made, training):
         """See `Began.ask`; besides, small faces are to be right, changes from frame to frame, and strength of detail.
@@ -202,13 +210,13 @@ def detail_error(real, generated):
         error of each face [batch].
     """
     size = real.shape[1]
-    top, _, left, right = (round(edge * size) for edge in np.array(MOUTH_BOX) + np.array([-1, 1, -1, 1]) * MARGIN)
-    window = max(1, round(DETAIL_WINDOW * size / 64))
+    top, _, left, right = around_mouth(size)
+    side = max(1, round(DETAIL_WINDOW * size / 64))
     kernel = np.zeros((3, 3, 3, 2), np.float32)
     kernel[:, 1, :, 0] = kernel[1, :, :, 1] = SECOND_DIFFERENCE[:, None]
 
     def strength(faces):
         edges = ops.depthwise_conv(faces[:, top:, left:right], kernel, padding="valid")
-        return ops.sqrt(ops.average_pool(ops.square(edges), window, 1, padding="valid") + 1e-4)
+        return ops.sqrt(ops.average_pool(ops.square(edges), side, 1, padding="valid") + 1e-4)
 
     return ops.mean(ops.abs(strength(real) - strength(generated)), axis=(1, 2, 3))

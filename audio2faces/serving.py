@@ -5,16 +5,18 @@ filters, cosines and lifter as constants), standardisation, networks, articulati
 """
 
 import itertools
+import math
 
 import numpy as np
 import tensorflow as tf
 
+from began.model_folder import BeganFace
 from preprocessing.audio_features import CLIPPING, PRE_EMPHASIS, mfcc_constants
 from preprocessing.pixels import to_signed
 
 from .regressor import add_motion
 
-AT_ONCE = 8  # frames that the networks take: memory does not grow with the speech, and no frame depends on others
+AT_ONCE = 8  # frames that the networks take: their memory does not grow with the speech, no frame depends on others
 IDLE_SECONDS = 120  # of the idle motion; then it runs backwards, and so on
 
 
@@ -32,23 +34,22 @@ class SpeechMaps:
         self.features, self.statistics = features, statistics
         self.window, self.filters, self.cosines = mfcc_constants(features)
 
-    def __call__(self, samples, heard, centres):
+    def __call__(self, samples, spoken, centres):
         """Standardised maps of one stretch of speech: float32 [frames, rows, coefficients].
 
         Args:
             samples: float32 [n], in [-1, 1].
-            heard: which of them belong to the speech, bool [n]; around it is silence.
+            spoken: which of them belong to the speech, bool [n]; around it is silence.
             centres: index into `samples` of the middle of each map, int32 [frames]; may lie outside.
         """
-        features, samples = self.features, tf.cast(samples, tf.float64)
-        inside = tf.cast(heard, tf.float64)
-        samples = samples * inside
-        emphasised = (samples - PRE_EMPHASIS * tf.pad(samples, [[1, 0]])[:-1]) * inside
+        features, silence = self.features, np.float64(0)
+        samples = tf.where(spoken, tf.cast(samples, tf.float64), silence)
+        emphasised = tf.where(spoken, samples - PRE_EMPHASIS * tf.pad(samples, [[1, 0]])[:-1], silence)
         starts = centres[:, None] - features.left_context + features.hop_length * tf.range(features.rows)
         unique, row_of = tf.unique(tf.reshape(starts, [-1]))  # neighbouring maps share most of their rows
         places = unique[:, None] + tf.range(features.frame_length)
         silent = (places < 0) | (places >= tf.size(samples))
-        frames = tf.where(silent, np.float64(0), tf.gather(emphasised, tf.where(silent, 0, places)))
+        frames = tf.where(silent, silence, tf.gather(emphasised, tf.where(silent, 0, places)))
         spectrum = tf.signal.rfft(frames * self.window, [features.n_fft])
         energies = (tf.math.real(spectrum) ** 2 + tf.math.imag(spectrum) ** 2) @ self.filters
         energies = tf.where(energies == 0, np.finfo(float).eps, energies)
@@ -80,7 +81,7 @@ class StoredNetwork(tf.Module):
 
     Args:
         network: `keras.Model` in float32.
-        dtype: as for `Stored`.
+        dtype: as for `stored`.
     """
 
     def __init__(self, network, dtype):
@@ -104,19 +105,24 @@ class ServedFace(tf.Module):
         model: either of them.
         dtype: of the stored weights, "float32" or "float16".
         seed: of the idle motion, as that of `generate.py`; None holds the head still.
+        at_once: frames that the networks take together.
 
     Attributes:
         context: samples before a chunk that `stream` wants to see.
-        look_ahead: samples after it.
+        look_ahead: samples after it, enough to know whether there will be another frame.
     """
 
-    def __init__(self, model, dtype="float32", seed=0):
+    def __init__(self, model, dtype="float32", seed=0, at_once=AT_ONCE):
         super().__init__()
-        config = model.config
+        config, self.at_once = model.config, at_once
         self.size, self.frame_rate, self.features = config.size, model.frame_rate, config.feature_settings
-        self.context, self.look_ahead = self.features.left_context + 1, self.features.look_ahead
+        self.context = self.features.left_context + 1
+        half_a_frame = math.ceil(
+            self.features.sample_rate / self.frame_rate / 2
+        )  # so far a speech may end after a frame
+        self.look_ahead = max(self.features.look_ahead, half_a_frame)
         self.maps = SpeechMaps(self.features, model.statistics if config.standardised else None)
-        self._painter = _MovedFace(model, dtype) if hasattr(model, "reference") else _DrawnFace(model, dtype)
+        self._painter = (_DrawnFace if isinstance(model, BeganFace) else _MovedFace)(model, dtype)
         self._codes = None
         if model.idle is not None and seed is not None:
             course = itertools.islice(model.idle.replay(model.frame_rate, seed), round(IDLE_SECONDS * model.frame_rate))
@@ -148,24 +154,24 @@ class ServedFace(tf.Module):
         nowhere = tf.zeros_like(lengths)
         return self._frames(samples, nowhere, lengths, nowhere, self.count(lengths))
 
-    def stream(self, samples, lengths, start):
+    def stream(self, samples, lengths, start, last):
         """Signature stream: the frames whose time lies in a chunk of speech, as the whole speech would give them.
 
         Args:
             samples: float32 [batch, context + chunk + look_ahead]: the chunk, and what is heard around it. Before the
-                speech begins and after it has ended it may hold anything.
-            lengths: int32 [batch]: how many of them there are before the speech ends; all of them, while it goes on.
+                speech begins and after `lengths` it may hold anything.
+            lengths: int32 [batch]: how many of them there are.
             start: int32 [batch]: how many samples of the speech come before the chunk.
+            last: bool [batch]: the speech ends after `lengths`; the frames of all that is left are given.
 
         Returns:
             as `whole`.
         """
         lengths = tf.clip_by_value(lengths, 0, tf.shape(samples)[1])
         origin = start - self.context
-        end = start + tf.maximum(tf.shape(samples)[1] - self.context - self.look_ahead, 0)
-        ended = lengths < tf.shape(samples)[1]
+        end = start + tf.maximum(lengths - self.context - self.look_ahead, 0)
         first, after = self._first_from(start), self._first_from(end)
-        after = tf.where(ended, tf.minimum(after, self.count(tf.maximum(origin + lengths, 0))), after)
+        after = tf.where(last, self.count(tf.maximum(origin + lengths, 0)), after)
         return self._frames(samples, origin, lengths, first, tf.maximum(after - first, 0))
 
     def of_maps(self, maps):
@@ -177,11 +183,9 @@ class ServedFace(tf.Module):
         Returns:
             dictionary: frames uint8 [frames, size, size, 3].
         """
-        return {
-            "frames": self._painted(self.maps.standardise(maps), tf.zeros(tf.shape(maps)[:1], tf.int32), still=True)
-        }
+        return {"frames": self._painted(self.maps.standardise(maps))}
 
-    def at_once(self, maps):
+    def together(self, maps):
         """The same without a loop: the network takes all frames together. For runtimes that are not TensorFlow."""
         return {"frames": self._paint(self.maps.standardise(maps))}
 
@@ -190,10 +194,11 @@ class ServedFace(tf.Module):
         samples = tf.TensorSpec([None, None], tf.float32, "samples")
         lengths = tf.TensorSpec([None], tf.int32, "lengths")
         start = tf.TensorSpec([None], tf.int32, "start")
+        last = tf.TensorSpec([None], tf.bool, "last")
         maps = tf.TensorSpec([None, self.features.rows, self.features.coefficients], tf.float32, "maps")
         return {
             "serving_default": tf.function(self.whole, [samples, lengths]),
-            "stream": tf.function(self.stream, [samples, lengths, start]),
+            "stream": tf.function(self.stream, [samples, lengths, start, last]),
             "features": tf.function(self.of_maps, [maps]),
         }
 
@@ -209,8 +214,8 @@ class ServedFace(tf.Module):
 
         def maps_of(row):
             samples, origin, length, numbers = row
-            heard = (places + origin >= 0) & (places < length)
-            return self.maps(samples, heard, self.centres(numbers) - origin)
+            spoken = (places + origin >= 0) & (places < length)
+            return self.maps(samples, spoken, self.centres(numbers) - origin)
 
         maps = tf.map_fn(maps_of, (samples, origin, lengths, numbers), fn_output_signature=tf.float32)
         there = numbers < (first + counts)[:, None]
@@ -224,19 +229,23 @@ class ServedFace(tf.Module):
             "counts": counts,
         }
 
-    def _painted(self, maps, numbers, still=False):
-        """Faces of standardised maps and of the numbers of their frames, AT_ONCE at a time."""
+    def _painted(self, maps, numbers=None):
+        """Faces of standardised maps, and of the numbers of their frames if the head moves, `at_once` at a time."""
         count = tf.shape(maps)[0]
-        parts = -(-count // AT_ONCE)
-        missing = parts * AT_ONCE - count
-        maps = tf.reshape(tf.pad(maps, [[0, missing], [0, 0], [0, 0]]), [parts, AT_ONCE, *maps.shape[1:]])
-        numbers = tf.reshape(tf.pad(numbers, [[0, missing]]), [parts, AT_ONCE])
+        parts = -(-count // self.at_once)
+        missing = parts * self.at_once - count
+        maps = tf.reshape(tf.pad(maps, [[0, missing], [0, 0], [0, 0]]), [parts, self.at_once, *maps.shape[1:]])
+        if numbers is None or self._codes is None:
+            codes = tf.zeros([parts, self.at_once, 0])
+        else:
+            codes = self._code(tf.reshape(tf.pad(numbers, [[0, missing]]), [parts, self.at_once]))
 
         def paint(part):
-            return self._paint(part[0], None if still or self._codes is None else self._code(part[1]))
+            maps, codes = part
+            return self._paint(maps, codes if codes.shape[-1] else None)
 
-        spec = tf.TensorSpec([AT_ONCE, self.size, self.size, 3], tf.uint8)
-        faces = tf.map_fn(paint, (maps, numbers), parallel_iterations=1, fn_output_signature=spec)
+        spec = tf.TensorSpec([self.at_once, self.size, self.size, 3], tf.uint8)
+        faces = tf.map_fn(paint, (maps, codes), parallel_iterations=1, fn_output_signature=spec)
         return tf.reshape(faces, [-1, self.size, self.size, 3])[:count]
 
     def _paint(self, maps, codes=None):

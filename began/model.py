@@ -28,7 +28,7 @@ class Began(keras.Model):
 
     One pass through D serves both players. What is minimised is L(x) + L(G(z)), but D judges G(z) with weights whose
     gradient is multiplied by -k: D's weights receive the gradient of L(x) - k L(G(z)), G's that of L(G(z)). Adam scales
-    each weight by itself, so that one optimiser is two of the same rate.
+    each weight by itself, so that one optimiser is two of the same rate (but for `clipping`, whose norm is of both).
 
     A batch is a dictionary:
         face: x [batch, size, size, 3] in [-1, 1].

@@ -201,7 +201,7 @@ def read_config(folder, kinds):
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such model folder; train one with python train.py")
+        raise InputError(f"{folder}: no such model folder; train one with python train.py --mode audio2faces")
     if (folder / "model" / "config.json").is_file():
         raise InputError(f"{folder}: this is a run; its model is {folder / 'model'}")
     content = read_json(folder / "config.json")

@@ -16,7 +16,7 @@ import numpy as np
 
 from audio2faces.config import DEFAULT_MODEL
 from preprocessing.dataset import open_dataset
-from preprocessing.program import import_keras, run_program
+from preprocessing.program import InputError, import_keras, run_program
 
 CLIPS = 10
 ONNX = """
@@ -52,9 +52,11 @@ def main():
     import tensorflow as tf
 
     from audio2faces.export import export, write_litert, write_onnx
-    from audio2faces.model_folder import load_model
+    from audio2faces.model_folder import TalkingFace, load_model
 
     model = load_model(arguments.model)
+    if not isinstance(model, TalkingFace):
+        raise InputError(f"{arguments.model}: made with --mode began; give one of --mode audio2faces")
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
         folders = [export(model, scratch / "saved", dtype=dtype) for dtype in ("float32", "float16")]
@@ -85,13 +87,12 @@ def main():
 def differences(model, signatures, clips):
     """The greatest difference in grey levels from the frames of generate.py, and the share of values that differ."""
     from audio2faces.generation import Options, stream_faces
-    from preprocessing.media import read_speech
 
     greatest, differing, values = 0, 0, 0
     for clip in clips:
         path = clip.folder / "speech.wav"
         expected = np.concatenate(list(stream_faces(model, path, model.frame_rate, Options()))).astype(int)
-        samples = read_speech(path, model.config.feature_settings.sample_rate).astype(np.float32)
+        samples = clip.speech(model.config.feature_settings.sample_rate).astype(np.float32)
         out = signatures["serving_default"](samples=samples[None], lengths=np.int32([len(samples)]))
         difference = np.abs(out["frames"].numpy()[0] - expected)
         greatest, differing = max(greatest, int(difference.max())), differing + int((difference > 0).sum())

@@ -126,9 +126,15 @@ def _mfcc_rows(frames, chosen, settings):
 
 @lru_cache
 def mfcc_constants(settings):
-    """Window, filters and cosines (with the lifter in them), the library's own.
+    """What MFCC maps are computed with, the library's own, float64.
 
-    The first filter passes all of the power: its logarithm is the first coefficient.
+    Args:
+        settings: `FeatureSettings`.
+
+    Returns:
+        (window, filters, cosines): over the samples of a row [shape=(frame_length,)]; from power to energies
+        [shape=(n_fft / 2 + 1, filters)], the first of which passes all of the power; from their logarithms to
+        coefficients, the lifter included [shape=(filters, n_mfcc)].
     """
     mel_filters = get_filterbanks(MEL_FILTERS, settings.n_fft, settings.sample_rate).T
     filters = np.insert(mel_filters, 0, 1, axis=1) / settings.n_fft

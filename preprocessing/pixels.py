@@ -1,4 +1,7 @@
-"""The one place where the range of pixels is converted: uint8 in files and videos, [-1, 1] in networks."""
+"""Where the range of pixels is converted: uint8 in files and videos, [-1, 1] in networks.
+
+`audio2faces.serving` does it once more, in a graph.
+"""
 
 import numpy as np
 

@@ -1,7 +1,8 @@
-"""Writes a video of a face that talks: H.264 picture, AAC sound, and a comment that says what it is."""
+"""Writes a video of a face that talks, with a comment that says what it is: mp4 (H.264, AAC) or webm (VP8, Opus)."""
 
 import contextlib
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import cv2
@@ -10,16 +11,27 @@ import numpy as np
 SHORTEST_SIDE = 256  # pixels; smaller faces are scaled up by a whole factor
 SOUND_RATE = 44100  # Hz
 SOUND_BIT_RATE = 128000  # bit/s
-QUALITY = "18"  # x264's constant rate factor: visually lossless on up-scaled faces
+FORMATS = {  # by suffix: container and its options, codecs and their options
+    ".mp4": (
+        ("mp4", {"movflags": "+faststart"}),
+        ("libx264", {"crf": "18", "preset": "veryfast"}),  # visually lossless on faces that were scaled up
+        ("aac", SOUND_RATE),
+    ),
+    ".webm": (
+        ("webm", {}),
+        ("libvpx", {"crf": "6", "b": "4M", "deadline": "realtime", "cpu-used": "4"}),
+        ("libopus", 48000),
+    ),
+}
 
 
 class TalkingVideo:
-    """An mp4 file being written, one batch of faces and one stretch of sound at a time.
+    """A video being written, one batch of faces and one stretch of sound at a time.
 
     Used as a context manager; the file is complete when it closes.
 
     Args:
-        path: of the mp4 file.
+        path: of the file; its suffix is one of FORMATS.
         size: side of the faces in pixels, or their width if `height` is given.
         frame_rate: frames per second.
         comment: goes into the container's tag `comment`.
@@ -28,16 +40,15 @@ class TalkingVideo:
 
     def __init__(self, path, size, frame_rate, comment, height=None):
         self.scale = -(-SHORTEST_SIDE // size)
+        (container, options), (codec, picture_options), (sound_codec, rate) = FORMATS[Path(path).suffix.lower()]
         with self._writing():
-            self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
+            self._container = av.open(str(path), "w", format=container, options=options)
         self._container.metadata["comment"] = comment
         self._frame_time = 1 / Fraction(frame_rate).limit_denominator(1001)
-        self._picture = self._container.add_stream(
-            "libx264", rate=1 / self._frame_time, options={"crf": QUALITY, "preset": "veryfast"}
-        )
+        self._picture = self._container.add_stream(codec, rate=1 / self._frame_time, options=picture_options)
         self._picture.width, self._picture.height = size * self.scale, (height or size) * self.scale
         self._picture.pix_fmt = "yuv420p"
-        self._sound = self._container.add_stream("aac", rate=SOUND_RATE, layout="mono")
+        self._sound = self._container.add_stream(sound_codec, rate=rate, layout="mono")
         self._sound.bit_rate = SOUND_BIT_RATE
         self._sound_samples = 0
         self._frames = 0

@@ -16,10 +16,15 @@ NAME = "face"
 
 
 class Served:
-    """The signatures of a SavedModel."""
+    """The signatures of a SavedModel, by which each request goes through together with a longer one, as in a batch.
 
-    def __init__(self, folder):
-        self.signatures = tf.saved_model.load(str(folder)).signatures
+    Args:
+        folder: of a version.
+        padding: samples by which the other one is longer.
+    """
+
+    def __init__(self, folder, padding=0):
+        self.signatures, self.padding = tf.saved_model.load(str(folder)).signatures, padding
 
     def __call__(self, signature, inputs):
         """Arrays, or what makes one, by name -> arrays by name."""
@@ -28,7 +33,14 @@ class Served:
         if set(inputs) != set(specs):
             raise ValueError(f"inputs are {sorted(specs)}, not {sorted(inputs)}")
         inputs = {name: tf.constant(inputs[name], specs[name].dtype) for name in specs}
-        return {name: value.numpy() for name, value in function(**inputs).items()}
+        if not self.padding or "samples" not in inputs:
+            return {name: value.numpy() for name, value in function(**inputs).items()}
+        longer = tf.shape(inputs["samples"])[1] + self.padding
+        inputs["samples"] = tf.pad(inputs["samples"], [[0, 1], [0, self.padding]])
+        for name in set(inputs) - {"samples"}:
+            other = longer if name == "lengths" else tf.zeros((), inputs[name].dtype)
+            inputs[name] = tf.concat([inputs[name], other[None]], 0)
+        return {name: value.numpy()[:-1] for name, value in function(**inputs).items()}
 
     def rest(self, request):
         """The answer to a predict request: row form with `instances`, column form with `inputs`."""

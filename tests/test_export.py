@@ -95,16 +95,18 @@ def test_a_stream_gives_the_very_frames_of_the_whole(served, exported, samples, 
     about = json.loads((exported / "assets.extra" / "model.json").read_text())
     context, look_ahead = about["context_samples"], about["look_ahead_samples"]
     assert context >= 0.2625 * 16000 and look_ahead == 4200
-    anything = np.random.default_rng(0).normal(size=context + chunk + look_ahead).astype(np.float32)
-    around = np.concatenate([anything[:context], samples, anything])
-    made, times = [], []
-    for start in range(0, len(samples), chunk):
+    around = np.concatenate([np.full(context, np.nan, np.float32), samples])
+    made, times, start, last = [], [], 0, False
+    while not last:
         piece = around[start : start + context + chunk + look_ahead]
-        length = min(len(piece), context + len(samples) - start)
-        out = served["stream"](samples=piece[None], lengths=np.int32([length]), start=np.int32([start]))
+        last = len(piece) == len(around) - start
+        padded = np.pad(piece, (0, 7000), constant_values=np.nan)  # as beside a longer one in a batch
+        inputs = {"lengths": np.int32([len(piece)]), "start": np.int32([start]), "last": np.array([last])}
+        out = served["stream"](samples=padded[None], **inputs)
         count = int(out["counts"][0])
         made.append(out["frames"].numpy()[0, :count])
         times.append(out["times"].numpy()[0, :count])
+        start += chunk
     expected = whole(served, samples)
     np.testing.assert_array_equal(np.concatenate(made), expected["frames"][0])
     np.testing.assert_array_equal(np.concatenate(times), expected["times"][0])
@@ -157,6 +159,20 @@ def test_the_2017_networks_are_exported_at_their_own_rate(tiny_dataset, tmp_path
     maps = speech_maps(speech, np.arange(len(made["frames"][0])) * 1001 / 30000, config.feature_settings)
     np.testing.assert_allclose(made["frames"][0].astype(int), face.faces(maps), atol=1)
     assert made["counts"][0] == round(len(speech) / 44100 * 30000 / 1001)
+    around = about["context_samples"], about["look_ahead_samples"]
+    stream = tf.saved_model.load(str(folder)).signatures["stream"]
+    counts, frame = [], 44100 * 1001 / 30000
+    for length in (int(2.4 * frame), int(2.6 * frame)):  # of which half a frame is none, and one
+        heard = np.zeros((1, around[0] + length), np.float32)
+        counts.append(0)
+        for start in range(0, length, 500):
+            piece = heard[:, start : start + sum(around) + 500]
+            last = start + piece.shape[1] == heard.shape[1]
+            inputs = {"lengths": np.int32([piece.shape[1]]), "start": np.int32([start]), "last": np.array([last])}
+            counts[-1] += int(stream(samples=tf.constant(piece), **inputs)["counts"][0])
+            if last:
+                break
+    assert counts == [2, 3]
 
 
 def test_clients_of_the_documentation_get_the_frames(exported, served, samples):
@@ -167,7 +183,7 @@ def test_clients_of_the_documentation_get_the_frames(exported, served, samples):
     for block, names in zip(blocks, (over_rest, over_grpc), strict=True):
         exec(block, names)
     expected = whole(served, samples[:16000])["frames"][0]
-    stand_in = Served(exported)
+    stand_in = Served(exported, padding=5000)
     with rest_server(stand_in) as url:
         np.testing.assert_array_equal(over_rest["talk"](samples[:16000], url), expected)
         with pytest.raises(urllib.error.HTTPError, match="400"):

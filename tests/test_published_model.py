@@ -24,7 +24,7 @@ def sample_dataset(tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "run"
     done = run_program("train.py", "--mode", "audio2faces", "--steps", "2", "--run", run)
     assert done.returncode == 0, done.stderr
-    assert f"wrote {run}/model," in done.stdout and (run / "model" / "regressor.keras").exists()
+    assert f"wrote {run}/model;" in done.stdout and (run / "model" / "regressor.keras").exists()
     return open_dataset(ROOT / "data" / "samples")
 
 

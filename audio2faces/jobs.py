@@ -213,7 +213,8 @@ class Studio:
         for path, name in job.names.items():
             message = message.replace(str(path), name)
         job.state, job.message = "failed", message
-        job.output.unlink(missing_ok=True)
+        for left in job.output.parent.glob(f"*{job.output.name}"):  # by a worker that was killed
+            left.unlink()
 
     def _finished(self, job):
         job.touched = time.monotonic()

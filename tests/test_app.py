@@ -227,6 +227,7 @@ def test_a_worker_that_dies_fails_its_job_alone(tiny_model_folder, tmp_path):
         os.kill(int(worker), signal.SIGKILL)
         state = server.finished(key)
         assert state["state"] == "failed" and "could not be read" in state["message"]
+        assert not list(next(tmp_path.glob("audio2faces-*")).iterdir())  # not even a part of the video
         assert server.job(speech="speech.wav")[0]["state"] == "done"
 
 

@@ -1,7 +1,7 @@
 """A minute of speech to the page's live face in real time: frames that came, and how long after their moment.
 
 Starts the server, sends 20 ms of sound every 20 ms as the page's microphone does, and notes when each frame arrives.
-The delay of a frame counts from the moment that it belongs to: look-ahead, waiting for the rest of 20 ms, computing, way.
+The delay of a frame counts from its own moment: look-ahead, waiting for the rest of 20 ms, computing, way.
 """
 
 import argparse

@@ -166,8 +166,6 @@ def build_app(models, limits, token=None):
 
     async def upload(request):
         name = "".join(letter for letter in request.query_params.get("name", "file")[-80:] if letter.isprintable())
-        if int(request.headers.get("content-length") or 0) > limits.upload:
-            raise InputError(f"{name}: larger than {limits.upload / 1e6:g} MB; cut it")
         async with asyncio.timeout(UPLOAD_SECONDS):
             return JSONResponse({"key": await request.app.state.studio.receive(request.stream(), name or "file")})
 

@@ -126,9 +126,10 @@ class Studio:
             with open(upload.path, "wb") as file:
                 async for chunk in chunks:
                     size += len(chunk)
-                    if size > self.limits.upload:
-                        raise InputError(f"{name}: larger than {self.limits.upload / 1e6:g} MB; cut it")
-                    file.write(chunk)
+                    if size <= self.limits.upload:  # the rest is heard to its end: who still speaks hears no answer
+                        file.write(chunk)
+            if size > self.limits.upload:
+                raise InputError(f"{name}: larger than {self.limits.upload / 1e6:g} MB; cut it")
             if not size:
                 raise InputError(f"{name}: the file is empty")
         except BaseException:

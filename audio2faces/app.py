@@ -8,20 +8,17 @@ import argparse
 import asyncio
 import contextlib
 import json
-import multiprocessing
 import secrets
 import sys
 from pathlib import Path
 from urllib.parse import quote, urlsplit
-
-import numpy as np
 
 from preprocessing.files import read_json
 from preprocessing.program import InputError, run_program
 
 from .config import DEFAULT_MODEL
 from .jobs import FullError, Limits, Studio
-from .live import live_for
+from .live import LONGEST_PUSH, LiveSeat
 
 ROOT = Path(__file__).parent.parent
 PAGE = Path(__file__).parent / "page"
@@ -40,7 +37,6 @@ HEADERS = {
 LARGEST_REQUEST = 10_000  # bytes of JSON
 UPLOAD_SECONDS = 120
 LONGEST_WAIT = 20  # seconds that a request may wait for the end of its job
-LONGEST_PUSH = 64_000  # bytes of live samples at once: a second
 ENDINGS = {"mp4": "video/mp4", "webm": "video/webm"}
 
 
@@ -129,7 +125,7 @@ def build_app(models, limits, token=None):
     from starlette.routing import Route, WebSocketRoute
 
     examples = {name: ROOT / "samples" / name for name in EXAMPLES if (ROOT / "samples" / name).is_file()}
-    live = LiveWorker()
+    live = LiveSeat()
 
     @contextlib.asynccontextmanager
     async def lifespan(app):
@@ -302,72 +298,6 @@ class Guard:
         if origin is not None and urlsplit(origin).netloc != host:
             return "This request comes from another page."
         return None
-
-
-class LiveWorker:
-    """The process that makes live frames; one speaks at a time."""
-
-    def __init__(self):
-        self._process = self._pipe = None
-        self._taken = False
-
-    async def serve(self, socket, models):
-        """Speaks with one browser: samples in, frames out, until either ends."""
-        from starlette.websockets import WebSocketDisconnect
-
-        await socket.accept()
-        folder = models.get(socket.query_params.get("model"))
-        if self._taken or folder is None:
-            await socket.send_json(
-                {"error": "Somebody is live already; try again later." if folder else "no such model"}
-            )
-            return await socket.close()
-        self._taken = True
-        loop = asyncio.get_running_loop()
-
-        def asked(what):
-            self._pipe.send(what)
-            return self._pipe.recv()
-
-        try:
-            if self._process is None or not self._process.is_alive():
-                self._start()
-            about = await loop.run_in_executor(None, asked, folder)
-            if isinstance(about, str):
-                return await socket.send_json({"error": about})
-            await socket.send_json(about)
-            while True:
-                content = await socket.receive_bytes()
-                if len(content) % 4 or len(content) > LONGEST_PUSH:
-                    break
-                samples = np.nan_to_num(np.frombuffer(content, "<f4")).clip(-1, 1)
-                for frame in await loop.run_in_executor(None, asked, samples):
-                    await socket.send_bytes(frame)
-        except (WebSocketDisconnect, KeyError):
-            pass
-        except (EOFError, OSError):
-            self.close()
-        finally:
-            if self._pipe is not None:
-                self._pipe.send(None)
-            self._taken = False
-            with contextlib.suppress(RuntimeError):
-                await socket.close()
-
-    def _start(self):
-        context = multiprocessing.get_context("spawn")
-        self._pipe, other = context.Pipe()
-        self._process = context.Process(target=live_for, args=(other,), daemon=True)
-        self._process.start()
-        other.close()
-
-    def close(self):
-        """Ends the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._pipe.close()
-            self._process = self._pipe = None
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ has failed then, the next one gets a new worker, and the server never notices.
 
 import asyncio
 import contextlib
-import multiprocessing
 import secrets
 import shutil
 import sys
@@ -19,6 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from preprocessing.program import InputError, import_keras
+
+from .worker import Worker
 
 PEAKS_PER_SECOND = 50  # of the waveform that is shown
 MEMORY = 8 * 2**30  # bytes of data that a worker may hold
@@ -100,7 +101,7 @@ class Studio:
         self.limits = limits
         self.folder = Path(tempfile.mkdtemp(prefix="audio2faces-"))
         self.uploads, self.jobs, self.queue = {}, {}, []
-        self._worker = self._pipe = None
+        self._worker = Worker(work_for)
         self._woken = asyncio.Event()
 
     async def receive(self, chunks, name):
@@ -181,24 +182,23 @@ class Studio:
                 self._finished(job)
                 self.tidy()
         finally:
-            self._end_worker()
+            self._worker.end()
 
     async def _make(self, job):
-        if self._worker is None or not self._worker.is_alive():
-            self._start_worker()
         end = time.monotonic() + self.limits.seconds
         try:
-            self._pipe.send((job.model, job.speech, job.source, job.output, self.limits.speech))
+            pipe = self._worker.pipe()
+            pipe.send((job.model, job.speech, job.source, job.output, self.limits.speech))
             while job.state == "working":
                 if time.monotonic() > end:
-                    self._end_worker()
+                    self._worker.end()
                     self._fail(job, f"It took longer than {self.limits.seconds:g} s; give a shorter one.")
-                elif self._pipe.poll():
-                    self._hear(job, *self._pipe.recv())
+                elif pipe.poll():
+                    self._hear(job, *pipe.recv())
                 else:
                     await asyncio.sleep(POLL)
         except (EOFError, OSError):  # the worker is gone
-            self._end_worker()
+            self._worker.end()
             self._fail(job, UNREADABLE)
 
     def _hear(self, job, kind, content):
@@ -242,22 +242,8 @@ class Studio:
 
     def close(self):
         """Ends the worker and removes every file."""
-        self._end_worker()
+        self._worker.end()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _start_worker(self):
-        context = multiprocessing.get_context("spawn")
-        self._pipe, other = context.Pipe()
-        self._worker = context.Process(target=work_for, args=(other,), daemon=True)
-        self._worker.start()
-        other.close()
-
-    def _end_worker(self):
-        if self._worker is not None:
-            self._worker.kill()
-            self._worker.join()
-            self._pipe.close()
-            self._worker = self._pipe = None
 
 
 def work_for(pipe):

@@ -4,16 +4,19 @@ A frame is known when the sound that its map sees after it has been heard, `look
 by the graph that is exported as the signature `stream` (`serving.ServedFace`).
 """
 
+import asyncio
+import contextlib
 import struct
 import time
 
 import cv2
 import numpy as np
 
+from .worker import Worker
+
 JPEG_QUALITY = 88
-HEADER = struct.Struct(
-    "<If"
-)  # number of the frame, milliseconds from hearing the last sample of its map to its picture
+HEADER = struct.Struct("<If")  # number of the frame, milliseconds that it was computed
+LONGEST_PUSH = 64_000  # bytes of samples at once: a second
 
 
 class LiveFace:
@@ -115,3 +118,58 @@ def live_for(pipe):
             first, frames = face.push(samples)
             took = (time.monotonic() - begun) * 1000
             pipe.send([packed(first + place, took, frame) for place, frame in enumerate(frames)])
+
+
+class LiveSeat:
+    """The place of the one browser that may be live, and the process that makes its frames."""
+
+    def __init__(self):
+        self._worker = Worker(live_for)
+        self._taken = False
+
+    async def serve(self, socket, models):
+        """Speaks with one browser: samples in, frames out, until either ends."""
+        from starlette.websockets import WebSocketDisconnect
+
+        await socket.accept()
+        folder = models.get(socket.query_params.get("model"))
+        if self._taken or folder is None:
+            await socket.send_json(
+                {"error": "Somebody is live already; try again later." if folder else "no such model"}
+            )
+            return await socket.close()
+        self._taken = True
+        loop = asyncio.get_running_loop()
+
+        pipe = self._worker.pipe()
+
+        def asked(what):
+            pipe.send(what)
+            return pipe.recv()
+
+        try:
+            about = await loop.run_in_executor(None, asked, folder)
+            if isinstance(about, str):
+                return await socket.send_json({"error": about})
+            await socket.send_json(about)
+            while True:
+                content = await socket.receive_bytes()
+                if len(content) % 4 or len(content) > LONGEST_PUSH:
+                    break
+                samples = np.nan_to_num(np.frombuffer(content, "<f4")).clip(-1, 1)
+                for frame in await loop.run_in_executor(None, asked, samples):
+                    await socket.send_bytes(frame)
+        except (WebSocketDisconnect, KeyError):
+            pass
+        except (EOFError, OSError):  # the process is gone
+            self.close()
+        finally:
+            self._taken = False
+            with contextlib.suppress(OSError):
+                pipe.send(None)
+            with contextlib.suppress(RuntimeError):
+                await socket.close()
+
+    def close(self):
+        """Ends the process."""
+        self._worker.end()

@@ -14,17 +14,16 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from preprocessing.files import read_json
-from preprocessing.program import InputError, run_program
+from preprocessing.program import InputError, command, program
 
-from .config import DEFAULT_MODEL
 from .jobs import FullError, Limits, Studio
 from .live import LONGEST_PUSH, LiveSeat
+from .published import DEFAULT_MODEL, MODELS, SAMPLES
 
-ROOT = Path(__file__).parent.parent
 PAGE = Path(__file__).parent / "page"
 FILES = {"page.js": "text/javascript", "live.js": "text/javascript", "microphone.js": "text/javascript",
          "style.css": "text/css"}  # fmt: skip
-EXAMPLES = ("speech.wav", "lbwk9s.mpg", "sgac2n.mkv")  # in samples/
+EXAMPLES = ("speech.wav", "lbwk9s.mpg", "sgac2n.mkv")  # of the samples
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 COOKIE = "audio2faces"
 HEADERS = {
@@ -42,7 +41,7 @@ ENDINGS = {"mp4": "video/mp4", "webm": "video/webm"}
 
 def parse_arguments():
     """Reads the command line."""
-    parser = argparse.ArgumentParser(prog="python -m audio2faces.app", description=__doc__)
+    parser = argparse.ArgumentParser(prog=command("app"), description=__doc__)
     parser.add_argument(
         "--model", action="append", metavar="MODEL", default=[], help="another model folder; may be given again"
     )
@@ -61,6 +60,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
+@program
 def main():
     """Starts the server and prints its address."""
     arguments = parse_arguments()
@@ -103,7 +103,7 @@ def models_of(given):
         if not (folder / "config.json").is_file():
             raise InputError(f"{folder}: no model folder; it has no config.json")
         models[str(read_json(folder / "config.json").get("name", folder.name))] = folder
-    published = sorted(path for path in DEFAULT_MODEL.parent.iterdir() if (path / "config.json").is_file())
+    published = sorted(path for path in MODELS.iterdir() if (path / "config.json").is_file())
     for folder in [DEFAULT_MODEL, *(path for path in published if path != DEFAULT_MODEL)]:
         models.setdefault(folder.name, folder)
     return models
@@ -124,7 +124,7 @@ def build_app(models, limits, token=None):
     from starlette.responses import FileResponse, HTMLResponse, JSONResponse
     from starlette.routing import Route, WebSocketRoute
 
-    examples = {name: ROOT / "samples" / name for name in EXAMPLES if (ROOT / "samples" / name).is_file()}
+    examples = {name: SAMPLES / name for name in EXAMPLES}
     live = LiveSeat()
 
     @contextlib.asynccontextmanager
@@ -301,4 +301,4 @@ class Guard:
 
 
 if __name__ == "__main__":
-    sys.exit(run_program(main))
+    sys.exit(main())

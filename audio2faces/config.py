@@ -2,12 +2,10 @@
 
 import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
 
 from began.config import GAME_2017, BeganConfig
 from began.settings import TrainingSettings
 
-DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "grid-s1-128"  # of generate.py and of the evaluation
 LARGEST_MOTION = 64  # pixels: larger faces get the motion of smaller ones, which the refiner sharpens
 
 

@@ -4,15 +4,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from audio2faces.config import DEFAULT_MODEL
 from preprocessing.dataset import open_dataset
 from preprocessing.files import check_writable, write_json
-from preprocessing.program import InputError, import_keras, run_program
+from preprocessing.program import InputError, command, import_keras, program
+
+from .published import DEFAULT_MODEL
 
 
 def parse_arguments():
     """Reads the command line."""
-    parser = argparse.ArgumentParser(prog="python -m audio2faces.evaluate", description=__doc__)
+    parser = argparse.ArgumentParser(prog=command("evaluate"), description=__doc__)
     parser.add_argument(
         "--model",
         metavar="MODEL",
@@ -31,6 +32,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
+@program
 def main():
     """Evaluates, prints the table and writes what was asked for."""
     arguments = parse_arguments()
@@ -69,4 +71,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run_program(main))
+    sys.exit(main())

@@ -18,9 +18,9 @@ import tempfile
 from pathlib import Path
 
 from preprocessing.files import check_writable, make_folder, whole_file, whole_folder, write_json
-from preprocessing.program import InputError, import_keras, run_program
+from preprocessing.program import InputError, command, import_keras, program
 
-from .config import DEFAULT_MODEL
+from .published import DEFAULT_MODEL
 
 EXTRA = "assets.extra"  # where TensorFlow Serving looks for requests to warm up with
 OPSET = 18  # of ONNX
@@ -38,7 +38,7 @@ NOTICE = "Frames are synthetic: a face that Audio2Faces generated from speech. L
 def parse_arguments():
     """Reads the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m audio2faces.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=command("export"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "--model", default=DEFAULT_MODEL, metavar="MODEL", help=f"model folder (default: models/{DEFAULT_MODEL.name})"
@@ -55,6 +55,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
+@program
 def main():
     """Exports and says what was written."""
     arguments = parse_arguments()
@@ -235,4 +236,4 @@ def _varint(number):
 
 
 if __name__ == "__main__":
-    sys.exit(run_program(main))
+    sys.exit(main())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from preprocessing.dataset import open_dataset
 from preprocessing.files import check_writable, write_json
-from preprocessing.program import InputError, import_keras, run_program
+from preprocessing.program import InputError, import_keras, program
 
 # Name in the table, key of the measure, digits.
 TABLE = (
@@ -41,6 +41,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
+@program
 def main():
     """Evaluates, prints the table and writes what was asked for."""
     arguments = parse_arguments()
@@ -79,4 +80,4 @@ def format_table(methods):
 
 
 if __name__ == "__main__":
-    sys.exit(run_program(main))
+    sys.exit(main())

@@ -15,7 +15,7 @@ import numpy as np
 from preprocessing.audio_features import FeatureStatistics
 from preprocessing.files import read_json, whole_folder, write_json
 from preprocessing.pixels import to_signed, to_uint8
-from preprocessing.program import InputError
+from preprocessing.program import InputError, command
 
 from .config import BeganConfig
 from .model import Began
@@ -201,7 +201,7 @@ def read_config(folder, kinds):
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such model folder; train one with python train.py --mode audio2faces")
+        raise InputError(f"{folder}: no such model folder; train one with {command('train')} --mode audio2faces")
     if (folder / "model" / "config.json").is_file():
         raise InputError(f"{folder}: this is a run; its model is {folder / 'model'}")
     content = read_json(folder / "config.json")

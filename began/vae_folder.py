@@ -10,7 +10,7 @@ import keras
 
 from preprocessing.audio_features import FeatureStatistics
 from preprocessing.files import read_json, whole_folder, write_json
-from preprocessing.program import InputError
+from preprocessing.program import InputError, command
 
 from .vae import MapScaling  # noqa: F401 - Keras knows it by name once it is imported
 from .vae_config import VaeConfig
@@ -67,15 +67,17 @@ def load_vae_encoder(run_or_folder, data=None):
     """
     folder = Path(run_or_folder)
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such run of a VAE; train one with python train.py --mode vae --run {folder}")
+        raise InputError(f"{folder}: no such run of a VAE; train one with {command('train')} --mode vae --run {folder}")
     if (folder / FOLDER / "config.json").is_file():
         folder = folder / FOLDER
     content = read_json(folder / "config.json")
     if content.get("mode") == KIND:
-        raise InputError(f"{folder}: this run is not finished; give train.py --mode vae --run {folder} again first")
+        raise InputError(
+            f"{folder}: this run is not finished; give {command('train')} --mode vae --run {folder} again first"
+        )
     if content.get("kind") != KIND:
         what = f"a {content['kind']} model" if "kind" in content else f"a run of mode {content.get('mode')}"
-        raise InputError(f"{folder}: {what}, no {KIND}; train one with python train.py --mode vae")
+        raise InputError(f"{folder}: {what}, no {KIND}; train one with {command('train')} --mode vae")
     if content.get("schema") != SCHEMA:
         raise InputError(
             f"{folder}: a {KIND} of schema {content.get('schema')}, this version reads {SCHEMA}; train it again"

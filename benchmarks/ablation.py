@@ -12,7 +12,7 @@ import numpy as np
 
 from preprocessing.dataset import open_dataset
 from preprocessing.files import read_json, write_json
-from preprocessing.program import InputError, import_keras, run_program
+from preprocessing.program import InputError, import_keras, program
 
 MINUTES = {"15 minutes of video": 15, "5 minutes of video": 5, "1 minute of video": 1}  # to train regressors on
 REGRESSORS = {  # name: what differs from the preset
@@ -58,6 +58,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
+@program
 def main():
     """Trains and measures what is missing, and prints the table."""
     arguments = parse_arguments()
@@ -138,4 +139,4 @@ def _of_references(row, method, methods):
 
 
 if __name__ == "__main__":
-    sys.exit(run_program(main))
+    sys.exit(main())

@@ -7,12 +7,13 @@ import numpy as np
 
 from preprocessing.dataset import open_dataset
 from preprocessing.files import check_writable
-from preprocessing.program import import_keras, run_program
+from preprocessing.program import import_keras, program
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 SHOWN = ("correlation", "opening_correlation", "amplitude", "explained_variance", "swap", "mouth_sharpness")
 
 
+@program
 def main():
     """Prints a row for each strength and draws the curve."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.articulation", description=__doc__)
@@ -61,4 +62,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run_program(main))
+    sys.exit(main())

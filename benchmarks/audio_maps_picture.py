@@ -10,7 +10,7 @@ matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot
 
-from audio2faces.config import DEFAULT_MODEL
+from audio2faces.published import DEFAULT_MODEL
 from preprocessing.audio_features import FEATURE_PRESETS, FeatureStatistics, speech_maps
 from preprocessing.files import whole_file
 from preprocessing.media import read_speech

@@ -19,7 +19,7 @@ from began.config import OF_VAE, BeganConfig
 from preprocessing.dataset import open_dataset
 from preprocessing.files import make_folder, read_json, write_json
 from preprocessing.pictures import read_png, tile, write_png
-from preprocessing.program import InputError, import_keras, run_program
+from preprocessing.program import InputError, import_keras, program
 
 from .collapse_rows import VAES, ladder
 
@@ -178,6 +178,7 @@ def draw(rows, results, climbing):
     (climbing.out / "table.md").write_text(format_table(rows, results) + "\n", encoding="utf-8")
 
 
+@program
 def main():
     """Trains the rows that are not finished, then draws."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -211,4 +212,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run_program(main))
+    sys.exit(main())

@@ -15,7 +15,7 @@ from preprocessing.compare_detectors import find_faces
 from preprocessing.detection import DETECTORS, make_detector
 from preprocessing.detector_measures import measure, true_boxes
 from preprocessing.media import read_frames
-from preprocessing.program import progress, run_program
+from preprocessing.program import program, progress
 
 STEP = 5  # every fifth frame is looked at; the truth is told from all
 TILTS = (0, 10, 20, 30)  # degrees, to the left
@@ -53,6 +53,7 @@ CHANGES = (
 )
 
 
+@program
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detectors", description=__doc__)
     parser.add_argument("videos", metavar="VIDEO", nargs="+", help="video that shows one face")
@@ -79,4 +80,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run_program(main))
+    sys.exit(main())

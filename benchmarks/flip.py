@@ -27,7 +27,7 @@ from preprocessing.media import read_frames
 from preprocessing.mirror import mirror_faces, mirror_landmarks
 from preprocessing.mtcnn_detector import MtcnnDetector
 from preprocessing.pose import yaw
-from preprocessing.program import progress, run_program
+from preprocessing.program import program, progress
 from preprocessing.tracking import track_faces
 
 FRAME_RATE = 25.0
@@ -223,6 +223,7 @@ def draw_example(path, samples):
     draw_finding(path, Finding("histogram", shown, found.of_clips, found.scores, thresholds, found.why, references))
 
 
+@program
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+", metavar="DATA", help="as said above")
@@ -248,4 +249,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run_program(main))
+    sys.exit(main())

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audio2faces.config import DEFAULT_MODEL
+from audio2faces.published import DEFAULT_MODEL
 from preprocessing.media import read_speech, write_wav
 from preprocessing.program import import_keras
 

@@ -16,13 +16,14 @@ import numpy as np
 
 from audio2faces.live import HEADER
 from preprocessing.media import read_speech
-from preprocessing.program import run_program
+from preprocessing.program import program
 
 STEP = 320  # samples
 RATE = 16000
 ALLOWED = 0.35  # seconds
 
 
+@program
 def main():
     """Talks to the server and prints what came back."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.live", description=__doc__)
@@ -74,4 +75,4 @@ async def _talk(url, samples):
 
 
 if __name__ == "__main__":
-    sys.exit(run_program(main))
+    sys.exit(main())

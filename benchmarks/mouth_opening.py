@@ -10,7 +10,7 @@ import sys
 import numpy as np
 
 from preprocessing.dataset import open_dataset
-from preprocessing.program import InputError, run_program
+from preprocessing.program import InputError, program
 
 # Clip, frame, rows read.
 READ = """
@@ -24,6 +24,7 @@ READ = """
 """
 
 
+@program
 def main():
     """Measures the faces and prints how both agree."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mouth_opening", description=__doc__)
@@ -47,4 +48,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run_program(main))
+    sys.exit(main())

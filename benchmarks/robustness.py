@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from preprocessing.dataset import open_dataset
-from preprocessing.program import InputError, import_keras, run_program
+from preprocessing.program import InputError, import_keras, program
 
 SECONDS = 3.0  # of what is no speech
 LOUDNESS = 0.05  # root mean square of what is no speech, as loud as GRID's
@@ -139,6 +139,7 @@ def _centred(values):
     return values - values.mean()
 
 
+@program
 def main():
     """Measures and prints a table for each model."""
     arguments = parse_arguments()
@@ -161,4 +162,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run_program(main))
+    sys.exit(main())

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from audio2faces.config import DEFAULT_MODEL
+from audio2faces.published import DEFAULT_MODEL
 from preprocessing.dataset import open_dataset
-from preprocessing.program import InputError, import_keras, run_program
+from preprocessing.program import InputError, import_keras, program
 
 CLIPS = 10
 ONNX = """
@@ -40,6 +40,7 @@ face(maps=numpy.load(sys.argv[2])[:1])
 """
 
 
+@program
 def main():
     """Exports, compares, times and prints."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
@@ -141,4 +142,4 @@ def start(script, *arguments):
 
 
 if __name__ == "__main__":
-    sys.exit(run_program(main))
+    sys.exit(main())

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 
 from preprocessing.dataset import open_dataset
-from preprocessing.program import import_keras, progress, run_program
+from preprocessing.program import import_keras, program, progress
 
 SHIFTS = (-80, -60, -40, -20, 0, 20, 40, 60, 80)  # ms by which the speech is heard later than recorded
 APART = 40  # ms
@@ -20,6 +20,7 @@ BETTER = 0.03  # of correlation
 SHOWN = ("correlation", "opening_correlation", "amplitude", "explained_variance", "swap")
 
 
+@program
 def main():
     """Prints the clips that are apart, and the measures of all clips and of the others."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.synchrony", description=__doc__)
@@ -67,4 +68,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run_program(main))
+    sys.exit(main())

@@ -9,14 +9,14 @@ from .detection import DETECTORS
 from .download import DOWNLOADERS
 from .intervals import parse_intervals
 from .prepare import prepare_dataset
-from .program import run_program
+from .program import command, program
 from .report import write_report
 from .segments import SEGMENTS
 
 
 def parse_arguments():
     """Reads the command line."""
-    parser = argparse.ArgumentParser(prog="python -m preprocessing", description=__doc__)
+    parser = argparse.ArgumentParser(prog=command("prepare"), description=__doc__)
     parser.add_argument(
         "sources",
         nargs="*",
@@ -72,6 +72,7 @@ def parse_arguments():
     return arguments
 
 
+@program
 def main():
     """Prepares the dataset and says what was done."""
     arguments = parse_arguments()
@@ -109,4 +110,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run_program(main))
+    sys.exit(main())

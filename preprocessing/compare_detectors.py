@@ -14,7 +14,7 @@ from .detection import make_detector
 from .detector_measures import measure, true_boxes
 from .files import check_writable
 from .media import read_frames
-from .program import InputError, progress, run_program
+from .program import InputError, program, progress
 from .tracking import KEY_FRAME_INTERVAL, track_faces
 
 TRACKED = "mtcnn, tracked"
@@ -159,6 +159,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
+@program
 def main():
     """Compares, prints the table, draws the picture and names what was skipped."""
     arguments = parse_arguments()
@@ -184,4 +185,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run_program(main))
+    sys.exit(main())

@@ -16,7 +16,7 @@ from .flip_histogram import histogram_scores
 from .mirror import is_mirrored, mirror_clip
 from .pose import yaw
 from .preview import write_preview
-from .program import InputError, progress, run_program
+from .program import InputError, program, progress
 
 # Eye distances by which the yaw of a whole clip may be off: MTCNN on ten clips of GRID and on their mirror images
 # gave yaws whose sum, which should be zero, was .019 (root mean square), half of it to either.
@@ -150,6 +150,7 @@ def parse_arguments():
     return arguments
 
 
+@program
 def main():
     """Prints what was found; draws and mirrors where asked to."""
     arguments = parse_arguments()
@@ -170,4 +171,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run_program(main))
+    sys.exit(main())

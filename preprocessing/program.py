@@ -1,9 +1,11 @@
 """What every program of the project shares: its error line, its exit status, its progress bar, a quiet start."""
 
 import errno
+import functools
 import os
 import sys
 import time
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -15,33 +17,55 @@ REMEDIES = {
     errno.EACCES: "; choose another place or ask for access",
     errno.EROFS: "; choose another place",
 }
+COMMANDS = {
+    "prepare": "python -m preprocessing",
+    "train": "python train.py",
+    "generate": "python generate.py",
+    "evaluate": "python -m audio2faces.evaluate",
+    "export": "python -m audio2faces.export",
+    "app": "python -m audio2faces.app",
+}
 
 
 class InputError(ValueError):
     """The input or the environment is at fault: the message says what, where and the remedy in one line."""
 
 
-def run_program(main):
-    """Runs `main()` and returns its exit status, with one clear line on stderr in place of a traceback.
+def program(main):
+    """Makes `main` return its exit status, with one clear line on stderr in place of a traceback.
 
     Args:
         main: function of no argument; an `InputError` or `OSError` that it raises is shown as one line.
 
     Returns:
-        0 when done, 1 when the input or the environment is at fault, 130 when interrupted.
+        function of no argument that returns 0 when done, 1 when the input or the environment is at fault, 130 when
+        interrupted.
     """
-    try:
-        main()
-    except InputError as error:
-        return _complain(f"error: {error}", 1)
-    except BrokenPipeError:
-        return 1
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        return _complain(f"error: {place}{error.strerror or error}{REMEDIES.get(error.errno, '')}", 1)
-    except KeyboardInterrupt:
-        return _complain("interrupted: only finished files are kept", INTERRUPTED)
-    return 0
+
+    @functools.wraps(main)
+    def run():
+        try:
+            main()
+        except InputError as error:
+            return _complain(f"error: {error}", 1)
+        except BrokenPipeError:
+            return 1
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            return _complain(f"error: {place}{error.strerror or error}{REMEDIES.get(error.errno, '')}", 1)
+        except KeyboardInterrupt:
+            return _complain("interrupted: only finished files are kept", INTERRUPTED)
+        return 0
+
+    return run
+
+
+def command(name):
+    """What to type for one of the main programs: a key of `COMMANDS`.
+
+    Where this one was started as an installed console script, that is another of them; in a checkout, a Python file.
+    """
+    return f"audio2faces-{name}" if Path(sys.argv[0]).name.startswith("audio2faces-") else COMMANDS[name]
 
 
 def import_keras():

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from preprocessing.dataset import open_dataset
-from preprocessing.program import import_keras, run_program
+from preprocessing.program import import_keras, program
 
 
 class Noting:
@@ -66,6 +66,7 @@ def train_noted(config, dataset, run, kill_at=None):
     return {name: np.array(value) for name, value in kept[0].notes.items()}
 
 
+@program
 def main():
     from began.config import BeganConfig
 
@@ -81,4 +82,4 @@ def main():
 
 if __name__ == "__main__":
     import_keras()
-    sys.exit(run_program(main))
+    sys.exit(main())

@@ -5,10 +5,10 @@ import os
 
 import pytest
 
-from audio2faces.config import DEFAULT_MODEL
 from audio2faces.evaluation import evaluate
 from audio2faces.generation import generate_video
 from audio2faces.model_folder import load_model
+from audio2faces.published import DEFAULT_MODEL
 from began.examination import evaluate as measure_generators
 from preprocessing.dataset import open_dataset
 

@@ -1,0 +1,157 @@
+"""Makes a video of the model's face speaking what a sound file says; of a folder of sound files, a video each."""
+
+import argparse
+import math
+import sys
+import time
+from pathlib import Path
+
+from preprocessing.files import check_writable, make_folder
+from preprocessing.media import sound_duration
+from preprocessing.program import InputError, command, import_keras, program
+from preprocessing.video import FORMATS
+
+from .published import DEFAULT_MODEL
+
+SOUNDS = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".mp4", ".mkv", ".mov", ".webm", ".avi", ".mpg")
+HIGHEST_RATE = 120.0  # frames per second
+STRONGEST = 3.0  # articulation
+LONGEST_SMOOTHING = 1.0  # seconds
+
+
+def parse_arguments():
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog=command("generate"), description=__doc__)
+    parser.add_argument("speech", metavar="SPEECH", help="any file with sound (wav, mp3, a video, ...), or a folder")
+    parser.add_argument(
+        "--model", metavar="MODEL", default=DEFAULT_MODEL, help=f"model folder (default: models/{DEFAULT_MODEL.name})"
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="mp4 or webm to write (default: talking.mp4); of a folder of speech, the folder of videos",
+    )
+    parser.add_argument(
+        "--source", metavar="FILE", help="picture or video of the speaker to put the face into (default: none)"
+    )
+    parser.add_argument("--frames", metavar="FOLDER", help="also write every picture as PNG")
+    parser.add_argument(
+        "--fps", type=number(1.0, HIGHEST_RATE), metavar="RATE", help="frames per second (default: the model's)"
+    )
+    parser.add_argument(
+        "--smooth",
+        type=number(0.0, LONGEST_SMOOTHING),
+        metavar="SECONDS",
+        default=0.0,
+        help="calm the motion by a Gaussian of so many seconds, 0 to 1 (default: 0)",
+    )
+    parser.add_argument(
+        "--articulation",
+        type=number(0.0, STRONGEST),
+        metavar="STRENGTH",
+        help="of the mouth's movement: 0 mumbles, 1 moves as far as the speaker does, up to 3 (default: the model's)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the head's own motion and blinks (default: 0)")
+    parser.add_argument("--still", action="store_true", help="hold the head still: no motion but that of speech")
+    parser.add_argument("--overwrite", action="store_true", help="replace a video that exists")
+    return parser.parse_args()
+
+
+def number(least, most):
+    """A type for argparse: a number within bounds."""
+
+    def parsed(text):
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least:g} to {most:g}")
+        return value
+
+    return parsed
+
+
+def jobs_of(arguments):
+    """The pairs (speech, video) to make, checked as far as can be done at once.
+
+    Raises:
+        InputError: there is nothing to read, or something in the way.
+    """
+    speech = Path(arguments.speech)
+    if not speech.is_dir():
+        output = Path(arguments.output or "talking.mp4")
+        sound_duration(speech)  # a wrong file is told before seconds are spent on loading
+        if output.suffix.lower() not in FORMATS:
+            raise InputError(f"{output}: give --output a name that ends in {' or '.join(FORMATS)}")
+        check_writable(output.parent)
+        if output.exists() and not arguments.overwrite:
+            raise InputError(f"{output}: exists already; give --overwrite to replace it, or another --output")
+        if arguments.frames and Path(arguments.frames).exists():
+            raise InputError(f"{arguments.frames}: exists already; give --frames the name of a new folder")
+        return [(speech, output)]
+    if arguments.frames:
+        raise InputError(f"--frames: {speech} is a folder; pictures are written for a single sound file")
+    folder = Path(arguments.output or "talking")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: no folder; --output of a folder of speech is a folder of videos")
+    files = sorted(path for path in speech.iterdir() if path.suffix.lower() in SOUNDS)
+    if not files:
+        raise InputError(f"{speech}: holds no sound file ({', '.join(SOUNDS)})")
+    videos = [folder / f"{path.name if _shares_name(path, files) else path.stem}.mp4" for path in files]
+    make_folder(folder)
+    check_writable(folder)
+    return list(zip(files, videos, strict=True))
+
+
+def _shares_name(path, files):
+    return sum(other.stem == path.stem for other in files) > 1
+
+
+@program
+def main():
+    """Checks what can be checked at once, loads the model and makes the videos."""
+    arguments = parse_arguments()
+    jobs = jobs_of(arguments)
+    several = Path(arguments.speech).is_dir()
+    if arguments.source and not Path(arguments.source).is_file():
+        raise InputError(f"{arguments.source}: no such file; give --source a picture or a video of the speaker")
+
+    import_keras()
+    from audio2faces.generation import Options, generate_video
+    from audio2faces.model_folder import load_model
+
+    model = load_model(arguments.model)
+    seed = None if arguments.still else arguments.seed
+    options = Options(arguments.source, arguments.fps, arguments.smooth, arguments.articulation, seed)
+    failed = there = 0
+    for speech, output in jobs:
+        if several and output.exists() and not arguments.overwrite:
+            there += 1
+            continue
+        began = time.monotonic()
+        try:
+            frames, notes = generate_video(model, speech, output, arguments.frames, options)
+        except InputError as error:
+            if not several:
+                raise
+            failed += 1
+            print(f"left out: {error}", file=sys.stderr)
+            continue
+        seconds = time.monotonic() - began
+        for note in notes:
+            print(f"note: {note}", file=sys.stderr)
+        print(
+            f"wrote {output}: {frames} frames at {arguments.fps or model.frame_rate:g}/s by {model.name}, "
+            f"made in {seconds:.1f} s ({frames / seconds:.0f} frames/s)"
+        )
+    if there:
+        print(f"{there} videos were there already; --overwrite makes them again")
+    if arguments.frames:
+        print(f"wrote {arguments.frames}: {frames} pictures")
+    if failed:
+        raise InputError(f"{failed} of {len(jobs)} sound files gave no video; they are named above")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""Trains a model from a prepared dataset; without --data from the sample clips, in minutes."""
+
+import argparse
+import dataclasses
+import importlib
+import sys
+import time
+from pathlib import Path
+
+import audio2faces.config
+import began.config
+import began.vae_config
+from began.devices import read_cluster
+from preprocessing.clips import Settings
+from preprocessing.dataset import open_dataset
+from preprocessing.prepare import prepare_dataset
+from preprocessing.program import InputError, command, import_keras, program
+
+from .published import SAMPLES
+
+SAMPLE_DATASET = Path("data") / "samples"
+SAMPLE_LICENCE = "GRID corpus (Cooke, Barker, Cunningham, Shao 2006), CC BY 4.0"
+
+OF_BEGAN = ("audio_encoder", "repair")  # arguments that no other mode takes
+MODES = {  # mode: presets, function that trains (module, name), preset with --data
+    "vae": (began.vae_config.VAE_PRESETS, ("began.vae_training", "train_vae"), "convolutional"),
+    "began": (began.config.PRESETS, ("began.training", "train_began"), "conditional"),
+    "audio2faces": (audio2faces.config.PRESETS, ("audio2faces.training", "train_system"), "full"),
+}
+
+
+def parse_arguments():
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog=command("train"), description=__doc__)
+    parser.add_argument(
+        "--mode",
+        required=True,
+        choices=list(MODES),
+        help="vae: a code of the speech alone; began: a generator of faces that hears, against a discriminator; "
+        "audio2faces: speech to face, a regressor and a refiner",
+    )
+    parser.add_argument("--data", metavar="DATASET", help="prepared dataset (default: the sample clips)")
+    parser.add_argument("--run", metavar="RUN", help="folder of the run; an existing one goes on (default: a new one)")
+    parser.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="settings (default: sample without --data, else "
+        + ", ".join(f"{default} for {mode}" for mode, (_, _, default) in MODES.items())
+        + ")",
+    )
+    parser.add_argument("--steps", type=positive, help="training steps, of each stage (default: the preset's)")
+    parser.add_argument("--batch-size", type=positive, help="frames per step (default: the preset's)")
+    parser.add_argument("--size", type=int, choices=[32, 64, 128], help="pixels of a face (default: the dataset's; 64)")
+    parser.add_argument(
+        "--stage",
+        choices=audio2faces.config.STAGES,
+        help="audio2faces: do this one alone, anew if it was done before (default: the regressor, then the refiner)",
+    )
+    parser.add_argument("--seed", type=seed, help="of weights, order and noise (default: 0)")
+    parser.add_argument(
+        "--precision",
+        choices=["auto", "float32", "mixed_bfloat16"],
+        help="of the arithmetic (default: auto, mixed_bfloat16 where the processor has it)",
+    )
+    parser.add_argument(
+        "--audio-encoder",
+        metavar="ENCODER",
+        help="began: what hears: learned, or vae:RUN, the frozen encoder of a VAE (default: learned)",
+    )
+    parser.add_argument(
+        "--repair",
+        metavar="DEFECT",
+        action="append",
+        choices=[name.split()[0] for name in began.config.REPAIRS],
+        help="began, 2017 presets: turn off one defect, B1 to B10 of docs/collapse.md; may be given again",
+    )
+    return parser.parse_args()
+
+
+def positive(text):
+    """A whole number of at least 1, for argparse."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
+
+
+def seed(text):
+    """A whole number that NumPy takes as a seed, for argparse."""
+    if not text.isdigit() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to {2**32 - 1}")
+    return int(text)
+
+
+def chosen_config(arguments):
+    """The settings that the command line asks for.
+
+    Raises:
+        InputError: the mode has no such preset, or no such setting.
+    """
+    presets, _, default = MODES[arguments.mode]
+    preset = arguments.preset or (default if arguments.data else "sample")
+    if preset not in presets:
+        raise InputError(f"--preset {preset}: mode {arguments.mode} has {', '.join(sorted(presets))}")
+    names = ("steps", "batch_size", "size", "seed", "precision", "audio_encoder")
+    given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    if arguments.mode == "vae" and (wrong := [name for name in ("precision", "size") if getattr(arguments, name)]):
+        raise InputError(f"--{wrong[0]}: mode vae sees no faces, computes in float32 and does not take it")
+    if arguments.mode != "audio2faces" and arguments.stage:
+        raise InputError("--stage: only mode audio2faces takes it")
+    if arguments.mode != "began" and (wrong := [name for name in OF_BEGAN if getattr(arguments, name)]):
+        raise InputError(f"--{wrong[0].replace('_', '-')}: only mode began takes it")
+    if arguments.repair and not preset.startswith("2017"):
+        raise InputError(
+            f"--repair: preset {preset} has no defects of 2017; give --preset 2017-audio or another of 2017"
+        )
+    repairs = {}
+    for defect in arguments.repair or ():
+        repairs |= next(change for name, change in began.config.REPAIRS.items() if name.split()[0] == defect)
+    if arguments.mode == "audio2faces":
+        return presets[preset].with_settings(
+            [arguments.stage] if arguments.stage else audio2faces.config.STAGES, **given
+        )
+    return dataclasses.replace(presets[preset], **(repairs | given))
+
+
+@program
+def main():
+    """Opens or prepares the dataset, trains, and says what was written."""
+    arguments = parse_arguments()
+    config = chosen_config(arguments)
+    if read_cluster() and not (arguments.mode == "began" and arguments.data and arguments.run):
+        raise InputError(
+            "TF_CONFIG: the processes of one run need --mode began and the same --data and --run, in folders that all "
+            "of them see; prepare the data before"
+        )
+    if arguments.data:
+        dataset = open_dataset(arguments.data)
+    else:
+        settings = Settings(size=arguments.size or Settings().size)
+        folder = SAMPLE_DATASET if settings == Settings() else f"{SAMPLE_DATASET}-{settings.size}"
+        dataset, _ = prepare_dataset([SAMPLES], folder, SAMPLES / "splits", settings, SAMPLE_LICENCE)
+    if arguments.mode == "audio2faces" and not arguments.size:
+        config = config.with_settings(audio2faces.config.STAGES, size=dataset.size)
+    run_dir = Path(arguments.run or Path("runs") / f"{arguments.mode}-{time.strftime('%Y%m%d-%H%M%S')}")
+    print(f"training on {dataset.folder}, run {run_dir}", file=sys.stderr)
+
+    import_keras()
+    module, name = MODES[arguments.mode][1]
+    train = getattr(importlib.import_module(module), name)
+    try:
+        model = train(config, dataset, run_dir, *([arguments.stage] if arguments.stage else []))
+    except KeyboardInterrupt:
+        print(
+            f"stopped; the same command with --run {run_dir} goes on from its last checkpoint, if there is one",
+            file=sys.stderr,
+        )
+        raise
+    if arguments.mode == "vae":
+        print(f"wrote {model}, the best encoder on the validation clips; a BEGAN hears through it with")
+        print(f"  {command('train')} --mode began --data {dataset.folder} --audio-encoder vae:{run_dir}")
+        return
+    print(f"wrote {model}; try:")
+    print(f"  {command('generate')} {_near(SAMPLES / 'speech.wav')} --model {model} --output mine.mp4")
+    split = "" if any(clip.entry["split"] == "test" for clip in dataset.clips) else " --split validation"
+    evaluate = "python -m began.evaluate" if arguments.mode == "began" else command("evaluate")
+    print(f"  {evaluate} --model {model} --data {dataset.folder}{split}")
+
+
+def _near(path):
+    """The same path, relative to the current folder if it lies in there."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,9 +1,5 @@
 """Figures with axes and words: curves of a run, and rows of faces set one below the other."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
 from matplotlib import pyplot
 

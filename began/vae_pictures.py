@@ -1,9 +1,5 @@
 """Pictures of an audio VAE: reconstructed maps, codes and what they stand for, the curves of its run."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
 from matplotlib import pyplot
 

@@ -2,10 +2,7 @@
 
 import argparse
 import json
-
-import matplotlib
-
-matplotlib.use("Agg")
+import sys
 
 import numpy as np
 from matplotlib import pyplot
@@ -14,6 +11,7 @@ from audio2faces.published import DEFAULT_MODEL
 from preprocessing.audio_features import FEATURE_PRESETS, FeatureStatistics, speech_maps
 from preprocessing.files import whole_file
 from preprocessing.media import read_speech
+from preprocessing.program import program
 
 from .audio_maps import SPEECH
 
@@ -93,6 +91,7 @@ def draw_maps(path):
     pyplot.close(figure)
 
 
+@program
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("picture", help="PNG to write")
@@ -100,4 +99,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,9 +1,5 @@
 """One picture of what a rule found: strip histograms, scores and threshold, mirrored faces before and after."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
 from matplotlib import pyplot
 

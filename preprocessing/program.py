@@ -44,6 +44,7 @@ def program(main):
 
     @functools.wraps(main)
     def run():
+        os.environ.setdefault("MPLBACKEND", "Agg")  # pictures go to files
         try:
             main()
         except InputError as error:

@@ -1,9 +1,5 @@
 """The report of a dataset as histograms: lengths, pose, brightness, size of the faces, frames kept and dropped."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
 from matplotlib import pyplot
 

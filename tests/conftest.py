@@ -12,8 +12,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "samples"
 
+os.environ["MPLBACKEND"] = "Agg"  # these three as the programs set them
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"  # as the programs set it
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 sys.path.insert(0, str(ROOT))
 
 from preprocessing.dataset import open_dataset, write_dataset  # noqa: E402

@@ -49,7 +49,7 @@ def test_the_readme_s_tree_is_the_tree():
         name = line.split()[0]
         folder = name if name.endswith("/") else folder if line.startswith(" ") else ""
         named.update(f"{folder}{name}" for name in re.findall(r"\S+\.py\b", line[:28]))
-    folders = [ROOT, *(ROOT / layer for layer in [*LAYERS, "benchmarks"])]
+    folders = [ROOT, *(ROOT / layer for layer in [*LAYERS, "benchmarks", "notebooks"])]
     files = {str(path.relative_to(ROOT)) for folder in folders for path in folder.glob("*.py")}
     assert named == {name for name in files if "__init__" not in name}
 

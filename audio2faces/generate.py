@@ -1,14 +1,13 @@
 """Makes a video of the model's face speaking what a sound file says; of a folder of sound files, a video each."""
 
 import argparse
-import math
 import sys
 import time
 from pathlib import Path
 
 from preprocessing.files import check_writable, make_folder
 from preprocessing.media import sound_duration
-from preprocessing.program import InputError, command, import_keras, program
+from preprocessing.program import InputError, command, import_keras, number, program
 from preprocessing.video import FORMATS
 
 from .published import DEFAULT_MODEL
@@ -55,21 +54,6 @@ def parse_arguments():
     parser.add_argument("--still", action="store_true", help="hold the head still: no motion but that of speech")
     parser.add_argument("--overwrite", action="store_true", help="replace a video that exists")
     return parser.parse_args()
-
-
-def number(least, most):
-    """A type for argparse: a number within bounds."""
-
-    def parsed(text):
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least:g} to {most:g}")
-        return value
-
-    return parsed
 
 
 def jobs_of(arguments):

@@ -28,6 +28,7 @@ class Options:
         smooth: standard deviation in seconds of a Gaussian over time that calms the motion; 0 leaves it as it is.
         articulation: its strength (`articulation.Articulation`), or None for the model's.
         seed: of what the head does by itself (turns, blinks); None holds it still.
+        longest_side: pixels; a larger source is made smaller. None keeps its resolution.
     """
 
     source: str | None = None
@@ -35,6 +36,7 @@ class Options:
     smooth: float = 0.0
     articulation: float | None = None
     seed: int | None = 0
+    longest_side: int | None = None
 
 
 def generate_video(model, speech, output, frames_folder=None, options=Options(), watch=None):
@@ -59,7 +61,9 @@ def generate_video(model, speech, output, frames_folder=None, options=Options(),
     duration = sound_duration(speech)
     frame_rate = options.frame_rate or model.frame_rate
     total = None if duration is None else frame_count(duration, frame_rate)
-    source = open_source(options.source, model.config.size, duration) if options.source else None
+    source = None
+    if options.source:
+        source = open_source(options.source, model.config.size, duration, options.longest_side)
     sound = stream_speech(speech, SOUND_RATE)
     comment = (
         f"Synthetic video: this face was generated from speech by Audio2Faces, model {model.name}. "

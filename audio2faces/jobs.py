@@ -1,7 +1,7 @@
 """Videos made one after the other for whoever asks, by a process of its own: a queue with limits.
 
-What people upload is decoded in the worker alone. It may crash on a damaged file, run out of time or of memory: the job
-has failed then, the next one gets a new worker, and the server never notices.
+The worker may crash on a damaged file, run out of time or of memory: the job has failed then, the next one gets a new
+worker, and the server never notices.
 """
 
 import asyncio
@@ -9,22 +9,19 @@ import contextlib
 import secrets
 import shutil
 import sys
-import tempfile
 import time
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
+from preprocessing.program import InputError
 
-from preprocessing.program import InputError, import_keras
-
+from .video_worker import UNREADABLE, make_videos
 from .worker import Worker
 
-PEAKS_PER_SECOND = 50  # of the waveform that is shown
-MEMORY = 8 * 2**30  # bytes of data that a worker may hold
 POLL = 0.1  # seconds between looks at the worker
-UNREADABLE = "The file could not be read: decoding it failed."
+TIDYING = 5.0  # seconds between looks for what is too old
+CANCELLED = "It was cancelled."
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,8 @@ class Limits:
 
     Attributes:
         upload: bytes of a file.
-        files: uploads that wait, and videos that are kept, so many of each.
+        stored: bytes of all uploads, and of all videos, that are kept.
+        files: so many of either.
         speech: seconds of speech of a video.
         waiting: jobs in the queue.
         seconds: that a job may take.
@@ -41,7 +39,8 @@ class Limits:
     """
 
     upload: int = 50_000_000
-    files: int = 100
+    stored: int = 2_000_000_000
+    files: int = 1000
     speech: float = 120.0
     waiting: int = 30
     seconds: float = 600.0
@@ -54,7 +53,8 @@ class Upload:
 
     path: Path
     name: str
-    touched: float = field(default_factory=time.monotonic)
+    size: int = 0
+    since: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -69,8 +69,9 @@ class Job:
         state: "waiting", "working", "done" or "failed".
         share: of the frames that are there, None where their number is not known.
         message: why it failed.
-        result: what the worker tells of a finished video (`_made`).
-        finished: set when it is done or has failed.
+        result: what the worker tells of a finished video (`video_worker`).
+        version: goes up with each change.
+        since: time of the last change.
     """
 
     model: Path
@@ -82,8 +83,35 @@ class Job:
     share: float | None = 0.0
     message: str = ""
     result: dict = field(default_factory=dict)
-    finished: asyncio.Event = field(default_factory=asyncio.Event)
-    touched: float = field(default_factory=time.monotonic)
+    version: int = 0
+    since: float = field(default_factory=time.monotonic)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def change(self, **values):
+        """Sets attributes, and wakes whoever waits for news."""
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.version, self.since = self.version + 1, time.monotonic()
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def news(self, seen, seconds):
+        """Waits until the version is not `seen`, or some seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.version == seen and not self.ended:
+                    await self._changed.wait()
+
+    @property
+    def ended(self):
+        """Whether nothing more will come."""
+        return self.state in ("done", "failed")
+
+    def named(self, text):
+        """The same text with the user's names in the place of paths."""
+        for path, name in self.names.items():
+            text = text.replace(str(path), name)
+        return text
 
 
 class FullError(Exception):
@@ -91,17 +119,17 @@ class FullError(Exception):
 
 
 class Studio:
-    """Uploads, the queue, the worker, and their folder, which goes when the studio closes.
+    """Uploads, the queue and the worker.
 
     Args:
         limits: `Limits`.
+        folder: of uploads and videos.
     """
 
-    def __init__(self, limits):
-        self.limits = limits
-        self.folder = Path(tempfile.mkdtemp(prefix="audio2faces-"))
+    def __init__(self, limits, folder):
+        self.limits, self.folder = limits, folder
         self.uploads, self.jobs, self.queue = {}, {}, []
-        self._worker = Worker(work_for)
+        self._worker = Worker(make_videos, folder)
         self._woken = asyncio.Event()
 
     async def receive(self, chunks, name):
@@ -115,27 +143,28 @@ class Studio:
             its key.
 
         Raises:
-            FullError: too many files are kept.
+            FullError: there is no room for it.
             InputError: it is larger than the limit, or empty.
         """
-        if len(self.uploads) >= self.limits.files:
-            raise FullError("Too many files are waiting here. Please try again in a minute.")
         key = secrets.token_urlsafe(16)
         upload = self.uploads[key] = Upload(self.folder / f"upload-{key}", name)
-        size = 0
+        full = len(self.uploads) > self.limits.files
         try:
             with open(upload.path, "wb") as file:
-                async for chunk in chunks:
-                    size += len(chunk)
-                    if size <= self.limits.upload:  # the rest is heard to its end: who still speaks hears no answer
+                async for chunk in chunks:  # to its end, whatever is wrong: who still speaks hears no answer
+                    upload.size += len(chunk)
+                    full = full or sum(other.size for other in self.uploads.values()) > self.limits.stored
+                    if upload.size <= self.limits.upload and not full:
                         file.write(chunk)
-            if size > self.limits.upload:
+            if upload.size > self.limits.upload:
                 raise InputError(f"{name}: larger than {self.limits.upload / 1e6:g} MB; cut it")
-            if not size:
+            if not upload.size:
                 raise InputError(f"{name}: the file is empty")
+            if full:
+                raise FullError("Too many files wait here. Please try again in some minutes.")
         except BaseException:
             self.uploads.pop(key, None)
-            upload.path.unlink(missing_ok=True)
+            _delete(upload.path)
             raise
         return key
 
@@ -163,31 +192,41 @@ class Studio:
         self._woken.set()
         return key
 
+    def cancel(self, key):
+        """Ends a job that waits or is worked at; of another it forgets the video."""
+        job = self.jobs[key]
+        if key in self.queue:
+            self.queue.remove(key)
+        self._fail(job, CANCELLED)
+        self._forget_uploads(job)
+
     async def work(self):
-        """Makes one video after the other, for ever; tidies up in between."""
-        try:
-            while True:
-                while not self.queue:
-                    self._woken.clear()
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._woken.wait(), 1.0)
-                    self.tidy()
-                job = self.jobs[self.queue.pop(0)]
-                job.state = "working"
-                try:
-                    await self._make(job)
-                except Exception:  # the next job is to be made whatever this one did
-                    traceback.print_exc(file=sys.stderr)
-                    self._fail(job, "Something went wrong here; the server's log tells what.")
-                self._finished(job)
-                self.tidy()
-        finally:
-            self._worker.end()
+        """Makes one video after the other, for ever."""
+        while True:
+            while not self.queue:
+                self._woken.clear()
+                await self._woken.wait()
+            job = self.jobs[self.queue.pop(0)]
+            for key in self.queue:
+                self.jobs[key].change()  # its place
+            job.change(state="working")
+            try:
+                await self._make(job)
+            except Exception:  # the next job is to be made whatever this one did
+                traceback.print_exc(file=sys.stderr)
+                self._fail(job, "Something went wrong here; the server's log tells what.")
+            self._forget_uploads(job)
+
+    async def tidy_up(self):
+        """Deletes what is too old or too much, for ever."""
+        while True:
+            self.tidy()
+            await asyncio.sleep(TIDYING)
 
     async def _make(self, job):
         end = time.monotonic() + self.limits.seconds
         try:
-            pipe = self._worker.pipe()
+            pipe = self._worker.started()
             pipe.send((job.model, job.speech, job.source, job.output, self.limits.speech))
             while job.state == "working":
                 if time.monotonic() > end:
@@ -197,6 +236,9 @@ class Studio:
                     self._hear(job, *pipe.recv())
                 else:
                     await asyncio.sleep(POLL)
+            if job.message == CANCELLED:
+                self._worker.end()
+                self._fail(job, CANCELLED)  # once more: now nobody writes
         except (EOFError, OSError):  # the worker is gone
             self._worker.end()
             self._fail(job, UNREADABLE)
@@ -204,108 +246,49 @@ class Studio:
     def _hear(self, job, kind, content):
         """What the worker says of a job."""
         if kind == "share":
-            job.share = content
+            job.change(share=content)
         elif kind == "made":
-            job.share, job.result, job.state = 1.0, content, "done"
+            content["notes"] = [job.named(note) for note in content["notes"]]
+            job.change(share=1.0, result=content, state="done")
         else:
             self._fail(job, content)
 
     def _fail(self, job, message):
-        for path, name in job.names.items():
-            message = message.replace(str(path), name)
-        job.state, job.message = "failed", message
+        job.change(state="failed", message=job.named(message))
         for left in job.output.parent.glob(f"*{job.output.name}"):  # by a worker that was killed
-            left.unlink()
+            _delete(left)
 
-    def _finished(self, job):
-        job.touched = time.monotonic()
-        job.finished.set()
-        for key in [key for key, upload in self.uploads.items() if upload.path in job.names]:
-            self._forget(key)
-
-    def _forget(self, key):
-        """Deletes an upload, unless another job is to read it."""
-        path = self.uploads[key].path
-        if not any(path in job.names and not job.finished.is_set() for job in self.jobs.values()):
-            del self.uploads[key]
-            path.unlink(missing_ok=True)
+    def _forget_uploads(self, job):
+        """Deletes what a job has read, unless another one is to read it."""
+        needed = {path for other in self.jobs.values() if not other.ended for path in other.names}
+        for key in [key for key, upload in self.uploads.items() if upload.path in job.names.keys() - needed]:
+            _delete(self.uploads.pop(key).path)
 
     def tidy(self):
-        """Deletes what is too old or too much."""
+        """Deletes what is too old; of videos also the oldest that are too much."""
         old = time.monotonic() - self.limits.kept
-        for key in [key for key, upload in self.uploads.items() if upload.touched < old]:
-            self._forget(key)
-        over = [key for key, job in self.jobs.items() if job.finished.is_set()]  # the oldest first
-        for place, key in enumerate(over):
-            if self.jobs[key].touched < old or place < len(over) - self.limits.files:
-                self.jobs.pop(key).output.unlink(missing_ok=True)
+        needed = {path for job in self.jobs.values() if not job.ended for path in job.names}
+        for key, upload in list(self.uploads.items()):
+            if upload.since < old and upload.path not in needed:
+                _delete(self.uploads.pop(key).path)
+        room = self.limits.stored
+        ended = [(key, job) for key, job in self.jobs.items() if job.ended]
+        for place, (key, job) in enumerate(sorted(ended, key=lambda item: -item[1].since)):  # the latest first
+            room -= job.output.stat().st_size if job.output.is_file() else 0
+            if job.since < old or room < 0 or place >= self.limits.files:
+                _delete(self.jobs.pop(key).output)
 
     def close(self):
-        """Ends the worker and removes every file."""
+        """Ends the worker."""
         self._worker.end()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def work_for(pipe):
-    """The worker: makes the videos that are asked for through a pipe, until it is closed.
-
-    It receives (model folder, speech, source, output, seconds), and sends ("share", of the frames) now and then, and
-    at the end ("made", what `_made` tells) or ("failed", why).
-    """
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    import_keras()
-    from .model_folder import load_model
-
-    models = {}
-    while True:
-        try:
-            folder, *task = pipe.recv()
-        except EOFError:
-            return
-        try:
-            if folder not in models:
-                models[folder] = load_model(folder)
-            pipe.send(("made", _made(models[folder], *task, lambda share: pipe.send(("share", share)))))
-        except InputError as error:
-            pipe.send(("failed", str(error)))
-        except MemoryError:
-            pipe.send(("failed", "The file is too large to be taken apart."))
-        except Exception:  # whatever a damaged file does to a decoder
-            traceback.print_exc(file=sys.stderr)
-            pipe.send(("failed", UNREADABLE))
+def _delete(path):
+    """Deletes a file if it can be; what cannot goes with the folder."""
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
-def _made(model, speech, source, output, longest, report):
-    """Makes a video; tells its frames, notes, opening of the mouth at each frame, and the waveform's peaks."""
-    from preprocessing.media import sound_duration, stream_speech
-
-    from .generation import Options, generate_video
-    from .measures import mouth_opening
-
-    too_long = InputError(f"{speech}: longer than {longest:g} s; cut it")
-    if (sound_duration(speech) or 0) > longest:
-        raise too_long
-    opening, most = [], longest * model.frame_rate + 1
-
-    def watch(faces, total):
-        opening.extend(mouth_opening(np.asarray(faces)).tolist())
-        if len(opening) > most:
-            raise too_long
-        report(min(1.0, len(opening) / total) if total else None)
-
-    frames, notes = generate_video(model, speech, output, options=Options(source=source), watch=watch)
-    rate = 16000
-    samples = np.concatenate([np.zeros(0), *stream_speech(speech, rate)])
-    step = rate // PEAKS_PER_SECOND
-    peaks = np.abs(np.pad(samples, (0, -len(samples) % step)).reshape(-1, step)).max(axis=1)
-    return {
-        "frames": frames,
-        "frame_rate": model.frame_rate,
-        "notes": [str(note) for note in notes],
-        "opening": [round(value, 4) for value in opening],
-        "peaks": peaks.round(3).tolist(),
-        "peaks_per_second": PEAKS_PER_SECOND,
-    }
+def remove(folder):
+    """Deletes a folder with all that is in it, as far as can be."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -9,14 +9,20 @@ import contextlib
 import struct
 import time
 
+import av
 import cv2
 import numpy as np
+from starlette.websockets import WebSocketDisconnect
+
+from preprocessing.program import InputError, import_keras
 
 from .worker import Worker
 
 JPEG_QUALITY = 88
 HEADER = struct.Struct("<If")  # number of the frame, milliseconds that it was computed
-LONGEST_PUSH = 64_000  # bytes of samples at once: a second
+LONGEST_PUSH = 256_000  # bytes of samples at once
+RATES = range(8000, 192_001)  # samples per second that a microphone may have
+LOADING, LONGEST_SILENCE = 120, 10  # seconds to wait for a model, and for either side afterwards
 
 
 class LiveFace:
@@ -73,102 +79,145 @@ class LiveFace:
         return first, frames
 
 
+class AnyRate:
+    """Sound of any sample rate made into sound of another one, as it comes.
+
+    Args:
+        given: samples per second of what comes.
+        wanted: samples per second of what goes.
+    """
+
+    def __init__(self, given, wanted):
+        self._given = given
+        self._resampler = None if given == wanted else av.AudioResampler("flt", "mono", wanted)
+
+    def __call__(self, samples):
+        """What is known now: float32 [shape=(n,)] of float32 of any length."""
+        if self._resampler is None or not len(samples):
+            return samples
+        frame = av.AudioFrame.from_ndarray(samples[None], format="flt", layout="mono")
+        frame.sample_rate = self._given
+        parts = [part.to_ndarray()[0] for part in self._resampler.resample(frame)]
+        return np.concatenate([np.zeros(0, np.float32), *parts])
+
+
 def packed(number, milliseconds, face):
     """A frame as it goes over the wire: HEADER, then a JPEG of uint8 RGB [shape=(size, size, 3)]."""
     picture = cv2.imencode(".jpg", face[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     return HEADER.pack(number, milliseconds) + picture.tobytes()
 
 
-def live_for(pipe):
-    """The worker of a live face: a model folder comes through the pipe, then samples, then None, and so on.
+def speak_live(pipe):
+    """The worker: through the pipe come a model folder and a sample rate, then samples, then None, and so on.
 
-    It answers with a dictionary of rates, or the text of an error, and to each array of samples with a list of frames,
-    `packed`.
+    It answers the first with a dictionary of the model's rates, or the text of an error, and each array of samples with
+    a list of frames, `packed`.
     """
-    from preprocessing.program import InputError, import_keras
-
     import_keras()
     from .model_folder import load_model
 
     faces = {}
     while True:
+        if (asked := pipe.recv()) is None:
+            continue
+        folder, sample_rate = asked
         try:
-            if (folder := pipe.recv()) is None:
-                continue
             if folder not in faces:
                 faces[folder] = LiveFace(load_model(folder))
-            face = faces[folder]
-        except EOFError:
-            return
         except InputError as error:
             pipe.send(str(error))
             continue
+        face = faces[folder]
         face.reset()
         features = face.face.features
-        pipe.send(
-            {
-                "frame_rate": face.face.frame_rate,
-                "sample_rate": features.sample_rate,
-                "look_ahead": face.face.look_ahead / features.sample_rate,
-                "size": face.face.size,
-            }
-        )
+        look_ahead = face.face.look_ahead / features.sample_rate
+        pipe.send({"frame_rate": face.face.frame_rate, "look_ahead": look_ahead, "size": face.face.size})
+        resampled = AnyRate(sample_rate, features.sample_rate)
         while (samples := pipe.recv()) is not None:
             begun = time.monotonic()
-            first, frames = face.push(samples)
+            first, frames = face.push(resampled(samples))
             took = (time.monotonic() - begun) * 1000
             pipe.send([packed(first + place, took, frame) for place, frame in enumerate(frames)])
 
 
 class LiveSeat:
-    """The place of the one browser that may be live, and the process that makes its frames."""
+    """The place of the one browser that may be live, and the process that makes its frames.
 
-    def __init__(self):
-        self._worker = Worker(live_for)
+    Args:
+        models: dictionary from names to folders.
+        scratch: folder for the process's files.
+    """
+
+    def __init__(self, models, scratch):
+        self._models = models
+        self._worker = Worker(speak_live, scratch)
         self._taken = False
 
-    async def serve(self, socket, models):
-        """Speaks with one browser: samples in, frames out, until either ends."""
-        from starlette.websockets import WebSocketDisconnect
-
+    async def serve(self, socket):
+        """Speaks with one browser until either ends: samples in, frames out; at a fault a last line that says which."""
         await socket.accept()
-        folder = models.get(socket.query_params.get("model"))
-        if self._taken or folder is None:
-            await socket.send_json(
-                {"error": "Somebody is live already; try again later." if folder else "no such model"}
-            )
-            return await socket.close()
-        self._taken = True
-        loop = asyncio.get_running_loop()
+        folder = self._models.get(socket.query_params.get("model"))
+        rate = socket.query_params.get("rate", "")
+        problem = None
+        if self._taken:
+            problem = "Somebody is live already; try again later."
+        elif folder is None or not (rate.isdecimal() and int(rate[:9]) in RATES):
+            problem = "no such model or sample rate"
+        else:
+            self._taken = True
+            try:
+                problem = await self._speak(socket, folder, int(rate))
+            except WebSocketDisconnect:
+                return
+            except (EOFError, OSError):  # the process is gone, or does not answer
+                self._worker.end()
+                problem = "The face does not answer any more; start again."
+            finally:
+                self._taken = False
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the browser is gone
+            await socket.send_json({"error": problem})
+            await socket.close()
 
-        pipe = self._worker.pipe()
+    async def _speak(self, socket, folder, rate):
+        """The conversation; gives why it ended, if the browser did not end it."""
+        pipe = await asyncio.to_thread(self._worker.started)
 
-        def asked(what):
+        def answer(what, seconds):
             pipe.send(what)
+            if not pipe.poll(seconds):
+                raise EOFError
             return pipe.recv()
 
         try:
-            about = await loop.run_in_executor(None, asked, folder)
+            loading = asyncio.create_task(asyncio.to_thread(answer, (folder, rate), LOADING))
+            coming = asyncio.create_task(socket.receive())
+            await asyncio.wait([loading, coming], return_when=asyncio.FIRST_COMPLETED)
+            if coming.done():  # a browser speaks after the answer: it has left
+                self._worker.end()
+                await asyncio.gather(loading, return_exceptions=True)
+                raise WebSocketDisconnect(coming.result().get("code", 1002))
+            about = await loading
             if isinstance(about, str):
-                return await socket.send_json({"error": about})
+                return about
             await socket.send_json(about)
             while True:
-                content = await socket.receive_bytes()
-                if len(content) % 4 or len(content) > LONGEST_PUSH:
-                    break
+                heard, _ = await asyncio.wait([coming], timeout=LONGEST_SILENCE)
+                if not heard:
+                    return f"Nothing came from the microphone for {LONGEST_SILENCE} s."
+                message = coming.result()
+                if message["type"] == "websocket.disconnect":
+                    raise WebSocketDisconnect
+                content = message.get("bytes") or b""
+                if not content or len(content) % 4 or len(content) > LONGEST_PUSH:
+                    return "what came is no sound"
+                coming = asyncio.create_task(socket.receive())
                 samples = np.nan_to_num(np.frombuffer(content, "<f4")).clip(-1, 1)
-                for frame in await loop.run_in_executor(None, asked, samples):
+                for frame in await asyncio.to_thread(answer, samples, LONGEST_SILENCE):
                     await socket.send_bytes(frame)
-        except (WebSocketDisconnect, KeyError):
-            pass
-        except (EOFError, OSError):  # the process is gone
-            self.close()
         finally:
-            self._taken = False
+            coming.cancel()
             with contextlib.suppress(OSError):
                 pipe.send(None)
-            with contextlib.suppress(RuntimeError):
-                await socket.close()
 
     def close(self):
         """Ends the process."""

@@ -124,13 +124,14 @@ def match_colours(face, real):
     return face + blurred((real - face) * known[..., None]) / blurred(known)[..., None]
 
 
-def open_source(path, size, seconds):
+def open_source(path, size, seconds, longest_side=None):
     """Reads a picture or a video and finds the face in it.
 
     Args:
         path: of the file.
         size: of the model's faces in pixels.
         seconds: of the speech; no more of a video is read, and no more than LONGEST. None for unknown.
+        longest_side: pixels to which a larger picture or video is shrunk; None keeps it.
 
     Raises:
         InputError: the file cannot be read, or no frame shows a face that can be used (the reasons are named).
@@ -145,7 +146,8 @@ def open_source(path, size, seconds):
         total = round(min(end, info.duration or end) * frame_rate)
     stored, faces = [], []
     with progress(total, "frame", "finding the face") as bar:
-        for face in extract_faces(_storing(frames, stored), make_detector("mtcnn"), frame_rate or 25.0, JUDGED_SIZE):
+        frames = _storing(frames, stored, longest_side)
+        for face in extract_faces(frames, make_detector("mtcnn"), frame_rate or 25.0, JUDGED_SIZE):
             faces.append(face)
             bar.update(1)
     if not faces:
@@ -169,9 +171,12 @@ def open_source(path, size, seconds):
     return Source(str(path), frame_rate, stored, transforms, opacity_of(usable), size, tuple(notes))
 
 
-def _storing(frames, stored):
-    """Passes frames on, cut to even sides, and keeps each as JPEG."""
+def _storing(frames, stored, longest_side):
+    """Passes frames on, shrunk if they are too large and cut to even sides, and keeps each as JPEG."""
     for time, image in frames:
+        if longest_side is not None and max(image.shape) > longest_side:
+            scale = longest_side / max(image.shape)
+            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         image = np.ascontiguousarray(image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2])
         quality = [cv2.IMWRITE_JPEG_QUALITY, STORED_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111]
         stored.append(cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)[1])

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import importlib
+import math
 import sys
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ from began.devices import read_cluster
 from preprocessing.clips import Settings
 from preprocessing.dataset import open_dataset
 from preprocessing.prepare import prepare_dataset
-from preprocessing.program import InputError, command, import_keras, program
+from preprocessing.program import InputError, command, import_keras, number, program
 
 from .published import SAMPLES
 
@@ -22,6 +23,7 @@ SAMPLE_DATASET = Path("data") / "samples"
 SAMPLE_LICENCE = "GRID corpus (Cooke, Barker, Cunningham, Shao 2006), CC BY 4.0"
 
 OF_BEGAN = ("audio_encoder", "repair")  # arguments that no other mode takes
+COUNT = number(1, math.inf, int)
 MODES = {  # mode: presets, function that trains (module, name), preset with --data
     "vae": (began.vae_config.VAE_PRESETS, ("began.vae_training", "train_vae"), "convolutional"),
     "began": (began.config.PRESETS, ("began.training", "train_began"), "conditional"),
@@ -48,15 +50,15 @@ def parse_arguments():
         + ", ".join(f"{default} for {mode}" for mode, (_, _, default) in MODES.items())
         + ")",
     )
-    parser.add_argument("--steps", type=positive, help="training steps, of each stage (default: the preset's)")
-    parser.add_argument("--batch-size", type=positive, help="frames per step (default: the preset's)")
+    parser.add_argument("--steps", type=COUNT, help="training steps, of each stage (default: the preset's)")
+    parser.add_argument("--batch-size", type=COUNT, help="frames per step (default: the preset's)")
     parser.add_argument("--size", type=int, choices=[32, 64, 128], help="pixels of a face (default: the dataset's; 64)")
     parser.add_argument(
         "--stage",
         choices=audio2faces.config.STAGES,
         help="audio2faces: do this one alone, anew if it was done before (default: the regressor, then the refiner)",
     )
-    parser.add_argument("--seed", type=seed, help="of weights, order and noise (default: 0)")
+    parser.add_argument("--seed", type=number(0, 2**32 - 1, int), help="of weights, order and noise (default: 0)")
     parser.add_argument(
         "--precision",
         choices=["auto", "float32", "mixed_bfloat16"],
@@ -75,20 +77,6 @@ def parse_arguments():
         help="began, 2017 presets: turn off one defect, B1 to B10 of docs/collapse.md; may be given again",
     )
     return parser.parse_args()
-
-
-def positive(text):
-    """A whole number of at least 1, for argparse."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
-    return int(text)
-
-
-def seed(text):
-    """A whole number that NumPy takes as a seed, for argparse."""
-    if not text.isdigit() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to {2**32 - 1}")
-    return int(text)
 
 
 def chosen_config(arguments):

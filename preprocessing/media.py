@@ -20,6 +20,11 @@ SPEECH_FILES = {SPEECH_RATE: "speech.wav", SPEECH_RATE_2017: "speech_44k.wav"}  
 HIGHEST_RATE = 240  # frames per second; more is no rate of a camera
 LARGEST_JITTER = 0.05  # seconds by which presentation times may waver before it counts as a gap in the sound
 
+# What a file may not be: lists of other files and addresses, which FFmpeg would open, too.
+LISTS = {"concat", "dash", "hls", "imf", "image2", "lavfi", "rtp", "rtsp", "sap", "sdp", "tedcaptions", "vobsub",
+         "webm_dash_manifest"}  # fmt: skip
+CONTAINERS = ",".join(sorted(av.formats_available - LISTS))
+
 decoder_threads = 0  # of this process; 0 for one on each core
 
 
@@ -50,7 +55,7 @@ def open_media(path, kind):
     if Path(path).is_dir():
         raise InputError(f"{path}: a folder, where a file was expected")
     try:
-        container = av.open(str(path))
+        container = av.open(str(path), options={"format_whitelist": CONTAINERS})
     except (av.error.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read as audio or video ({reason}); give a media file") from error

@@ -1,7 +1,9 @@
 """What every program of the project shares: its error line, its exit status, its progress bar, a quiet start."""
 
+import argparse
 import errno
 import functools
+import math
 import os
 import sys
 import time
@@ -9,6 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+WHOLE = {int: "whole ", float: ""}
 INTERRUPTED = 130  # the shell's status of a program ended by Ctrl-C
 REMEDIES = {
     errno.ENOSPC: "; free some space and run the same command again",
@@ -67,6 +70,21 @@ def command(name):
     Where this one was started as an installed console script, that is another of them; in a checkout, a Python file.
     """
     return f"audio2faces-{name}" if Path(sys.argv[0]).name.startswith("audio2faces-") else COMMANDS[name]
+
+
+def number(least, most, kind=float):
+    """A type for argparse: a number within bounds; `kind` is float or int."""
+
+    def parsed(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no {WHOLE[kind]}number from {least:g} to {most:g}")
+        return value
+
+    return parsed
 
 
 def import_keras():

@@ -111,3 +111,13 @@ def tiny_model_folder(tiny_dataset, tiny_system, tmp_path_factory):
     from audio2faces.training import train_system
 
     return train_system(tiny_system, tiny_dataset, tmp_path_factory.mktemp("runs") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def server(tiny_model_folder, tmp_path_factory):
+    """The page's server, which offers the tiny model."""
+    pytest.importorskip("uvicorn")
+    from .page_server import Server
+
+    with Server(tmp_path_factory.mktemp("server"), "--model", tiny_model_folder, "--most-upload", "3") as server:
+        yield server

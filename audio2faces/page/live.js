@@ -1,119 +1,137 @@
 "use strict";
 // The microphone to the server, frames back; picture and sound are shown the same time after they were heard.
-// Frame i belongs to the sound i / rate after the first sample. `delay` is how long after it both are shown: as long as
-// frames have needed so far, and a little more.
+// Frame i belongs to the sound i / rate after the first sample. Both are shown as long after it as the slowest of the
+// last frames has needed, and a little more: `later`, through which the sound goes, says how long that is.
 
 (() => {
-  const MARGIN = 0.015; // seconds
-  let session = null;
+  const MARGIN = 0.015, LONGEST = 2; // seconds
+  const WINDOW = 50; // frames: so many tell how long frames need
+  let session = null; // of the microphone, from the click on
 
   function tell(text) {
-    document.getElementById("live-state").textContent = text;
+    $("live-state").textContent = text;
   }
 
-  async function begin() {
-    const model = document.getElementById("model").value;
-    document.getElementById("live-view").hidden = false;
-    tell("asking for the microphone");
-    const context = new AudioContext({ sampleRate: 16000, latencyHint: "interactive" });
-    const sound = await navigator.mediaDevices.getUserMedia({
-      audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false },
-    });
-    await context.audioWorklet.addModule("/page/microphone.js");
-    const socket = new WebSocket(`${location.origin.replace("http", "ws")}/live?model=${encodeURIComponent(model)}`);
-    socket.binaryType = "arraybuffer";
-    const microphone = context.createMediaStreamSource(sound);
-    const worklet = new AudioWorkletNode(context, "microphone", { numberOfOutputs: 0 });
-    const later = new DelayNode(context, { maxDelayTime: 2 }), volume = new GainNode(context, { gain: 0 });
-    microphone.connect(later).connect(volume).connect(context.destination);
-    session = {
-      context, sound, socket, later, volume, about: null, first: null, delay: 0, waiting: [],
-      stats: { frames: 0, late: 0, expected: 0, needed: [], offsets: [], computing: 0 },
-    };
-    window.liveStats = session.stats;
-    tell("waking the model; this takes some seconds");
-    socket.onmessage = (event) => (typeof event.data === "string" ? hear(JSON.parse(event.data)) : receive(event.data));
-    socket.onclose = end;
-    worklet.port.onmessage = ({ data }) => {
-      if (!session?.about || socket.readyState !== WebSocket.OPEN) return;
-      if (session.first === null) session.first = data.begun;
-      socket.send(data.samples.buffer);
-    };
+  class Session {
+    constructor() {
+      this.over = false;
+      this.waiting = []; // frames that are not yet due
+      this.decoding = Promise.resolve(); // one picture after the other
+      this.stats = { frames: 0, late: 0, expected: 0, needed: [], offsets: [], computing: 0, delay: 0 };
+      window.liveStats = this.stats;
+    }
 
-    function hear(about) {
-      if (about.error) { tell(about.error); return; }
-      if (about.sample_rate !== 16000) { tell("this model hears another sample rate; choose another"); return end(); }
-      session.about = about;
-      session.delay = about.look_ahead + 0.05;
-      later.delayTime.value = session.delay;
-      microphone.connect(worklet);
-      requestAnimationFrame(paint);
+    async begin(model) {
+      tell("asking for the microphone");
+      this.sound = await openMicrophone({ echoCancellation: false, noiseSuppression: false, autoGainControl: false });
+      if (this.over) return this.close();
+      this.context = new AudioContext({ latencyHint: "interactive" });
+      await this.context.audioWorklet.addModule("/page/microphone.js");
+      if (this.over) return this.close();
+      this.microphone = this.context.createMediaStreamSource(this.sound);
+      this.worklet = new AudioWorkletNode(this.context, "microphone", { numberOfOutputs: 0 });
+      this.worklet.port.onmessage = ({ data }) => this.send(data);
+      this.later = new DelayNode(this.context, { maxDelayTime: LONGEST });
+      this.volume = new GainNode(this.context, { gain: 0 });
+      this.microphone.connect(this.later).connect(this.volume).connect(this.context.destination);
+      tell("waking the model; this takes some seconds");
+      const query = `model=${encodeURIComponent(model)}&rate=${this.context.sampleRate}`;
+      this.socket = new WebSocket(`${location.origin.replace("http", "ws")}/live?${query}`);
+      this.socket.binaryType = "arraybuffer";
+      this.socket.onmessage = ({ data }) => (typeof data === "string" ? this.hear(JSON.parse(data)) : this.receive(data));
+      this.socket.onclose = () => end(this, "The connection has ended.");
+    }
+
+    hear(about) {
+      if (about.error) return end(this, about.error);
+      this.about = about;
+      this.aim(about.look_ahead + 0.05);
+      this.microphone.connect(this.worklet);
+      tell("live");
+      requestAnimationFrame(() => this.paint());
+    }
+
+    send({ samples, begun }) {
+      if (!this.about || this.socket.readyState !== WebSocket.OPEN) return;
+      if (this.first === undefined) this.first = begun;
+      this.socket.send(samples.buffer);
+    }
+
+    receive(buffer) {
+      const view = new DataView(buffer), number = view.getUint32(0, true), { stats } = this;
+      const arrived = this.context.currentTime, heard = this.first + number / this.about.frame_rate;
+      stats.frames += 1;
+      stats.expected = number + 1;
+      stats.computing = view.getFloat32(4, true);
+      stats.needed.push(arrived - heard);
+      if (stats.needed.length > WINDOW) stats.needed.shift();
+      this.aim(Math.max(...stats.needed) + MARGIN);
+      this.decoding = this.decoding.then(async () => {
+        const picture = await createImageBitmap(new Blob([buffer.slice(8)], { type: "image/jpeg" }));
+        this.waiting.push({ heard, picture });
+      });
+    }
+
+    aim(needed) { // up at once, down too slowly to be heard
+      const aim = Math.min(needed, LONGEST), { delayTime } = this.later, now = this.context.currentTime;
+      if (this.aimed === undefined) delayTime.value = aim;
+      else if (Math.abs(aim - this.aimed) < 0.005) return;
+      else delayTime.setTargetAtTime(aim, now, aim > this.aimed ? 0.01 : 5);
+      this.aimed = aim;
+    }
+
+    paint() {
+      if (this.over) return;
+      this.volume.gain.value = $("listen").checked ? 1 : 0;
+      const time = this.context.currentTime, delay = this.later.delayTime.value, { stats } = this;
+      let frame = null;
+      while (this.waiting.length && this.waiting[0].heard + delay <= time + 0.008) {
+        if (frame) stats.late += 1;
+        frame = this.waiting.shift();
+      }
+      if (frame) {
+        const canvas = $("live-face");
+        canvas.getContext("2d").drawImage(frame.picture, 0, 0, canvas.width, canvas.height);
+        stats.delay = time - frame.heard;
+        stats.offsets.push(stats.delay - delay);
+        if (stats.offsets.length > 250) stats.offsets.shift();
+        if (stats.frames % 25 === 1) this.count();
+      }
+      requestAnimationFrame(() => this.paint());
+    }
+
+    count() {
+      const [shown, ahead] = [this.stats.delay, this.about.look_ahead].map((seconds) => Math.round(1000 * seconds));
+      $("live-numbers").textContent = `${shown} ms behind you: ${ahead} of look-ahead, ` +
+        `${this.stats.computing.toFixed(0)} of computing; ${this.stats.frames} frames`;
+    }
+
+    close() {
+      this.over = true;
+      this.socket?.close();
+      this.sound?.getTracks().forEach((track) => track.stop());
+      if (this.context?.state !== "closed") this.context?.close();
     }
   }
 
-  async function receive(buffer) {
-    const now = session, view = new DataView(buffer);
-    const number = view.getUint32(0, true);
-    const arrived = now.context.currentTime, heard = now.first + number / now.about.frame_rate;
-    const picture = await createImageBitmap(new Blob([buffer.slice(8)], { type: "image/jpeg" }));
-    const { stats } = now;
-    stats.frames += 1;
-    stats.expected = number + 1;
-    stats.computing = view.getFloat32(4, true);
-    stats.needed.push(arrived - heard);
-    if (stats.needed.length > 250) stats.needed.shift();
-    const needed = Math.max(...stats.needed.slice(-50)) + MARGIN;
-    if (needed > now.delay) {
-      now.delay = needed;
-      now.later.delayTime.setTargetAtTime(needed, arrived, 0.01);
-    }
-    now.waiting.push({ heard, picture });
-  }
-
-  function paint() {
-    const now = session;
-    if (!now) return;
-    now.volume.gain.value = document.getElementById("listen").checked ? 1 : 0;
-    const time = now.context.currentTime;
-    let frame = null;
-    while (now.waiting.length && now.waiting[0].heard + now.delay <= time + 0.008) {
-      if (frame) now.stats.late += 1;
-      frame = now.waiting.shift();
-    }
-    if (frame) {
-      const canvas = document.getElementById("live-face");
-      canvas.getContext("2d").drawImage(frame.picture, 0, 0, canvas.width, canvas.height);
-      const { offsets } = now.stats;
-      offsets.push(time - frame.heard - now.later.delayTime.value);
-      if (offsets.length > 250) offsets.shift();
-      now.stats.delay = time - frame.heard;
-      const computing = now.stats.computing.toFixed(0), ahead = (1000 * now.about.look_ahead).toFixed(0);
-      tell(`${(1000 * now.stats.delay).toFixed(0)} ms behind you: ${ahead} of look-ahead, ${computing} of computing; ` +
-        `${now.stats.frames} frames`);
-    }
-    requestAnimationFrame(paint);
-  }
-
-  function end() {
-    if (!session) return;
-    const { context, sound, socket } = session;
+  function end(which, text) {
+    which.close();
+    if (which !== session) return;
     session = null;
-    socket.close();
-    sound.getTracks().forEach((track) => track.stop());
-    context.close();
-    document.getElementById("live").textContent = "Speak with this face";
+    tell(text);
+    $("live").textContent = "Speak with this face";
   }
 
-  document.getElementById("live").onclick = async () => {
-    if (session) return end();
-    document.getElementById("live").textContent = "Stop";
+  $("live").onclick = async () => {
+    if (session) return end(session, "");
+    const ours = session = new Session();
+    $("live").textContent = "Stop";
+    $("live-numbers").textContent = "";
+    $("live-view").hidden = false;
     try {
-      await begin();
+      await ours.begin($("model").value);
     } catch (error) {
-      tell(error.name === "NotAllowedError" || error.name === "NotFoundError"
-        ? "There is no microphone, or the browser may not use it." : error.message);
-      document.getElementById("live").textContent = "Speak with this face";
-      end();
+      end(ours, error.message);
     }
   };
 })();

@@ -4,7 +4,7 @@
 class Microphone extends AudioWorkletProcessor {
   constructor() {
     super();
-    this.samples = new Float32Array(320);
+    this.samples = new Float32Array(Math.round(sampleRate / 50));
     this.count = 0;
     this.begun = 0;
   }

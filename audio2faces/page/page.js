@@ -2,13 +2,25 @@
 // Chooses or records speech, asks for a video, waits for it and shows it beside its curves.
 
 const $ = (id) => document.getElementById(id);
-const chosen = { speech: null, source: null }; // {file} to upload, or {example}
+const NO_SOURCE = "none: the model's own face";
+const PATIENCE = 5; // requests in a row that may fail before a video is given up
+const chosen = { speech: null, source: null }; // {file, name} to upload, or {example}
 let limits = {};
-let recorder = null;
 
-function complain(text) {
-  $("problem").textContent = text;
-  $("problem").hidden = !text;
+function complain(where, text) {
+  $(where).textContent = text;
+  $(where).hidden = !text;
+}
+
+async function openMicrophone(constraints) {
+  if (!navigator.mediaDevices) {
+    throw new Error("The browser lends pages the microphone over https, or from this machine (127.0.0.1), alone.");
+  }
+  try {
+    return await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, ...constraints } });
+  } catch (error) {
+    throw new Error(error.name === "NotAllowedError" ? "The browser may not use the microphone." : "There is no microphone.");
+  }
 }
 
 async function ask(path, options) {
@@ -16,7 +28,7 @@ async function ask(path, options) {
   try {
     answer = await fetch(path, options);
   } catch {
-    throw new Error("The server does not answer.");
+    throw Object.assign(new Error("The server does not answer."), { passing: true });
   }
   const content = await answer.json().catch(() => ({ error: `The server answered ${answer.status}.` }));
   if (!answer.ok) throw new Error(content.error);
@@ -29,35 +41,70 @@ function choose(speech, name, address) {
   if ($("heard").src.startsWith("blob:")) URL.revokeObjectURL($("heard").src);
   $("heard").src = address;
   $("heard").hidden = false;
-  $("make").disabled = false;
-  complain("");
+  $("make").disabled = making !== null;
+  complain("speech-problem", "");
 }
 
-function chooseFile(file, name = file.name) {
-  if (file.size > limits.upload) return complain(`${name}: larger than ${limits.upload / 1e6} MB; cut it`);
-  choose({ file, name }, name, URL.createObjectURL(file));
+function tooLarge(file, where) {
+  complain(where, file.size > limits.upload ? `${file.name}: larger than ${limits.upload / 1e6} MB; cut it` : "");
+  return file.size > limits.upload;
 }
+
+function chooseSpeech(file) {
+  if (!tooLarge(file, "speech-problem")) choose({ file, name: file.name }, file.name, URL.createObjectURL(file));
+}
+
+function chooseSource(file) {
+  if (file && tooLarge(file, "source-problem")) return;
+  chosen.source = file ? { file, name: file.name } : null;
+  $("source-chosen").textContent = file ? file.name : NO_SOURCE;
+  $("source-none").hidden = !file;
+  $("source").value = "";
+}
+
+// Recording: from the click on there is one, until it is stopped or as long as a speech may be.
+
+let recording = null;
 
 async function record() {
-  if (recorder) return recorder.stop();
-  let sound;
-  try {
-    sound = await navigator.mediaDevices.getUserMedia({ audio: true });
-  } catch {
-    return complain("There is no microphone, or the browser may not use it.");
-  }
-  const parts = [];
-  recorder = new MediaRecorder(sound);
-  recorder.ondataavailable = (event) => parts.push(event.data);
-  recorder.onstop = () => {
-    sound.getTracks().forEach((track) => track.stop());
-    chooseFile(new Blob(parts, { type: recorder.mimeType }), "recording");
-    recorder = null;
-    $("record").textContent = "Record";
-  };
-  recorder.start();
+  if (recording) return recording.stop();
+  let stopped = false;
+  recording = { stop: () => { stopped = true; } };
   $("record").textContent = "Stop";
+  complain("speech-problem", "");
+  try {
+    const sound = await openMicrophone({});
+    if (!stopped) await hear(sound);
+    sound.getTracks().forEach((track) => track.stop());
+  } catch (error) {
+    complain("speech-problem", error.message);
+  }
+  recording = null;
+  $("record").textContent = "Record";
 }
+
+function hear(sound) {
+  return new Promise((done) => {
+    const recorder = new MediaRecorder(sound), parts = [], begun = performance.now();
+    const clock = setInterval(() => {
+      const seconds = (performance.now() - begun) / 1000;
+      $("chosen").textContent = `recording: ${seconds.toFixed(0)} s of ${limits.speech}`;
+      if (seconds > limits.speech - 1) recorder.stop();
+    }, 200);
+    recorder.ondataavailable = ({ data }) => parts.push(data);
+    recorder.onstop = () => {
+      clearInterval(clock);
+      chooseSpeech(new File(parts, "recording", { type: recorder.mimeType }));
+      done();
+    };
+    recording = recorder;
+    recorder.start();
+  });
+}
+
+// The video.
+
+let making = null; // {key, cancelled} of the video that is being made
 
 async function uploaded(what) {
   if (!what) return null;
@@ -66,10 +113,24 @@ async function uploaded(what) {
   return (await ask(path, { method: "POST", body: what.file })).key;
 }
 
+async function news(key, seen) {
+  for (let tried = 1; ; tried++) {
+    try {
+      return await ask(`/api/jobs/${key}?seen=${seen}`);
+    } catch (error) {
+      if (!error.passing || tried === PATIENCE) throw error;
+      await new Promise((done) => setTimeout(done, 1000));
+    }
+  }
+}
+
 async function make() {
-  complain("");
+  const ours = making = { key: null, cancelled: false };
+  complain("problem", "");
+  $("result").hidden = true;
+  $("video").pause();
   $("make").disabled = true;
-  $("progress").hidden = false;
+  $("cancel").hidden = $("progress").hidden = false;
   $("progress").removeAttribute("value");
   $("state").textContent = "sending the speech";
   try {
@@ -80,22 +141,29 @@ async function make() {
       source: await uploaded(chosen.source),
       format: plays ? "mp4" : "webm",
     };
-    const { key } = await ask("/api/jobs", { method: "POST", body: JSON.stringify(request) });
-    for (;;) {
-      const job = await ask(`/api/jobs/${key}`);
+    ({ key: ours.key } = await ask("/api/jobs", { method: "POST", body: JSON.stringify(request) }));
+    if (ours.cancelled) await cancel();
+    for (let job = { version: "" }; job.state !== "done"; ) {
+      job = await news(ours.key, job.version);
       if (job.state === "failed") throw new Error(job.message);
-      if (job.state === "done") { show(key, job.result); break; }
-      if (job.state === "waiting") $("state").textContent = `number ${job.place} in the queue`;
-      else $("state").textContent = job.share ? `${Math.round(100 * job.share)} %` : "listening";
+      const text = { waiting: `number ${job.place} in the queue`, done: "" }[job.state] ??
+        (job.share ? "drawing the face" : "reading the speech, waking the model");
+      if ($("state").textContent !== text) $("state").textContent = text;
       if (job.share) $("progress").value = job.share;
-      await new Promise((done) => setTimeout(done, 400));
+      if (job.state === "done") show(ours.key, job.result);
     }
   } catch (error) {
-    complain(error.message);
+    complain("problem", error.message);
     $("state").textContent = "";
   }
-  $("progress").hidden = true;
+  making = null;
+  $("cancel").hidden = $("progress").hidden = true;
   $("make").disabled = false;
+}
+
+async function cancel() {
+  making.cancelled = true;
+  if (making.key) await ask(`/api/jobs/${making.key}`, { method: "DELETE" }).catch(() => {});
 }
 
 function show(key, result) {
@@ -116,11 +184,11 @@ function show(key, result) {
 }
 
 function drawCurves(result, now) {
-  const canvas = $("curves"), pen = canvas.getContext("2d"), style = getComputedStyle(document.documentElement);
+  const canvas = $("curves"), pen = canvas.getContext("2d"), style = getComputedStyle(canvas);
   const { width, height } = canvas, seconds = result.frames / result.frame_rate;
   const x = (time) => (time / seconds) * width;
   pen.clearRect(0, 0, width, height);
-  pen.fillStyle = style.getPropertyValue("--accent");
+  pen.fillStyle = style.color;
   const loudest = Math.max(0.05, ...result.peaks);
   result.peaks.forEach((peak, index) => {
     const tall = (peak / loudest) * height * 0.9;
@@ -128,25 +196,22 @@ function drawCurves(result, now) {
     pen.fillRect(x(index / result.peaks_per_second), (height - tall) / 2, width / result.peaks.length, tall);
   });
   pen.globalAlpha = 1;
-  pen.strokeStyle = style.getPropertyValue("--mouth");
+  pen.strokeStyle = pen.fillStyle = style.outlineColor;
   pen.lineWidth = 3;
   pen.beginPath();
   const widest = Math.max(0.02, ...result.opening);
   result.opening.forEach((opening, index) => pen.lineTo(x(index / result.frame_rate), height * (0.95 - (0.9 * opening) / widest)));
   pen.stroke();
-  pen.fillStyle = pen.strokeStyle;
   pen.fillRect(x(now) - 1, 0, 2, height);
 }
 
 async function start() {
-  $("speech").onchange = (event) => event.target.files[0] && chooseFile(event.target.files[0]);
-  $("source").onchange = (event) => {
-    const file = event.target.files[0];
-    chosen.source = file ? { file, name: file.name } : null;
-    $("source-chosen").textContent = file ? file.name : "none: the model's own face";
-  };
+  $("speech").onchange = ({ target }) => target.files[0] && chooseSpeech(target.files[0]);
+  $("source").onchange = ({ target }) => target.files[0] && chooseSource(target.files[0]);
+  $("source-none").onclick = () => chooseSource(null);
   $("record").onclick = record;
   $("make").onclick = make;
+  $("cancel").onclick = cancel;
   try {
     const choices = await ask("/api/choices");
     limits = choices.limits;
@@ -155,12 +220,12 @@ async function start() {
       const button = document.createElement("button");
       button.type = "button";
       button.className = "example";
-      button.textContent = name;
-      button.onclick = () => choose({ example: name }, `${name}, an example`, `/api/examples/${name}`);
+      button.textContent = `“${name}”`;
+      button.onclick = () => choose({ example: name }, `“${name}”`, `/api/examples/${encodeURIComponent(name)}`);
       $("examples").append(button);
     }
   } catch (error) {
-    complain(error.message);
+    complain("speech-problem", error.message);
   }
 }
 

@@ -3,7 +3,7 @@
 Starts the server, sends 20 ms of sound every 20 ms as the page's microphone does, and notes when each frame arrives.
 The delay of a frame counts from its own moment: look-ahead, waiting for the rest of 20 ms, computing, way.
 
---browser lets the page itself do so in headless Chromium, which is given the speech in place of a microphone, and prints
+--browser lets the page itself do so in headless Chromium, which hears the speech in place of a microphone, and prints
 what the page shows: the delay of the picture, and how far it is from the sound, which is delayed with it.
 """
 

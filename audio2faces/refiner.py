@@ -137,10 +137,9 @@ class WhereItMoves(layers.Layer):
 class Refiner(Began):
     """A refiner and the discriminator that judges it, if there is one.
 
-    A batch is that of `Began` without what is not heard, and with
-        moving: faces that the regressor moved [batch, size, size, 3].
-        reference: the faces it started from, same shape.
-    Every second face shows the moment right after the one before it.
+    A batch is that of `Began` without what is not heard, and with `moving`, faces that the regressor moved
+    [batch, size, size, 3], and `reference`, the faces it started from, same shape. Every second face shows the moment
+    right after the one before it.
     """
 
     def build_players(self, config):

@@ -175,7 +175,7 @@ def draw(rows, results, climbing):
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     save_figure(figure, climbing.out / "faces.png")
-    (climbing.out / "table.md").write_text(format_table(rows, results) + "\n", encoding="utf-8")
+    (climbing.out / "table.md").write_text(f"# The ladder\n\n{format_table(rows, results)}\n", encoding="utf-8")
 
 
 @program

@@ -1,7 +1,6 @@
-"""The rules that keep the project readable and its documents true."""
+"""The rules that keep the project readable."""
 
 import ast
-import re
 
 from .conftest import ROOT, run_program
 
@@ -39,25 +38,3 @@ def test_commands_that_need_no_network_do_not_wait_for_tensorflow():
     )
     done = run_program("-c", f"import sys, {programs}; print('tensorflow' in sys.modules)")
     assert done.stdout.strip() == "False", done.stderr
-
-
-def test_the_readme_s_tree_is_the_tree():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    block = re.search(r"## What is where\n\n```\n(.*?)```", readme, re.DOTALL).group(1)
-    named, folder = set(), ""
-    for line in block.splitlines():
-        name = line.split()[0]
-        folder = name if name.endswith("/") else folder if line.startswith(" ") else ""
-        named.update(f"{folder}{name}" for name in re.findall(r"\S+\.py\b", line[:28]))
-    folders = [ROOT, *(ROOT / layer for layer in [*LAYERS, "benchmarks", "notebooks"])]
-    files = {str(path.relative_to(ROOT)) for folder in folders for path in folder.glob("*.py")}
-    assert named == {name for name in files if "__init__" not in name}
-
-
-def test_local_links_in_the_documents_lead_somewhere():
-    folders = [ROOT, ROOT / "docs", ROOT / "samples", *(ROOT / "models").iterdir()]
-    for document in [path for folder in folders for path in folder.glob("*.md")]:
-        text = document.read_text(encoding="utf-8")
-        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text) + re.findall(r'src="([^"]+)"', text):
-            if not target.startswith(("http", "mailto")):
-                assert (document.parent / target).exists(), f"{document.name}: {target}"

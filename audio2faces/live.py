@@ -23,6 +23,7 @@ HEADER = struct.Struct("<If")  # number of the frame, milliseconds that it was c
 LONGEST_PUSH = 256_000  # bytes of samples at once
 RATES = range(8000, 192_001)  # samples per second that a microphone may have
 LOADING, LONGEST_SILENCE = 120, 10  # seconds to wait for a model, and for either side afterwards
+PATIENCE = 3  # seconds to wait for the seat
 
 
 class LiveFace:
@@ -151,20 +152,18 @@ class LiveSeat:
     def __init__(self, models, scratch):
         self._models = models
         self._worker = Worker(speak_live, scratch)
-        self._taken = False
+        self._seat = asyncio.Lock()
 
     async def serve(self, socket):
         """Speaks with one browser until either ends: samples in, frames out; at a fault a last line that says which."""
         await socket.accept()
         folder = self._models.get(socket.query_params.get("model"))
         rate = socket.query_params.get("rate", "")
-        problem = None
-        if self._taken:
-            problem = "Somebody is live already; try again later."
-        elif folder is None or not (rate.isdecimal() and int(rate[:9]) in RATES):
+        if folder is None or not (rate.isdecimal() and int(rate[:9]) in RATES):
             problem = "no such model or sample rate"
+        elif not await self._taken():
+            problem = "Somebody is live already; try again later."
         else:
-            self._taken = True
             try:
                 problem = await self._speak(socket, folder, int(rate))
             except WebSocketDisconnect:
@@ -173,10 +172,17 @@ class LiveSeat:
                 self._worker.end()
                 problem = "The face does not answer any more; start again."
             finally:
-                self._taken = False
+                self._seat.release()
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the browser is gone
             await socket.send_json({"error": problem})
             await socket.close()
+
+    async def _taken(self):
+        """Takes the seat, if it is free or somebody is just leaving."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                return await self._seat.acquire()
+        return False
 
     async def _speak(self, socket, folder, rate):
         """The conversation; gives why it ended, if the browser did not end it."""

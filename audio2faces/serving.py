@@ -16,7 +16,7 @@ from preprocessing.pixels import to_signed
 
 from .regressor import add_motion
 
-AT_ONCE = 8  # frames that the networks take: their memory does not grow with the speech, no frame depends on others
+AT_ONCE = 16  # frames that the networks take, at most: their memory does not grow with the speech
 IDLE_SECONDS = 120  # of the idle motion; then it runs backwards, and so on
 
 
@@ -230,23 +230,27 @@ class ServedFace(tf.Module):
         }
 
     def _painted(self, maps, numbers=None):
-        """Faces of standardised maps, and of the numbers of their frames if the head moves, `at_once` at a time."""
+        """Faces of standardised maps, and of the numbers of their frames if the head moves, `at_once` at a time.
+
+        Of any number of frames each comes out the same to the last bit, but a single one: that takes other kernels. So
+        what would be left alone gets company; networks do not take none at all either.
+        """
         count = tf.shape(maps)[0]
-        parts = -(-count // self.at_once)
-        missing = parts * self.at_once - count
-        maps = tf.reshape(tf.pad(maps, [[0, missing], [0, 0], [0, 0]]), [parts, self.at_once, *maps.shape[1:]])
-        if numbers is None or self._codes is None:
-            codes = tf.zeros([parts, self.at_once, 0])
-        else:
-            codes = self._code(tf.reshape(tf.pad(numbers, [[0, missing]]), [parts, self.at_once]))
+        moves = numbers is not None and self._codes is not None
+        codes = self._code(numbers) if moves else tf.zeros([count, 0])
+        company = tf.cast(count == 0, tf.int32)
+        if self.at_once > 1:
+            company += tf.cast((count + company) % self.at_once == 1, tf.int32)
+        maps, codes = (tf.pad(values, [[0, company], *[[0, 0]] * (values.shape.rank - 1)]) for values in (maps, codes))
+        parts = -(-(count + company) // self.at_once)
+        faces = tf.TensorArray(tf.uint8, parts, infer_shape=False, element_shape=[None, self.size, self.size, 3])
 
-        def paint(part):
-            maps, codes = part
-            return self._paint(maps, codes if codes.shape[-1] else None)
+        def paint(part, faces):
+            chosen = slice(part * self.at_once, (part + 1) * self.at_once)
+            return part + 1, faces.write(part, self._paint(maps[chosen], codes[chosen] if moves else None))
 
-        spec = tf.TensorSpec([self.at_once, self.size, self.size, 3], tf.uint8)
-        faces = tf.map_fn(paint, (maps, codes), parallel_iterations=1, fn_output_signature=spec)
-        return tf.reshape(faces, [-1, self.size, self.size, 3])[:count]
+        _, faces = tf.while_loop(lambda part, _: part < parts, paint, [0, faces], parallel_iterations=1)
+        return faces.concat()[:count]
 
     def _paint(self, maps, codes=None):
         """uint8 faces of standardised maps and of codes of idle motion."""

@@ -3,6 +3,7 @@
 In the repository the notebook itself has no outputs; docs/notebook.md has them, its pictures and sounds beside it.
 """
 
+import argparse
 import base64
 import re
 import shutil
@@ -57,6 +58,7 @@ def write_page(notebook, page):
 @program
 def main():
     """Runs the notebook and renders it."""
+    argparse.ArgumentParser(prog="python -m notebooks.render", description=__doc__).parse_args()
     write_page(execute(), PAGE)
     print(f"wrote {PAGE}")
 

@@ -164,7 +164,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tiny_dataset, tiny_run, tmp
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("began.vae_training.batch_indices", interrupted)
         train_vae(TINY_VAE, tiny_dataset, tmp_path / "run")
-    with pytest.raises(InputError, match=r"this run is not finished; give train\.py --mode vae --run"):
+    with pytest.raises(InputError, match=r"this run is not finished; give python train\.py --mode vae --run"):
         load_vae_encoder(tmp_path / "run")
     train_vae(TINY_VAE, tiny_dataset, tmp_path / "run")
     one, other = (opened(run) for run in (tiny_run, tmp_path / "run"))

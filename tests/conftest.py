@@ -33,6 +33,14 @@ TINY = TINY_TRAINING | {"audio_widths": (8,), "audio_code": 8, "decoder_widths":
 TINY_REFINER = TINY_TRAINING | {"generator_n": 4, "audio_widths": (4,), "n": 2, "code_size": 4}
 
 
+LONGEST = ["test_published_model", "test_generation", "test_distribution", "test_export", "test_notebook"]
+
+
+def pytest_collection_modifyitems(items):
+    """The files that take longest come first: no process is left with one of them at the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
 def run_program(*arguments, cwd=ROOT, **options):
     """Runs a program of the project as a user would; returns the finished process."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}

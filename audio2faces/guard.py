@@ -68,7 +68,8 @@ class Guard:
             return "This server answers on 127.0.0.1 and localhost alone."
         origin = headers.get("origin")
         elsewhere = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-        if (origin is not None and origin.partition("://")[2] != host) or (elsewhere and connection.url.path != "/"):
+        foreign = origin is not None and origin.partition("://")[2] != host
+        if foreign or (elsewhere and connection.scope["path"] != "/"):
             return "This request comes from another page."
         return None
 

@@ -202,6 +202,7 @@ class Studio:
 
     async def work(self):
         """Makes one video after the other, for ever."""
+        self._worker.started()  # it takes seconds to load what it needs
         while True:
             while not self.queue:
                 self._woken.clear()

@@ -3,11 +3,14 @@
 The weights are those that the package `mtcnn` brings along. Importing this file imports TensorFlow.
 """
 
+import io
 from functools import partial
+from importlib import resources
 
+import joblib
+import lz4.frame
 import numpy as np
 import tensorflow as tf
-from mtcnn.utils.tensorflow import load_weights
 
 PROPOSAL_SCORE = 0.6  # of a place that the first network proposes, the package's threshold
 STRIDE, CELL = 2, 12  # the first network looks at squares of CELL pixels, STRIDE apart
@@ -76,13 +79,22 @@ def _propose(network, images, size):
     return places[:, 0], boxes, tf.gather_nd(scores, places)
 
 
+def _packaged_weights(name):
+    """The arrays of a file of the package.
+
+    Its own function would prefer a file of that name in the current folder, and leaves it open.
+    """
+    packed = (resources.files("mtcnn.assets.weights") / name).read_bytes()
+    return joblib.load(io.BytesIO(lz4.frame.decompress(packed)))
+
+
 class FaceNetworks:
     """P-Net, R-Net and O-Net, each over a batch."""
 
     def __init__(self):
         # Kernel, bias and slope of the layers with an activation; kernel and bias of each head.
         self._p, self._r, self._o = (
-            [tf.constant(weights) for weights in load_weights(f"{name}net.lz4")] for name in "pro"
+            [tf.constant(weights) for weights in _packaged_weights(f"{name}net.lz4")] for name in "pro"
         )
         self._blocked_kernel = tf.constant(_blocked(self._p[0].numpy()))
         self._compiled_proposals = tf.function(self._proposals, jit_compile=True)

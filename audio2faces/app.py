@@ -11,14 +11,12 @@ import secrets
 import signal
 import socket
 import sys
-from pathlib import Path
 from urllib.parse import quote
 
-from preprocessing.files import read_json
 from preprocessing.program import InputError, command, number, program
 
 from .guard import LOOPBACK
-from .published import DEFAULT_MODEL, MODELS
+from .published import models_of
 
 LAST_SECONDS = 3  # for answers that are under way when the server stops
 
@@ -69,9 +67,7 @@ def main():
 
         from .routes import build_app
     except ImportError:
-        raise InputError(
-            "the page needs more packages: pip install 'audio2faces[app]', or starlette uvicorn websockets"
-        ) from None
+        raise InputError("the page needs more packages: pip install starlette uvicorn websockets") from None
     from .jobs import Limits
     from .live import LONGEST_PUSH
 
@@ -103,28 +99,6 @@ def listening(host, port):
         raise InputError(
             f"--host {host} --port {port}: cannot listen there ({error.strerror}); give another one"
         ) from None
-
-
-def models_of(given):
-    """Name of each model that can be chosen, and its folder: the given ones, then the published ones.
-
-    Raises:
-        InputError: a given folder is no model, or two have one name.
-    """
-    models = {}
-    for folder in map(Path, given):
-        if not (folder / "config.json").is_file():
-            raise InputError(f"{folder}: no model folder; it has no config.json")
-        name = str(read_json(folder / "config.json").get("name", folder.name))
-        if name in models:
-            raise InputError(f"--model: {folder} and {models[name]} are both named {name}; the page tells them by name")
-        models[name] = folder
-    published = sorted(path.parent for path in MODELS.glob("*/config.json"))
-    for folder in sorted(published, key=lambda folder: folder != DEFAULT_MODEL):
-        models.setdefault(folder.name, folder)
-    if not models:
-        raise InputError("there is no model; give --model MODEL")
-    return models
 
 
 if __name__ == "__main__":

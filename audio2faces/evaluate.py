@@ -1,4 +1,4 @@
-"""Measures a model on clips it has never seen, beside baselines: python -m audio2faces.evaluate --data DATASET."""
+"""Measures a model on clips that it has never seen, beside baselines."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from preprocessing.dataset import open_dataset
 from preprocessing.files import check_writable, write_json
 from preprocessing.program import InputError, command, import_keras, program
 
-from .published import DEFAULT_MODEL
+from .published import CHOICE, DEFAULT_MODEL, model_folder
 
 
 def parse_arguments():
@@ -17,8 +17,9 @@ def parse_arguments():
     parser.add_argument(
         "--model",
         metavar="MODEL",
+        type=model_folder,
         action="append",
-        help=f"model folder; may be given again, each gets its rows (default: models/{DEFAULT_MODEL.name})",
+        help=f"{CHOICE}; may be given again, each gets its rows",
     )
     parser.add_argument("--data", metavar="DATASET", required=True, help="prepared dataset with a train split")
     parser.add_argument("--split", choices=["validation", "test"], default="test", help="default: test")

@@ -20,7 +20,7 @@ from pathlib import Path
 from preprocessing.files import check_writable, make_folder, whole_file, whole_folder, write_json
 from preprocessing.program import InputError, command, import_keras, program
 
-from .published import DEFAULT_MODEL
+from .published import CHOICE, DEFAULT_MODEL, model_folder
 
 EXTRA = "assets.extra"  # where TensorFlow Serving looks for requests to warm up with
 OPSET = 18  # of ONNX
@@ -40,9 +40,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(
         prog=command("export"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--model", default=DEFAULT_MODEL, metavar="MODEL", help=f"model folder (default: models/{DEFAULT_MODEL.name})"
-    )
+    parser.add_argument("--model", type=model_folder, default=DEFAULT_MODEL, metavar="MODEL", help=CHOICE)
     parser.add_argument("--out", metavar="FOLDER", help="folder of versions of a SavedModel, made where missing")
     parser.add_argument("--onnx", metavar="FILE", help="write an ONNX file (needs the package tf2onnx)")
     parser.add_argument("--litert", metavar="FILE", help="write a LiteRT (TensorFlow Lite) file")

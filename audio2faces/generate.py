@@ -10,7 +10,7 @@ from preprocessing.media import sound_duration
 from preprocessing.program import InputError, command, import_keras, number, program
 from preprocessing.video import FORMATS
 
-from .published import DEFAULT_MODEL
+from .published import CHOICE, DEFAULT_MODEL, model_folder
 
 SOUNDS = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".mp4", ".mkv", ".mov", ".webm", ".avi", ".mpg")
 HIGHEST_RATE = 120.0  # frames per second
@@ -22,9 +22,7 @@ def parse_arguments():
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog=command("generate"), description=__doc__)
     parser.add_argument("speech", metavar="SPEECH", help="any file with sound (wav, mp3, a video, ...), or a folder")
-    parser.add_argument(
-        "--model", metavar="MODEL", default=DEFAULT_MODEL, help=f"model folder (default: models/{DEFAULT_MODEL.name})"
-    )
+    parser.add_argument("--model", metavar="MODEL", type=model_folder, default=DEFAULT_MODEL, help=CHOICE)
     parser.add_argument(
         "--output",
         metavar="FILE",
@@ -130,7 +128,7 @@ def main():
             f"made in {seconds:.1f} s ({frames / seconds:.0f} frames/s)"
         )
     if there:
-        print(f"{there} videos were there already; --overwrite makes them again")
+        print(f"{there} of {len(jobs)} videos were there already; --overwrite makes them again")
     if arguments.frames:
         print(f"wrote {arguments.frames}: {frames} pictures")
     if failed:

@@ -91,6 +91,7 @@ def generate_video(model, speech, output, frames_folder=None, options=Options(),
                 sounded += len(samples) / SOUND_RATE
             count += len(faces)
             bar.update(len(faces))
+        bar.total = count  # what the container said may be one more or less
         if not count:
             raise InputError(f"{speech}: its audio track is empty; give a file with sound")
         for samples in sound:

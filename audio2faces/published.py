@@ -1,6 +1,9 @@
-"""Where the published models and the sample clips lie."""
+"""Where the published models and the sample clips lie, and which models can be chosen."""
 
 from pathlib import Path
+
+from preprocessing.files import read_json
+from preprocessing.program import InputError
 
 PACKAGE = Path(__file__).parent
 
@@ -13,3 +16,47 @@ def _folder(name):
 
 MODELS, SAMPLES = _folder("models"), _folder("samples")
 DEFAULT_MODEL = MODELS / "grid-s1-128"  # of every program that asks for none
+CHOICE = f"model folder, or the name of a published one (default: {DEFAULT_MODEL.name})"
+
+
+def model_folder(text):
+    """The folder that a user means: a path, or a published model's name, with or without models/ before it."""
+    published = MODELS / Path(text).name
+    named = str(text) in (published.name, f"models/{published.name}")
+    return published if named and published.is_dir() and not Path(text).exists() else Path(text)
+
+
+def is_began(folder):
+    """Whether a model draws faces from chance and speech, and is not the talking face of its speaker."""
+    return read_json(folder / "config.json").get("kind") == "began"
+
+
+def described(models):
+    """What a user should know of each model: a list of dictionaries with its `name` and a few words `about` it."""
+    about = {}
+    for name, folder in models.items():
+        size = read_json(folder / "config.json").get("config", {}).get("size")
+        about[name] = f"{size} pixels{', a BEGAN' if is_began(folder) else ''}"
+    return [{"name": name, "about": text} for name, text in about.items()]
+
+
+def models_of(given):
+    """Name of each model that can be chosen, and its folder: the given ones, then the published ones.
+
+    Raises:
+        InputError: a given folder is no model, or two have one name.
+    """
+    models = {}
+    for folder in map(Path, given):
+        if not (folder / "config.json").is_file():
+            raise InputError(f"{folder}: no model folder; it has no config.json")
+        name = str(read_json(folder / "config.json").get("name", folder.name))
+        if name in models:
+            raise InputError(f"--model: {folder} and {models[name]} are both named {name}; the page tells them by name")
+        models[name] = folder
+    published = sorted(path.parent for path in MODELS.glob("*/config.json"))
+    for folder in sorted(published, key=lambda folder: (folder != DEFAULT_MODEL, is_began(folder))):
+        models.setdefault(folder.name, folder)
+    if not models:
+        raise InputError("there is no model; give --model MODEL")
+    return models

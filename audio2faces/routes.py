@@ -19,7 +19,7 @@ from preprocessing.program import InputError
 from .guard import Guard
 from .jobs import FullError, Studio, remove
 from .live import LiveSeat
-from .published import SAMPLES
+from .published import SAMPLES, described
 
 PAGE = Path(__file__).parent / "page"
 FILES = {"page.js": "text/javascript", "live.js": "text/javascript", "microphone.js": "text/javascript",
@@ -119,7 +119,7 @@ class Answers:
     async def choices(self, request):
         """Models, examples and limits."""
         limits = {"upload": self.limits.upload, "speech": self.limits.speech}
-        return JSONResponse({"models": list(self.models), "examples": list(EXAMPLES), "limits": limits})
+        return JSONResponse({"models": described(self.models), "examples": list(EXAMPLES), "limits": limits})
 
     async def example(self, request):
         """The sound of an example, as any browser plays it."""

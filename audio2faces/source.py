@@ -1,5 +1,6 @@
 """A picture or a video of the speaker, into which generated faces are put back."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from preprocessing.pictures import read_png
 from preprocessing.program import InputError, progress
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+FIRST_BYTES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"RIFF....WEBP")  # of pictures, whatever their name; a dot is any
 LONGEST = 40.0  # seconds of a video that are used; longer speech plays them back and forth
 JUDGED_SIZE = 64  # pixels of the crops by which faces are found usable, whatever the model's size
 STORED_QUALITY = 97  # JPEG quality at which its frames wait in memory
@@ -136,7 +138,7 @@ def open_source(path, size, seconds, longest_side=None):
     Raises:
         InputError: the file cannot be read, or no frame shows a face that can be used (the reasons are named).
     """
-    if Path(path).suffix.lower() in PICTURES:
+    if is_picture(path):
         frame_rate, frames = 0.0, [(0.0, read_png(path))]
         total = 1
     else:
@@ -150,6 +152,7 @@ def open_source(path, size, seconds, longest_side=None):
         for face in extract_faces(frames, make_detector("mtcnn"), frame_rate or 25.0, JUDGED_SIZE):
             faces.append(face)
             bar.update(1)
+        bar.total = len(faces)
     if not faces:
         raise InputError(f"{path}: no frame could be read; give another picture or video")
     usable = np.array([not face.reason for face in faces])
@@ -169,6 +172,21 @@ def open_source(path, size, seconds, longest_side=None):
     nearest = nearest_usable(usable)
     transforms = np.stack([faces[index].transform for index in nearest]) * size / JUDGED_SIZE
     return Source(str(path), frame_rate, stored, transforms, opacity_of(usable), size, tuple(notes))
+
+
+def is_picture(path):
+    """Whether a file is a PNG, JPEG, BMP or WebP picture, or is named like one.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    try:
+        with open(path, "rb") as file:
+            first = file.read(12)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    named = Path(path).suffix.lower() in PICTURES
+    return named or any(re.match(begin, first, re.DOTALL) for begin in FIRST_BYTES)
 
 
 def _storing(frames, stored, longest_side):

@@ -1,4 +1,4 @@
-"""Makes a dataset of aligned faces and speech from videos: python -m preprocessing SOURCE... --out DATASET."""
+"""Makes a dataset of aligned faces and speech from videos."""
 
 import argparse
 import sys

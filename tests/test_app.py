@@ -34,7 +34,9 @@ def test_speech_becomes_a_video(server, tmp_path):
     page = server.ask("/")[1].decode()
     assert "talking face" in page and server.ask("/page/page.js")[0] == 200
     choices = server.ask("/api/choices")[1]
-    assert choices["models"][:2] == ["tiny", "grid-s1-128"] and choices["limits"]["upload"] == 3_000_000
+    names = [model["name"] for model in choices["models"]]
+    assert names == ["tiny", "grid-s1-128", "grid-s1-64", "began-grid-s1"]
+    assert choices["models"][3]["about"] == "64 pixels, a BEGAN" and choices["limits"]["upload"] == 3_000_000
     for name in choices["examples"]:
         sound = tmp_path / "example.wav"
         sound.write_bytes(server.ask(f"/api/examples/{urllib.parse.quote(name)}")[1])
@@ -246,7 +248,7 @@ def test_others_need_the_token(tiny_model_folder, tmp_path):
         with opener.open(server.address + "/?token=open-sesame") as answer:
             assert answer.url == server.address + "/" and b"talking face" in answer.read()
         with opener.open(server.address + "/api/choices") as answer:
-            assert "tiny" in json.load(answer)["models"]
+            assert "tiny" in json.load(answer)["models"][0]["name"]
 
 
 def test_wrong_arguments_are_told(tmp_path):

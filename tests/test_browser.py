@@ -137,7 +137,7 @@ def test_a_recording_and_a_source_make_a_video(user):
     user.click("#record")
     user.wait("document.getElementById('chosen').textContent.startsWith('recording: 2')")
     user.click("#record")
-    user.wait("document.getElementById('chosen').textContent === 'recording'")
+    user.wait("document.getElementById('chosen').textContent === 'your recording'")
     user.give("source", SAMPLES / "lbbq9s.mkv")
     assert user.text("source-chosen") == "lbbq9s.mkv"
     user.click("#make")

@@ -47,9 +47,7 @@ def test_every_command_has_a_script():
 
 def test_the_wheel_speaks_without_the_checkout(installed, tmp_path):
     speech = installed / "audio2faces" / "samples" / "speech.wav"
-    done = run_installed(
-        installed, "generate", speech, "--model", installed / "audio2faces/models/grid-s1-64", cwd=tmp_path
-    )
+    done = run_installed(installed, "generate", speech, "--model", "grid-s1-64", cwd=tmp_path)
     assert done.returncode == 0 and (tmp_path / "talking.mp4").stat().st_size > 10_000, done.stderr
     shown = run_installed(installed, "generate", "--help", cwd=tmp_path).stdout
     assert shown.startswith("usage: audio2faces-generate") and "grid-s1-128" in shown

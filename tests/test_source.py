@@ -94,7 +94,8 @@ def test_a_real_clip_as_source(tiny_model_folder, tmp_path):
 def test_pictures_of_any_kind_are_sources(tmp_path):
     picture = frames_of(CLIP)[10][:287, :359]
     cv2.imwrite(str(tmp_path / "face.jpg"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    source = open_source(tmp_path / "face.jpg", 64, seconds=None)
+    (tmp_path / "face.jpg").rename(tmp_path / "upload")  # as uploads are named
+    source = open_source(tmp_path / "upload", 64, seconds=None)
     assert len(source.frames) == 1 and source.shape == (358, 286)
 
 
@@ -179,7 +180,7 @@ def test_a_folder_of_speech_goes_on_where_it_stopped(tiny_model_folder, tmp_path
     (tmp_path / "videos" / "two.mp4").unlink()
     before = (tmp_path / "videos" / "one.mp4").stat().st_mtime_ns
     process = run_program(*arguments, cwd=tmp_path)
-    assert process.returncode == 0 and "1 videos were there already" in process.stdout
+    assert process.returncode == 0 and "1 of 2 videos were there already" in process.stdout
     assert (tmp_path / "videos" / "one.mp4").stat().st_mtime_ns == before
     with av.open(str(tmp_path / "videos" / "two.mp4")) as container:
         assert "ynthetic" in container.metadata["comment"]

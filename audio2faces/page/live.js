@@ -8,8 +8,9 @@
   const WINDOW = 50; // frames: so many tell how long frames need
   let session = null; // of the microphone, from the click on
 
-  function tell(text) {
+  function tell(text, wrong = false) {
     $("live-state").textContent = text;
+    $("live-state").className = wrong ? "problem" : "";
   }
 
   class Session {
@@ -118,15 +119,18 @@
     which.close();
     if (which !== session) return;
     session = null;
-    tell(text);
+    tell(text, text !== "");
+    $("live-numbers").textContent = "";
+    $("live-face").classList.add("over");
     $("live").textContent = "Speak with this face";
   }
 
+  $("model").addEventListener("change", () => session && end(session, "Another model was chosen; start again."));
   $("live").onclick = async () => {
     if (session) return end(session, "");
     const ours = session = new Session();
     $("live").textContent = "Stop";
-    $("live-numbers").textContent = "";
+    $("live-face").classList.remove("over");
     $("live-view").hidden = false;
     try {
       await ours.begin($("model").value);

@@ -46,7 +46,9 @@ function choose(speech, name, address) {
 }
 
 function tooLarge(file, where) {
-  complain(where, file.size > limits.upload ? `${file.name}: larger than ${limits.upload / 1e6} MB; cut it` : "");
+  const still = $(where === "speech-problem" ? "chosen" : "source-chosen").textContent;
+  const large = `${file.name}: larger than ${limits.upload / 1e6} MB; cut it. Still chosen: ${still}`;
+  complain(where, file.size > limits.upload ? large : "");
   return file.size > limits.upload;
 }
 
@@ -94,7 +96,7 @@ function hear(sound) {
     recorder.ondataavailable = ({ data }) => parts.push(data);
     recorder.onstop = () => {
       clearInterval(clock);
-      chooseSpeech(new File(parts, "recording", { type: recorder.mimeType }));
+      chooseSpeech(new File(parts, "your recording", { type: recorder.mimeType }));
       done();
     };
     recording = recorder;
@@ -105,6 +107,7 @@ function hear(sound) {
 // The video.
 
 let making = null; // {key, cancelled} of the video that is being made
+let moving = 0; // the cursor on the curves
 
 async function uploaded(what) {
   if (!what) return null;
@@ -131,7 +134,9 @@ async function make() {
   $("video").pause();
   $("make").disabled = true;
   $("cancel").hidden = $("progress").hidden = false;
+  $("cancel").focus();
   $("progress").removeAttribute("value");
+  const about = `${chosen.speech.name}, ${$("model").value}`;
   $("state").textContent = "sending the speech";
   try {
     const plays = document.createElement("video").canPlayType('video/mp4; codecs="avc1.64001E, mp4a.40.2"');
@@ -150,15 +155,16 @@ async function make() {
         (job.share ? "drawing the face" : "reading the speech, waking the model");
       if ($("state").textContent !== text) $("state").textContent = text;
       if (job.share) $("progress").value = job.share;
-      if (job.state === "done") show(ours.key, job.result);
+      if (job.state === "done") show(ours.key, job.result, about);
     }
   } catch (error) {
-    complain("problem", error.message);
-    $("state").textContent = "";
+    complain("problem", ours.cancelled ? "" : error.message);
+    $("state").textContent = ours.cancelled ? "cancelled" : "";
   }
   making = null;
   $("cancel").hidden = $("progress").hidden = true;
   $("make").disabled = false;
+  if (document.activeElement === document.body) $("make").focus();
 }
 
 async function cancel() {
@@ -166,10 +172,11 @@ async function cancel() {
   if (making.key) await ask(`/api/jobs/${making.key}`, { method: "DELETE" }).catch(() => {});
 }
 
-function show(key, result) {
+function show(key, result, about) {
   const address = `/api/jobs/${key}/video`;
-  $("state").textContent = `${result.frames} frames`;
+  $("state").textContent = `${about}: ${(result.frames / result.frame_rate).toFixed(1)} s`;
   $("result").hidden = false;
+  $("make").scrollIntoView({ block: "start" });
   $("video").src = address;
   $("download").href = `${address}?download`;
   $("notes").replaceChildren(...result.notes.map((note) => {
@@ -177,8 +184,11 @@ function show(key, result) {
     line.textContent = note;
     return line;
   }));
-  const draw = () => drawCurves(result, $("video").currentTime);
-  $("video").ontimeupdate = draw;
+  cancelAnimationFrame(moving);
+  const draw = () => {
+    drawCurves(result, $("video").currentTime);
+    moving = requestAnimationFrame(draw);
+  };
   draw();
   $("video").play().catch(() => {});
 }
@@ -212,16 +222,17 @@ async function start() {
   $("record").onclick = record;
   $("make").onclick = make;
   $("cancel").onclick = cancel;
+  $("heard").onerror = () => { $("heard").hidden = true; }; // a sound that this browser does not play, or none
   try {
     const choices = await ask("/api/choices");
     limits = choices.limits;
-    $("model").replaceChildren(...choices.models.map((name) => new Option(name, name)));
+    $("model").replaceChildren(...choices.models.map(({ name, about }) => new Option(`${name}: ${about}`, name)));
     for (const name of choices.examples) {
       const button = document.createElement("button");
       button.type = "button";
       button.className = "example";
       button.textContent = `“${name}”`;
-      button.onclick = () => choose({ example: name }, `“${name}”`, `/api/examples/${encodeURIComponent(name)}`);
+      button.onclick = () => choose({ example: name, name: `“${name}”` }, `“${name}”`, `/api/examples/${encodeURIComponent(name)}`);
       $("examples").append(button);
     }
   } catch (error) {

@@ -4,6 +4,7 @@ import contextlib
 import multiprocessing
 import signal
 import tempfile
+from multiprocessing import resource_tracker
 
 
 class Worker:
@@ -26,7 +27,8 @@ class Worker:
             self._pipe, other = context.Pipe()
             arguments = (self._target, other, self._scratch)
             self._process = context.Process(target=_answer, args=arguments, daemon=True)
-            self._process.start()
+            with _deaf_to_interrupts():
+                self._process.start()
             other.close()
         return self._pipe
 
@@ -39,9 +41,22 @@ class Worker:
             self._process = self._pipe = None
 
 
+@contextlib.contextmanager
+def _deaf_to_interrupts():
+    """Processes that are started meanwhile never hear Ctrl-C, which goes to all of a terminal: the server ends them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # it would unblock them if it had to start inside
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _answer(target, pipe, scratch):
     """What the process does, until the server is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of the terminal's processes; the server ends this
     tempfile.tempdir = scratch
     with contextlib.suppress(EOFError, BrokenPipeError):
         target(pipe)

@@ -1,7 +1,7 @@
 """A model as a TensorFlow graph: from samples of speech to frames, with nothing of Python between.
 
-What `generate.py` computes in NumPy and Keras is computed here by TensorFlow alone: MFCC maps (with the library's
-filters, cosines and lifter as constants), standardisation, networks, articulation, idle motion, reference.
+What `generate.py` computes in NumPy and Keras is computed here by TensorFlow alone: MFCC maps (`served_maps`),
+networks, articulation, idle motion, reference.
 """
 
 import itertools
@@ -11,58 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from began.model_folder import BeganFace
-from preprocessing.audio_features import CLIPPING, PRE_EMPHASIS, mfcc_constants
 from preprocessing.pixels import to_signed
 
 from .regressor import add_motion
+from .served_maps import SpeechMaps
 
 AT_ONCE = 16  # frames that the networks take, at most: their memory does not grow with the speech
 IDLE_SECONDS = 120  # of the idle motion; then it runs backwards, and so on
-
-
-class SpeechMaps:
-    """MFCC maps in a graph, as `preprocessing.audio_features` computes them: in float64, like there.
-
-    Quiet sound has logarithms that float32 does not tell apart.
-
-    Args:
-        features: `FeatureSettings`.
-        statistics: `FeatureStatistics`, or None where the networks hear raw maps.
-    """
-
-    def __init__(self, features, statistics):
-        self.features, self.statistics = features, statistics
-        self.window, self.filters, self.cosines = mfcc_constants(features)
-
-    def __call__(self, samples, spoken, centres):
-        """Standardised maps of one stretch of speech: float32 [frames, rows, coefficients].
-
-        Args:
-            samples: float32 [n], in [-1, 1].
-            spoken: which of them belong to the speech, bool [n]; around it is silence.
-            centres: index into `samples` of the middle of each map, int32 [frames]; may lie outside.
-        """
-        features, silence = self.features, np.float64(0)
-        samples = tf.where(spoken, tf.cast(samples, tf.float64), silence)
-        emphasised = tf.where(spoken, samples - PRE_EMPHASIS * tf.pad(samples, [[1, 0]])[:-1], silence)
-        starts = centres[:, None] - features.left_context + features.hop_length * tf.range(features.rows)
-        unique, row_of = tf.unique(tf.reshape(starts, [-1]))  # neighbouring maps share most of their rows
-        places = unique[:, None] + tf.range(features.frame_length)
-        silent = (places < 0) | (places >= tf.size(samples))
-        frames = tf.where(silent, silence, tf.gather(emphasised, tf.where(silent, 0, places)))
-        spectrum = tf.signal.rfft(frames * self.window, [features.n_fft])
-        energies = (tf.math.real(spectrum) ** 2 + tf.math.imag(spectrum) ** 2) @ self.filters
-        energies = tf.where(energies == 0, np.finfo(float).eps, energies)
-        rows = (tf.math.log(energies) @ self.cosines)[:, features.dropped :]
-        return self.standardise(tf.reshape(tf.gather(rows, row_of), [-1, features.rows, features.coefficients]))
-
-    def standardise(self, maps):
-        """What the networks hear of raw maps, float32 of the same shape."""
-        if self.statistics is not None:
-            kind = maps.dtype.as_numpy_dtype
-            maps = (maps - kind(self.statistics.mean)) / kind(self.statistics.deviation)
-            maps = tf.clip_by_value(maps, kind(-CLIPPING), kind(CLIPPING))
-        return tf.cast(maps, tf.float32)
 
 
 def stored(array, dtype):

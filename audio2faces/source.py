@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from preprocessing.alignment import crop_face, inverse_transform
+from preprocessing.alignment import crop_face, inverse_transform, resized_transform
 from preprocessing.detection import make_detector
 from preprocessing.extraction import extract_faces
 from preprocessing.media import read_frames, video_info
@@ -81,7 +81,7 @@ class Source:
         transform = self.transforms[place]
         matched = match_colours(face, crop_face(frame, transform, self.size))
         back = inverse_transform(transform)
-        corners = (np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) * self.size) @ back[:, :2].T + back[:, 2]
+        corners = (np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) * self.size - 0.5) @ back[:, :2].T + back[:, 2]
         left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
         right, bottom = np.minimum(np.ceil(corners.max(axis=0)).astype(int), frame.shape[1::-1])
         back[:, 2] -= [left, top]
@@ -170,7 +170,7 @@ def open_source(path, size, seconds, longest_side=None):
     if several := sum(face.faces > 1 for face in faces):
         notes.append(f"{path}: several faces in {several} of {len(faces)} frames; the largest one speaks")
     nearest = nearest_usable(usable)
-    transforms = np.stack([faces[index].transform for index in nearest]) * size / JUDGED_SIZE
+    transforms = np.stack([resized_transform(faces[index].transform, size / JUDGED_SIZE) for index in nearest])
     return Source(str(path), frame_rate, stored, transforms, opacity_of(usable), size, tuple(notes))
 
 

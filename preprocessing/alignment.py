@@ -2,6 +2,10 @@
 
 The transform is a similarity (rotation, one scale, shift), fitted to three points: the eyes and the middle of the
 mouth. The corners of the mouth are not used one by one, since speech moves them and the crop would move along.
+
+Coordinates are those of OpenCV and of the detectors: the centre of a pixel lies at integers, so that a picture of
+`size` pixels reaches from -0.5 to size - 0.5. A crop that is mirrored or averaged to half its size is then the crop of
+the mirrored or smaller size.
 """
 
 from collections import deque
@@ -11,7 +15,7 @@ import numpy as np
 
 from .detection import LEFT_EYE, MOUTH_LEFT, MOUTH_RIGHT, RIGHT_EYE
 
-# Where the three points lie in the crop, as (x, y) in units of its side.
+# Where the three points lie in the crop, as (x, y) in units of its side from its left upper corner.
 TEMPLATE = np.array([[0.35, 0.42], [0.65, 0.42], [0.50, 0.79]])
 
 # The mouth and the chin below it, as (top, bottom, left, right) in units of the side of the crop.
@@ -79,10 +83,20 @@ def similarity_transform(points, targets):
     return np.column_stack([rotation, destination - rotation @ origin])
 
 
+def template_points(size):
+    """Where the eyes and the middle of the mouth lie in a crop of `size` pixels [shape=(3, 2)]."""
+    return TEMPLATE * size - 0.5
+
+
 def face_transform(landmarks, size):
     """The 2x3 transform from a frame to a crop of `size` pixels that puts the landmarks [shape=(5, 2)] in place."""
     mouth = (landmarks[MOUTH_LEFT] + landmarks[MOUTH_RIGHT]) / 2
-    return similarity_transform(np.stack([landmarks[LEFT_EYE], landmarks[RIGHT_EYE], mouth]), TEMPLATE * size)
+    return similarity_transform(np.stack([landmarks[LEFT_EYE], landmarks[RIGHT_EYE], mouth]), template_points(size))
+
+
+def resized_transform(transform, factor):
+    """The transform [shape=(2, 3)] from a frame to the same crop in `factor` times as many pixels a side."""
+    return (_finer_grid(factor) @ np.vstack([transform, [0, 0, 1]]))[:2]
 
 
 def crop_face(image, transform, size):
@@ -104,18 +118,18 @@ def crop_face(image, transform, size):
         height, width = image.shape[0] // whole, image.shape[1] // whole
         image = image[: height * whole, : width * whole]
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        transform = transform @ _to_finer(whole)
+        transform = transform @ _finer_grid(whole)
         scale *= whole
     fine = max(1, int(np.ceil(1 / scale)))
-    matrix = (_to_finer(fine) @ np.vstack([transform, [0, 0, 1]]))[:2]
+    matrix = resized_transform(transform, fine)
     crop = cv2.warpAffine(
         image, matrix, (size * fine, size * fine), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return crop if fine == 1 else cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
 
 
-def _to_finer(factor):
-    """From the pixels of a grid to those of one `factor` times as fine [shape=(3, 3)]; centres lie at integers."""
+def _finer_grid(factor):
+    """From the pixels of a grid to those of one `factor` times as fine [shape=(3, 3)]."""
     return np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1]])
 
 

@@ -13,7 +13,7 @@ from .files import read_json, write_json
 from .media import SPEECH_FILES, SPEECH_RATE, read_speech
 from .program import InputError
 
-SCHEMA = 2
+SCHEMA = 3
 SPLITS = ("train", "validation", "test")
 
 

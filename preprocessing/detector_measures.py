@@ -7,7 +7,7 @@ median of its boxes over half a second is wrong only where MTCNN is, for long.
 import cv2
 import numpy as np
 
-from .alignment import TEMPLATE, face_transform, inverse_transform
+from .alignment import face_transform, inverse_transform, template_points
 
 REACH = 6  # frames to each side of a frame: together half a second, in which a head hardly moves
 LEAST_OVERLAP = 0.5  # of a found box and the true one, intersection over union; a mouth with its chin reaches .4
@@ -111,10 +111,8 @@ def crop_places(faces):
     scale = np.median([np.hypot(*transform[:, 0]) for transform in transforms]) if transforms else 1.0
 
     def places(face):
-        return (
-            scale
-            * cv2.transform(CROP_SIZE * TEMPLATE[None], inverse_transform(face_transform(face.landmarks, CROP_SIZE)))[0]
-        )
+        to_frame = inverse_transform(face_transform(face.landmarks, CROP_SIZE))
+        return scale * cv2.transform(template_points(CROP_SIZE)[None], to_frame)[0]
 
     return _of_faces(faces, places, (3, 2))
 

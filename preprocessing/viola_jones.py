@@ -38,7 +38,7 @@ class ViolaJonesDetector:
         """The square that the landmarks [shape=(5, 2)] stand for."""
         left_eye, right_eye, *_ = landmarks
         side = (right_eye[0] - left_eye[0]) / (TEMPLATE[1] - TEMPLATE[0])[0] / MARGIN
-        corner = left_eye + side * ((MARGIN - 1) / 2 - MARGIN * TEMPLATE[0])
+        corner = left_eye + 0.5 + side * ((MARGIN - 1) / 2 - MARGIN * TEMPLATE[0])
         return np.concatenate([corner, corner + side])
 
     def _detect(self, image):
@@ -55,7 +55,7 @@ def face_of_square(square, score):
     """The `Face` that a detected square means.
 
     Args:
-        square: left, top, width, height in pixels [shape=(4,)].
+        square: left, top, width, height in pixels [shape=(4,)]: pixels left to left + width - 1.
         score: 0..1.
     """
     left, top, side, _ = np.asarray(square, float)
@@ -64,7 +64,7 @@ def face_of_square(square, score):
     aside = np.array([MOUTH_HALF_WIDTH, 0])
     template = np.stack([left_eye, right_eye, ((left_eye + right_eye) / 2 + mouth) / 2, mouth - aside, mouth + aside])
     box = np.array([left, top, left + side, top + side])
-    return Face(box, score, corner + MARGIN * side * template, box)
+    return Face(box, score, corner + MARGIN * side * template - 0.5, box)  # centres of pixels lie at integers
 
 
 def _score(neighbours):

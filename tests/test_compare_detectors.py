@@ -47,7 +47,7 @@ def test_the_crop_is_the_upright_square_with_a_margin():
     face = face_of_square(square, 0.9)
     np.testing.assert_array_equal(face.box, [100, 60, 180, 140])
     corners = np.array([[[90.0, 50], [190, 50], [190, 150], [90, 150]]])  # 80 * 1.25 = 100, about the same centre
-    in_crop = cv2.transform(corners, face_transform(face.landmarks, 64))
+    in_crop = cv2.transform(corners - 0.5, face_transform(face.landmarks, 64)) + 0.5  # corners of pixels
     np.testing.assert_allclose(in_crop[0], [[0, 0], [64, 0], [64, 64], [0, 64]], atol=1e-9)
     assert MARGIN == 1.25
     np.testing.assert_allclose(ViolaJonesDetector().search_box(face.landmarks), face.search_box)
@@ -156,7 +156,7 @@ def test_places_of_the_crop_are_eyes_and_mouth():
     face = face_of_square([100, 60, 80, 80], 0.9)
     transform = inverse_transform(face_transform(face.landmarks, 64))
     scale = 64 / 100
-    left_eye = cv2.transform(np.array([[[0.35 * 64, 0.42 * 64]]]), transform)[0, 0] * scale
+    left_eye = cv2.transform(np.array([[[0.35 * 64 - 0.5, 0.42 * 64 - 0.5]]]), transform)[0, 0] * scale
     np.testing.assert_allclose(crop_places([face, None])[0, 0], left_eye)
     np.testing.assert_allclose(crop_places([face])[0, 0], face.landmarks[0] * scale)
     assert np.isnan(crop_places([face, None])[1]).all()

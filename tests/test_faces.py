@@ -10,16 +10,18 @@ from scipy.ndimage import gaussian_filter1d
 
 from preprocessing.alignment import (
     SMOOTHING_SECONDS,
-    TEMPLATE,
     LandmarkSmoother,
     crop_face,
     face_transform,
     inverse_transform,
     mouth_slices,
+    resized_transform,
     similarity_transform,
+    template_points,
 )
 from preprocessing.detection import Face, make_detector
 from preprocessing.extraction import extract_faces
+from preprocessing.mirror import EXCHANGED
 from preprocessing.mtcnn_detector import MtcnnDetector, suppress
 from preprocessing.pose import pitch, yaw
 from preprocessing.quality import (
@@ -55,11 +57,37 @@ def test_a_known_similarity_is_found_again():
 
 def test_eyes_and_mouth_land_on_the_template_whatever_the_pose():
     size = 64
-    points = TEMPLATE * size
+    points = template_points(size)
     ideal = np.array([points[0], points[1], points.mean(axis=0), points[2] - [9, 0], points[2] + [9, 0]])
     turned = ideal @ np.array([[1.2, -0.4], [0.4, 1.2]]) + [100, 30]
     matrix = face_transform(turned, size)
     np.testing.assert_allclose(turned @ matrix[:, :2].T + matrix[:, 2], ideal, atol=1e-9)
+
+
+def test_the_crop_of_a_mirrored_frame_is_the_mirrored_crop():
+    frame = smooth_picture(288, 360)
+    crop = crop_face(frame, face_transform(LANDMARKS, 64), 64)
+    mirrored = LANDMARKS[EXCHANGED] * [-1, 1] + [359, 0]
+    other = crop_face(np.ascontiguousarray(frame[:, ::-1]), face_transform(mirrored, 64), 64)
+    assert np.abs(other[:, ::-1].astype(int) - crop).max() <= 1  # grey levels; half a pixel off it is 8
+
+
+@pytest.mark.parametrize("size, factor", [(128, 2), (96, 3)])
+def test_a_crop_averaged_to_a_smaller_size_is_the_crop_of_that_size(size, factor):
+    frame, inside = smooth_picture(288, 360), LANDMARKS + [120, 60]
+    large = crop_face(frame, face_transform(inside, size), size)
+    small = size // factor
+    averaged = cv2.resize(large, (small, small), interpolation=cv2.INTER_AREA)
+    assert np.abs(averaged.astype(int) - crop_face(frame, face_transform(inside, small), small)).mean() < 1.2  # grey levels
+    resized = resized_transform(face_transform(inside, small), factor)
+    np.testing.assert_allclose(resized, face_transform(inside, size))
+
+
+def smooth_picture(height, width):
+    """Waves that a shift by part of a pixel changes and averaging hardly does: uint8 RGB."""
+    y, x = np.mgrid[:height, :width]
+    waves = [np.sin(x / 6) * np.cos(y / 9), np.sin(x / 8 + y / 7), np.cos(x / 10 - y / 5)]
+    return np.uint8(np.rint(127 + 120 * np.stack(waves, axis=-1)))
 
 
 def test_the_width_of_the_mouth_does_not_move_the_crop():

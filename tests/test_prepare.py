@@ -58,7 +58,7 @@ def test_two_real_clips_become_a_dataset(tmp_path):
     dataset, report = prepare_dataset(sources, tmp_path / "data", SAMPLES / "splits", licence="CC BY 4.0")
     assert (report.made, report.kept, report.failed) == (2, 0, [])
     manifest = json.loads((tmp_path / "data" / "manifest.json").read_text())
-    assert (manifest["schema"], manifest["fps"], manifest["size"]) == (2, 25.0, 64)
+    assert (manifest["schema"], manifest["fps"], manifest["size"]) == (3, 25.0, 64)
     test, train = manifest["clips"]
     assert (test["name"], test["split"], train["name"], train["split"]) == ("bgbu4p", "test", "sgac2n", "train")
     assert (train["frames_kept"], train["frames_dropped"], train["licence"]) == (75, {}, "CC BY 4.0")
@@ -180,7 +180,7 @@ def test_datasets_of_another_schema_or_size_are_refused(tmp_path):
         prepare_dataset([SAMPLES], tmp_path, settings=SMALL)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "schema": 99}))
-    with pytest.raises(InputError, match="schema 99, this version reads 2"):
+    with pytest.raises(InputError, match="schema 99, this version reads 3"):
         open_dataset(tmp_path)
     with pytest.raises(InputError, match="no dataset here"):
         open_dataset(tmp_path / "elsewhere")

@@ -106,7 +106,7 @@ def _detector(name):
 def _clips_of_interval(task, start, end, advance):
     """(entries of the clips, seconds not kept by reason) of one interval; `end` is None for the whole video."""
     settings, clips = task.settings, Path(task.dataset) / "clips"
-    with scratch_folder(clips / f".whole-{task.name}", clips / task.name) as whole:
+    with scratch_folder(clips, clips / task.name) as whole:
         detector = _detector(settings.detector)
         recording = record(
             task.picture, task.sound, whole, settings.size, detector, start, end, settings.exact, advance

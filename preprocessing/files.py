@@ -1,79 +1,99 @@
-"""Files that are either whole or not there: written beside their place, then renamed."""
+"""Files that are either whole or not there, and outputs that one process at a time makes."""
 
 import contextlib
+import errno
+import functools
 import hashlib
 import json
 import os
 import shutil
+import tempfile
+import time
 from pathlib import Path
 
 from .program import InputError
 
+PARTIAL = ".partial-"  # begins the names of hidden folders in which outputs are written
+LOCK = ".lock"
+YOUNG = 60.0  # seconds; a hidden folder is left alone for so long, whoever made it
+NOT_SUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # of file systems that have no locks
+
 
 @contextlib.contextmanager
 def whole_file(path):
-    """Gives a path beside `path` to write to; on success it is renamed to `path`, on failure removed.
+    """Gives a path to write to, in a hidden folder beside `path`; on success it is renamed to `path`, or else removed.
 
-    The name keeps its suffix, since writers choose the format by it.
+    The file has the name of `path`, since writers choose the format by it. Several processes may write to the same
+    `path`, each in a folder of its own: the last one to finish is the one whose file stays.
 
     Raises:
         InputError: the folder does not exist or cannot be written.
     """
     path = Path(path)
-    partial = path.with_name(f".partial-{path.name}")
-    check_writable(path.parent)
-    try:
-        with _named(path):
-            yield partial
-            os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with _partial_folder(path.parent) as scratch, _named(path, scratch):
+        partial = scratch / path.name
+        yield partial
+        os.replace(partial, path)
 
 
 @contextlib.contextmanager
 def whole_folder(path):
-    """Gives an empty folder beside `path` to fill; on success it takes the place of `path`, on failure it goes.
+    """Gives an empty folder of the same name, in a hidden folder beside `path`, to fill.
 
-    What stood at `path` is renamed away before it is deleted, so that no folder is ever seen half deleted.
+    On success it takes the place of `path`, on failure it goes. What stood at `path` is renamed away before it is
+    deleted, so that no folder is ever seen half deleted.
     """
     path = Path(path)
-    partial = path.with_name(f".partial-{path.name}")
-    replaced = path.with_name(f".replaced-{path.name}")
-    check_writable(path.parent)
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.rmtree(replaced, ignore_errors=True)
-    partial.mkdir()
-    try:
-        with _named(path):
-            yield partial
-            if path.exists():
-                os.replace(path, replaced)
-            os.replace(partial, path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(replaced, ignore_errors=True)
+    with _partial_folder(path.parent) as scratch, _named(path, scratch):
+        partial = scratch / path.name
+        partial.mkdir()
+        yield partial
+        if path.exists():
+            os.replace(path, scratch / ".replaced")
+        os.replace(partial, path)
 
 
 @contextlib.contextmanager
-def scratch_folder(path, purpose):
-    """Gives the empty folder `path` to work in, and removes it; an error of writing there names `purpose`."""
-    path = Path(path)
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir()
-    try:
-        with _named(purpose):
-            yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
+def scratch_folder(parent, purpose):
+    """Gives a hidden folder in `parent` to work in, and removes it; an error of writing there names `purpose`."""
+    with _partial_folder(Path(parent)) as scratch, _named(purpose, scratch):
+        yield scratch
 
 
 @contextlib.contextmanager
-def _named(path):
-    """Lets an error of writing, which knows no name, say which output it was about."""
+def _partial_folder(parent):
+    """A hidden folder in `parent` that no other process knows; it goes in any case.
+
+    The lock in it tells other processes that this one lives: what a killed process left is removed by the next one
+    that writes there.
+    """
+    check_writable(parent)
+    _remove_leftovers(parent.resolve())
+    folder = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=parent))
+    try:
+        with _locked(folder / LOCK):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@functools.cache  # once per process and folder: some get a thousand pictures, one by one
+def _remove_leftovers(parent):
+    for folder in parent.glob(f"{PARTIAL}*"):
+        with contextlib.suppress(OSError):  # it lives, or is somebody else's
+            if time.time() - folder.stat().st_mtime > YOUNG:
+                with _locked(folder / LOCK) as locked:
+                    if locked:
+                        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _named(path, scratch):
+    """Lets an error of writing say which output it was about, where it knows no name or one in `scratch`."""
     try:
         yield
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None or str(error.filename).startswith(str(scratch)):
             error.filename = str(path)
         raise
 
@@ -127,29 +147,89 @@ def read_json(path):
 
 
 @contextlib.contextmanager
-def exclusive(path, complaint):
-    """Holds a lock file, which the system releases when the process ends, however it ends.
+def exclusive(folder, complaint):
+    """Keeps other processes from writing into a folder meanwhile: a run, a dataset, a folder of results.
+
+    The lock file in it goes at the end; that of a killed process is no obstacle, since the system releases the lock.
 
     Args:
-        path: of the lock file, made where missing.
+        folder: that exists.
         complaint: message of the error.
 
     Raises:
         InputError: another process holds it.
     """
-    with open(path, "a") as file:
+    with _refusing(Path(folder) / LOCK, complaint):
+        yield
+
+
+@contextlib.contextmanager
+def claimed(path):
+    """Keeps other processes from making the same output meanwhile: a file, or a folder that is made as a whole.
+
+    Raises:
+        InputError: another process makes it.
+    """
+    path = Path(path)
+    digest = hashlib.sha256(path.name.encode(errors="surrogateescape")).hexdigest()[:12]  # names may be of any length
+    complaint = f"{path}: another process is making it; wait for it to end, or choose another name"
+    with _refusing(path.parent / f"{LOCK}-{digest}", complaint):
+        yield
+
+
+@contextlib.contextmanager
+def _refusing(lock, complaint):
+    with contextlib.ExitStack() as stack:
         try:
-            if os.name == "nt":
-                import msvcrt
-
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            stack.enter_context(_locked(lock))
+        except BlockingIOError as error:
             raise InputError(complaint) from error
         yield
+
+
+@contextlib.contextmanager
+def _locked(path):
+    """Holds a lock file, made where missing, which goes at the end; gives False where the file system has no locks.
+
+    Raises:
+        BlockingIOError: another process, or another part of this one, holds it.
+    """
+    while True:
+        with open(path, "a") as file:
+            locked = _lock(file)
+            if not _is_at(path, file):  # its holder removed it between opening and locking
+                continue
+            try:
+                yield locked
+            finally:
+                with contextlib.suppress(OSError):  # Windows removes no open file
+                    os.unlink(path)
+            return
+
+
+def _is_at(path, file):
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _lock(file):
+    """Locks an open file; False where the file system has no locks."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in NOT_SUPPORTED:
+            return False
+        raise BlockingIOError(error.errno, error.strerror) from error
+    return True
 
 
 def sha256(path):

@@ -103,7 +103,7 @@ def apply_finding(dataset, finding):
         number of clips mirrored now; a clip that was mirrored before stays as it is.
     """
     busy = f"{dataset.folder}: another process is preparing this dataset; wait for it to end"
-    with exclusive(dataset.folder / ".lock", busy):
+    with exclusive(dataset.folder, busy):
         return _apply(dataset, finding)
 
 

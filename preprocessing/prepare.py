@@ -76,7 +76,7 @@ def prepare_dataset(
         found = [replace(found[0], intervals=tuple(sorted(intervals)))]
     split_of = read_splits(splits) if splits else None
     folder = make_folder(folder)
-    with exclusive(folder / ".lock", f"{folder}: another process is preparing this dataset; wait for it to end"):
+    with exclusive(folder, f"{folder}: another process is preparing this dataset; wait for it to end"):
         return _prepare(found, refused, folder, split_of, settings, licence, workers, cluster, downloader)
 
 

@@ -72,7 +72,7 @@ def write_preview(dataset):
         return
     path = dataset.folder / "preview.mp4"
     with (
-        scratch_folder(dataset.folder / ".preview", path) as scratch,
+        scratch_folder(dataset.folder, path) as scratch,
         whole_file(path) as partial,
         TalkingVideo(partial, SIDE, dataset.frame_rate, COMMENT, SIDE + PANEL) as video,
     ):

@@ -1,12 +1,17 @@
+import errno
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from preprocessing.files import make_folder, read_json, whole_file, whole_folder, write_json
+from preprocessing.files import claimed, exclusive, make_folder, read_json, whole_file, whole_folder, write_json
 from preprocessing.pixels import to_signed, to_uint8
 from preprocessing.program import InputError
+
+from .conftest import ROOT
 
 
 def test_pixel_range_survives_the_round_trip():
@@ -55,3 +60,61 @@ def test_damaged_json_is_named(tmp_path):
     path.write_text(json.dumps({"a": 1})[:-2])
     with pytest.raises(InputError, match=r"manifest\.json: not valid JSON"):
         read_json(path)
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+    path = tmp_path / "result.txt"
+    with whole_file(path) as first, whole_file(path) as second:
+        first.write_text("first")
+        second.write_text("second")
+        assert first.name == second.name == "result.txt"  # writers choose the format by it
+    assert path.read_text() == "first"  # whole, of the last one to finish
+    assert os.listdir(tmp_path) == ["result.txt"]
+
+
+KILLED = """
+import os, sys
+from preprocessing.files import claimed, exclusive, whole_folder
+folder = sys.argv[1]
+with exclusive(folder, ""), claimed(folder + "/model"), whole_folder(folder + "/model") as partial:
+    (partial / "half").touch()
+    os._exit(1)
+"""
+
+
+def test_what_a_killed_process_leaves_is_no_obstacle_and_goes(tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=ROOT, check=False)
+    (left,) = tmp_path.glob(".partial-*")
+    assert (left / "model" / "half").exists() and (tmp_path / ".lock").exists()
+    with whole_file(tmp_path / "other.txt") as living:
+        living.write_text("")
+        for folder in tmp_path.glob(".partial-*"):
+            os.utime(folder, (0, 0))  # as if both were old
+        command = f"from preprocessing.files import write_json; write_json({str(tmp_path / 'result.json')!r}, 1)"
+        subprocess.run([sys.executable, "-c", command], cwd=ROOT, check=True)
+        assert not left.exists() and living.exists()
+    with exclusive(tmp_path, "locked"), claimed(tmp_path / "model"):
+        pass
+    assert sorted(os.listdir(tmp_path)) == ["other.txt", "result.json"]
+
+
+def test_an_output_is_made_by_one_process_at_a_time(tmp_path):
+    output = tmp_path / ("x" * 250 + ".mp4")
+    with claimed(output):
+        with pytest.raises(InputError, match=r"mp4: another process is making it; wait for it to end"), claimed(output):
+            pass
+        with claimed(tmp_path / "other.mp4"):
+            pass
+    with exclusive(tmp_path, "mine"), pytest.raises(InputError, match="mine"), exclusive(tmp_path, "mine"):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_system_without_locks_does_not_stop_the_work(tmp_path, monkeypatch):
+    def unsupported(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", unsupported)
+    with exclusive(tmp_path, "mine"):
+        write_json(tmp_path / "result.json", 1)
+    assert os.listdir(tmp_path) == ["result.json"]

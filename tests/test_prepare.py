@@ -225,7 +225,7 @@ def test_ctrl_c_ends_with_one_line_and_no_half_clip(tmp_path):
     command = [sys.executable, "-m", "preprocessing", str(SAMPLES), "--out", str(tmp_path / "data")]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     clips = tmp_path / "data" / "clips"
-    while process.poll() is None and not (clips.is_dir() and any(clips.glob("*/track.npz"))):
+    while process.poll() is None and not (clips.is_dir() and any(clips.glob("**/track.npz"))):
         os.sched_yield()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
@@ -296,7 +296,7 @@ def test_a_dataset_that_is_being_written_is_refused(tmp_path, drawn_faces):
     video = drawn_video(tmp_path / "a.mp4")
     (tmp_path / "data").mkdir()
     with (
-        exclusive(tmp_path / "data" / ".lock", "mine"),
+        exclusive(tmp_path / "data", "mine"),
         pytest.raises(InputError, match="another process is preparing this dataset"),
     ):
         prepare_dataset([video], tmp_path / "data", settings=SMALL)
@@ -372,8 +372,9 @@ def test_what_a_kill_left_of_another_source_is_made_good(tmp_path, drawn_faces):
     record = json.loads((data / "sources" / "a.json").read_text())
     del record["clips"][0]["split"], record["clips"][0]["licence"]  # as a source's own process writes it
     (data / "sources" / "a.json").write_text(json.dumps(record))
-    (data / "sources" / ".partial-b.json").write_text('{"name":')
-    (data / "clips" / ".whole-b").mkdir()
+    for folder in ("sources", "clips"):
+        (data / folder / ".partial-x").mkdir()
+        (data / folder / ".partial-x" / "b.json").write_text('{"name":')
     dataset, _ = prepare_dataset([drawn_video(tmp_path / "b.mp4", seed=1)], data, settings=SMALL)
     assert [clip.name for clip in dataset.clips] == ["a", "b"]
     assert sorted(os.listdir(data / "clips")) == ["a", "b"]

@@ -214,7 +214,6 @@ def test_real_clips_from_the_videos_to_the_report(tmp_path):
     made = run_program("-m", "preprocessing", tmp_path, "--out", data, "--splits", SAMPLES / "splits")
     assert made.returncode == 0, made.stderr
     assert sorted(path.name for path in data.glob("*.*")) == [
-        ".lock",
         "contact_sheet.png",
         "manifest.json",
         "preview.mp4",

@@ -1,13 +1,16 @@
 """Video frames and speech out of any container that FFmpeg reads, through PyAV; no ffmpeg program is needed."""
 
 import contextlib
+import os
 import wave
 from dataclasses import dataclass
-from itertools import chain
+from functools import lru_cache
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import av
 import numpy as np
+from av.format import Flags
 from av.video.reformatter import VideoReformatter
 
 from .files import whole_file
@@ -19,6 +22,10 @@ SEEKING_MARGIN = 1.0  # seconds read before the part that is wanted: decoders ne
 SPEECH_FILES = {SPEECH_RATE: "speech.wav", SPEECH_RATE_2017: "speech_44k.wav"}  # of a clip
 HIGHEST_RATE = 240  # frames per second; more is no rate of a camera
 LARGEST_JITTER = 0.05  # seconds by which presentation times may waver before it counts as a gap in the sound
+STEP_BACK = 0.1  # seconds by which the times of a stream may step back before it counts as another file, joined on
+LEAP = 10.0  # seconds by which they may leap ahead of all streams; both limits are those of the ffmpeg program
+COUNTED_PACKETS = 100  # by which the frame rate of an AVI file is told
+SQUARE = 0.01  # deviation of the sample aspect ratio from 1 that nobody sees
 
 # What a file may not be: lists of other files and addresses, which FFmpeg would open, too.
 LISTS = {"concat", "dash", "hls", "imf", "image2", "lavfi", "rtp", "rtsp", "sap", "sdp", "tedcaptions", "vobsub",
@@ -71,6 +78,8 @@ def video_info(path):
     with open_media(path, "video") as (container, stream):
         # Where a browser recorded, the container's rate may be that of its clock, 1000.
         rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+        if container.format.name == "avi":  # its clock may tick more often than frames come
+            rates = (_counted_rate(container, stream), *rates)
         rate = next((rate for rate in rates if rate and rate <= HIGHEST_RATE), 25)
         start = float(stream.start_time * stream.time_base) if stream.start_time is not None else 0.0
         return VideoInfo(float(rate), start, _duration(container, stream))
@@ -83,11 +92,101 @@ def _duration(container, stream):
     return container.duration / av.time_base if container.duration else None
 
 
+def _counted_rate(container, stream):
+    """Frames per second, by the usual distance of the first packets; None where there are too few."""
+    with contextlib.suppress(av.error.FFmpegError):
+        times = [packet.dts for packet in islice(container.demux(stream), COUNTED_PACKETS) if packet.dts is not None]
+        distances = [after - before for before, after in pairwise(times) if after > before]
+        return 1 / (int(np.median(distances)) * stream.time_base) if distances else None
+
+
+class _Clock:
+    """Makes the times of a container go on where files were joined (`cat a.ts b.ts`) and their clocks start anew.
+
+    All streams of a joined part are moved by the same time, whichever of them shows the leap first, so that they stay
+    together. The part starts where the longest stream before it ends, its streams one before the other as in the first
+    part.
+    """
+
+    def __init__(self):
+        self.offsets = [0.0]  # of the parts, in seconds
+        self.end = 0.0  # of what has come so far, in seconds that go on
+        self.parts, self.before, self.first = {}, {}, {}  # of each stream: its part, its last and first time
+
+    def move(self, packet):
+        """Moves the times of a packet; packets come in the order in which the container holds them."""
+        times = [time for time in (packet.pts, packet.dts) if time is not None]
+        if not times:
+            return
+        stream, tick = packet.stream_index, packet.time_base
+        earliest, shown = float(min(times) * tick), float(times[0] * tick)
+        if stream not in self.parts:
+            self.parts[stream] = self._nearest_part(earliest, 0)
+            self.first[stream] = shown
+        elif self._leaps(stream, earliest):
+            part = self.parts[stream] + 1
+            if part == len(self.offsets):
+                self.offsets.append(self.end - shown + self.first[stream] - min(self.first.values()))
+            self.parts[stream] = self._nearest_part(earliest, part)
+        offset = self.offsets[self.parts[stream]]
+        self.before[stream] = earliest
+        self.end = max(self.end, shown + offset + float((packet.duration or 0) * tick))
+        if offset:
+            ticks = round(offset / tick)
+            packet.dts = min(times) + ticks
+            packet.pts = None if packet.pts is None else packet.pts + ticks
+
+    def _leaps(self, stream, time):
+        return time < self.before[stream] - STEP_BACK or time + self.offsets[self.parts[stream]] > self.end + LEAP
+
+    def _nearest_part(self, time, first):
+        """The part, from `first` on, in which a time is nearest to the end of what has come."""
+        return min(range(first, len(self.offsets)), key=lambda part: abs(time + self.offsets[part] - self.end))
+
+
+def _may_be_joined(container):
+    """Whether the clock of such a container may start anew in the middle, as in MPEG program and transport streams."""
+    return bool(container.format.flags & Flags.ts_discont.value)
+
+
+def _packets(container, stream, clock=None):
+    """The packets of a stream, with times that go on where files were joined; a `_Clock` sees those of all streams."""
+    if not _may_be_joined(container):
+        yield from container.demux(stream)
+        return
+    clock = clock or _Clock()
+    for packet in container.demux([other for other in container.streams if other.type in ("video", "audio")]):
+        clock.move(packet)
+        if packet.stream_index == stream.index:
+            yield packet
+
+
+def joined_duration(path, kind="video"):
+    """Seconds that a file lasts where it was joined of several, which its container does not state; else None.
+
+    The whole file is read, but not decoded.
+    """
+    with open_media(path, kind) as (container, _):
+        if not _may_be_joined(container):
+            return None
+    status = os.stat(path)
+    return _read_joined_duration(str(path), kind, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache
+def _read_joined_duration(path, kind, *_version):
+    clock = _Clock()
+    with open_media(path, kind) as (container, stream), contextlib.suppress(av.error.FFmpegError):
+        for _ in _packets(container, stream, clock):
+            pass
+    return clock.end - min(clock.first.values(), default=0.0) if len(clock.offsets) > 1 else None
+
+
 def _decode(container, stream, damage):
     """The stream's frames; a packet that cannot be decoded is counted in `damage` and left out."""
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = decoder_threads
-    packets = container.demux(stream)
+    packets = _packets(container, stream)
     while True:
         try:
             packet = next(packets)
@@ -102,8 +201,10 @@ def _decode(container, stream, damage):
             damage.append(f"packet left out: {error.strerror}")
 
 
-def _decode_from(container, stream, damage, time):
+def _decode_from(path, container, stream, damage, time):
     """The stream's frames from a little before a presentation time on, or from the start where seeking goes too far."""
+    if joined_duration(path, stream.type) is not None:
+        return _decode(container, stream, damage)
     container.seek(int((time - SEEKING_MARGIN) / stream.time_base), stream=stream)
     frames = _decode(container, stream, damage)
     first = next(frames, None)
@@ -113,8 +214,27 @@ def _decode_from(container, stream, damage, time):
     return _decode(container, stream, damage)
 
 
+def _numbered(container, frames, stream, frame_rate):
+    """The frames of a container that knows no presentation times, with such times.
+
+    In AVI they are the times of decoding, later by as many frames as the decoder holds back. Raw video has none at
+    all.
+    """
+    step = max(1, round(1 / (frame_rate * stream.time_base)))
+    delay, last = None, (stream.start_time or 0) - step
+    for frame in frames:
+        if delay is None and frame.dts is not None:
+            delay = frame.dts - (last + step)
+        last = last + step if frame.dts is None or delay is None else frame.dts - delay
+        frame.pts = last
+        yield frame
+
+
 def read_frames(path, damage=None, start=0.0, end=None):
-    """Yields the frames of a video in order of presentation, upright as the container says and without interlacing.
+    """Yields the frames of a video in order of presentation, as they are to be seen.
+
+    They are upright, or mirrored, as the container says; they have square pixels, and are not interlaced. Their times
+    never run backwards: where files were joined they go on.
 
     Args:
         path: any video that FFmpeg reads.
@@ -133,26 +253,50 @@ def read_frames(path, damage=None, start=0.0, end=None):
     first = start - 0.5 / info.frame_rate
     last = np.inf if end is None else end - 0.5 / info.frame_rate
     with open_media(path, "video") as (container, stream):
-        # An AVI file numbers its frames in the order of decoding and knows no presentation times.
-        timeless = container.format.name == "avi"
+        timeless = container.format.name == "avi" or bool(container.format.flags & Flags.no_timestamps.value)
         if start > SEEKING_MARGIN and not timeless:
-            frames = _decode_from(container, stream, damage, info.start + start)
+            frames = _decode_from(path, container, stream, damage, info.start + start)
         else:
             frames = _decode(container, stream, damage)
+        if timeless:
+            frames = _numbered(container, frames, stream, info.frame_rate)
         convert = VideoReformatter().reformat  # one for all frames: making it takes longer than using it
         size = None  # of the first frame; others come in it, should the stream change its size
-        for index, frame in enumerate(_deinterlaced(frames, stream)):
-            if not timeless and frame.time is None:
+        before = -np.inf
+        for frame in _deinterlaced(frames, stream):
+            if frame.time is None:
                 continue
-            time = index / info.frame_rate if timeless else frame.time - info.start
+            time = frame.time - info.start
             if time >= last:
                 return
             if time >= first and frame.is_corrupt:
                 damage.append("damaged picture left out")
+            elif time >= first and time <= before:
+                damage.append("picture out of order left out")
             elif time >= first:
-                size = size or (frame.width, frame.height)
+                before = time
+                size = size or _square_size(frame, stream)
                 image = convert(frame, *size, format="rgb24", threads=1).to_ndarray()
-                yield time - start, np.rot90(image, frame.rotation // 90)
+                yield time - start, _upright(image, frame)
+
+
+def _square_size(frame, stream):
+    """Width and height of a frame in square pixels, none of which is lost."""
+    ratio = float(stream.sample_aspect_ratio or 1)
+    if abs(ratio - 1) <= SQUARE:
+        return frame.width, frame.height
+    return round(frame.width * max(ratio, 1)), round(frame.height * max(1 / ratio, 1))
+
+
+def _upright(image, frame):
+    """The image turned by right angles and mirrored as the frame's display matrix says, as the ffmpeg program does."""
+    if "DISPLAYMATRIX" not in frame.side_data:
+        return image
+    # Position (x, y) of the image is shown at (a x + c y, b x + d y), but for a shift.
+    (a, b, _), (c, d, _), _ = np.frombuffer(frame.side_data["DISPLAYMATRIX"], np.int32).reshape(3, 3).tolist()
+    if abs(b) > abs(a):
+        image, a, d = image.transpose(1, 0, 2), c, b
+    return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
 
 
 def _deinterlaced(frames, stream):
@@ -214,7 +358,7 @@ def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None, durati
                 position += len(samples)
 
         if start is not None and start > SEEKING_MARGIN:
-            frames = _decode_from(container, stream, damage, start)
+            frames = _decode_from(path, container, stream, damage, start)
         else:
             frames = _decode(container, stream, damage)
         for frame in frames:

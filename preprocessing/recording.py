@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .extraction import extract_faces
-from .media import SPEECH_FILES, SPEECH_RATE, read_frames, stream_speech, video_info, write_wav
+from .media import SPEECH_FILES, SPEECH_RATE, joined_duration, read_frames, stream_speech, video_info, write_wav
 from .program import InputError
 
 # A row for each frame; of a dropped one only time and faces mean something. `crop` is its number among the crops.
@@ -75,8 +75,9 @@ def record(picture, sound, folder, size, detector, start=0.0, end=None, exact=Fa
         InputError: the video cannot be read, has no sound, or ends before the interval.
     """
     info = video_info(picture)
-    if end is not None and info.duration is not None and end > info.duration + 1 / info.frame_rate:
-        raise InputError(f"{picture}: lasts {info.duration:.2f} s, the interval ends at {end:.2f} s; shorten it")
+    latest = np.inf if info.duration is None else info.duration + 1 / info.frame_rate
+    if end is not None and end > latest and end > (lasts := joined_duration(picture) or info.duration):
+        raise InputError(f"{picture}: lasts {lasts:.2f} s, the interval ends at {end:.2f} s; shorten it")
     damage = []
     for rate, name in SPEECH_FILES.items():
         noticed = damage if rate == SPEECH_RATE else []  # once is enough

@@ -25,26 +25,54 @@ def write_sound(path, channels, sample_rate, layout, codec):
         container.mux(stream.encode(None))
 
 
-def write_video(path, images, frame_rate=25, speech=None, sample_rate=16000, preset="ultrafast", rotation=0):
-    """Writes RGB images, and mono speech where given; returns whether the rotation (degrees) could be noted."""
+def write_video(
+    path, images, frame_rate=25, speech=None, sample_rate=16000, preset="ultrafast", ticks=None, codec="libx264",
+    orientation=None, pixel_ratio=1,
+):  # fmt: skip
+    """Writes RGB images, and mono speech where given.
+
+    Args:
+        path: of the file.
+        images: uint8 RGB [shape=(height, width, 3)] of one size.
+        frame_rate: frames per second.
+        speech: float samples, or None for no sound.
+        sample_rate: of the speech, in Hz.
+        preset: of the encoder; "medium" makes frames that refer to later ones.
+        ticks: time of each image in 1 / frame_rate seconds, or None for one after the other.
+        codec: of the picture.
+        orientation: arguments of PyAV's `set_display_rotation`, or None.
+        pixel_ratio: width of a pixel over its height.
+    """
     with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=Fraction(frame_rate), options={"crf": "12", "preset": preset})
+        options = {"crf": "12", "preset": preset} if codec == "libx264" else {"qscale": "2"}
+        video = container.add_stream(codec, rate=Fraction(frame_rate), options=options)
         video.height, video.width = images[0].shape[:2]
         video.pix_fmt = "yuv420p"
-        if rotation and not hasattr(video, "set_display_rotation"):
-            return False
-        if rotation:
-            video.set_display_rotation(rotation)
+        video.codec_context.sample_aspect_ratio = Fraction(pixel_ratio)
+        if orientation is not None:
+            video.set_display_rotation(*orientation)
         sound = container.add_stream("aac", rate=sample_rate, layout="mono") if speech is not None else None
-        for image in images:
-            container.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
+        for image, tick in zip(images, range(len(images)) if ticks is None else ticks, strict=True):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            frame.pts, frame.time_base = tick, 1 / Fraction(frame_rate)
+            container.mux(video.encode(frame))
         container.mux(video.encode(None))
         if sound:
             frame = av.AudioFrame.from_ndarray(np.asarray(speech, np.float32)[None], format="fltp", layout="mono")
             frame.sample_rate, frame.pts, frame.time_base = sample_rate, 0, Fraction(1, sample_rate)
             container.mux(sound.encode(frame))
             container.mux(sound.encode(None))
-    return True
+
+
+def copy_video(source, path, clock_rate):
+    """Puts the encoded pictures of one file into another container, whose clock ticks so often a second."""
+    with av.open(str(source)) as read, av.open(str(path), "w") as written:
+        stream = written.add_stream_from_template(read.streams.video[0])
+        stream.time_base = Fraction(1, clock_rate)
+        for packet in read.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                written.mux(packet)
 
 
 def frames_of(path):

@@ -78,7 +78,9 @@ def test_a_crop_averaged_to_a_smaller_size_is_the_crop_of_that_size(size, factor
     large = crop_face(frame, face_transform(inside, size), size)
     small = size // factor
     averaged = cv2.resize(large, (small, small), interpolation=cv2.INTER_AREA)
-    assert np.abs(averaged.astype(int) - crop_face(frame, face_transform(inside, small), small)).mean() < 1.2  # grey levels
+    assert (
+        np.abs(averaged.astype(int) - crop_face(frame, face_transform(inside, small), small)).mean() < 1.2
+    )  # grey levels
     resized = resized_transform(face_transform(inside, small), factor)
     np.testing.assert_allclose(resized, face_transform(inside, size))
 

@@ -4,11 +4,19 @@ import av
 import numpy as np
 import pytest
 
-from preprocessing.media import read_frames, read_speech, sound_duration, stream_speech, video_info, write_wav
+from preprocessing.media import (
+    joined_duration,
+    read_frames,
+    read_speech,
+    sound_duration,
+    stream_speech,
+    video_info,
+    write_wav,
+)
 from preprocessing.program import InputError
 
 from .conftest import SAMPLES
-from .media_files import frames_of, tone, write_sound, write_video
+from .media_files import copy_video, frames_of, tone, write_sound, write_video
 
 
 def loudest_frequency(samples, sample_rate):
@@ -120,18 +128,98 @@ def test_avi_frames_come_in_order_at_the_frame_rate(tmp_path):
     assert [round(image.mean() / 8) for image in frames_of(tmp_path / "a.avi")] == list(range(25))
 
 
-def test_a_phone_s_portrait_video_stands_upright(tmp_path):
-    image = np.zeros((64, 96, 3), np.uint8)
-    image[:, :20] = [255, 0, 0]
-    if not write_video(tmp_path / "phone.mp4", [image] * 5, rotation=90):
-        pytest.skip("this PyAV cannot write a rotation")
-    (upright, *_) = frames_of(tmp_path / "phone.mp4")
-    assert upright.shape == (96, 64, 3)
-    with av.open(str(tmp_path / "phone.mp4")) as container:
-        turn = next(container.decode(video=0)).rotation
-    red_rows, red_columns = upright[..., 0].mean(axis=1) > 128, upright[..., 0].mean(axis=0) > 128
-    assert abs(turn) == 90 and red_rows.sum() in range(16, 25) and not red_columns.all()
-    assert red_rows[0] == (turn == -90)
+def numbered(count, step=8):
+    """Grey images whose brightness tells their number."""
+    return [np.full((64, 64, 3), step * index, np.uint8) for index in range(count)]
+
+
+def test_h264_copied_into_avi_keeps_rate_and_times(tmp_path):
+    write_video(tmp_path / "a.ts", numbered(25), preset="medium")
+    copy_video(tmp_path / "a.ts", tmp_path / "a.avi", 50)
+    with av.open(str(tmp_path / "a.avi")) as container:
+        assert container.streams.video[0].average_rate == 50  # what the container says
+    times, images = zip(*read_frames(tmp_path / "a.avi"), strict=True)
+    assert video_info(tmp_path / "a.avi").frame_rate == 25
+    np.testing.assert_allclose(times, np.arange(25) / 25, atol=1e-6)
+    assert [round(image.mean() / 8) for image in images] == list(range(25))
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_frames_dropped_from_avi_leave_their_time(tmp_path, codec):
+    ticks = [0, 1, 2, 4, 5, 6, 14, 15, 16, 18, 19, 20, 21, 22]
+    write_video(tmp_path / "a.avi", numbered(len(ticks), 16), ticks=ticks, codec=codec, preset="medium")
+    times, images = zip(*read_frames(tmp_path / "a.avi"), strict=True)
+    np.testing.assert_allclose(times, np.array(ticks) / 25, atol=1e-6)
+    assert [round(image.mean() / 16) for image in images] == list(range(len(ticks)))
+
+
+def test_video_without_any_container_is_counted(tmp_path):
+    write_video(tmp_path / "a.h264", numbered(10))
+    np.testing.assert_allclose([time for time, _ in read_frames(tmp_path / "a.h264")], np.arange(10) / 25)
+
+
+def joined(tmp_path, suffix):
+    """Two seconds of picture and sound, a click at the start of the second, from two files of one."""
+    sound = np.zeros(16000, np.float32)
+    sound[200] = 0.9
+    write_video(tmp_path / f"a.{suffix}", numbered(25), speech=tone(1.0, 16000) / 50)
+    write_video(tmp_path / f"b.{suffix}", numbered(25), speech=sound)
+    path = tmp_path / f"joined.{suffix}"
+    path.write_bytes(b"".join((tmp_path / f"{name}.{suffix}").read_bytes() for name in "ab"))
+    return path
+
+
+def test_the_times_of_joined_files_go_on_together_with_the_sound(tmp_path):
+    path = joined(tmp_path, "ts")
+    damage = []
+    times = [time for time, _ in read_frames(path, damage)]
+    assert len(times) == 50 and damage == [] and np.diff(times).min() > 0.02 and np.diff(times).max() < 0.15
+    click = np.abs(read_speech(path, start=video_info(path).start)).argmax() / 16000
+    alone = np.abs(read_speech(tmp_path / "b.ts", start=video_info(tmp_path / "b.ts").start)).argmax() / 16000
+    assert click == pytest.approx(times[25] + alone, abs=0.03)
+    assert joined_duration(path) == pytest.approx(2.0, abs=0.2) and joined_duration(tmp_path / "a.ts") is None
+
+
+def test_a_part_of_joined_files_is_found(tmp_path):
+    path = joined(tmp_path, "ts")
+    whole = list(read_frames(path))
+    part = list(read_frames(path, start=1.3, end=1.7))
+    expected = [(time - 1.3, image) for time, image in whole if 1.28 <= time < 1.68]
+    np.testing.assert_allclose([time for time, _ in part], [time for time, _ in expected], atol=1e-6)
+    assert len(part) == 10 and all((a == b).all() for (_, a), (_, b) in zip(part, expected, strict=True))
+    heard = read_speech(path, start=video_info(path).start + 1.3)
+    whole = read_speech(path, start=video_info(path).start)
+    np.testing.assert_allclose(heard[100:8000], whole[round(1.3 * 16000) :][100:8000], atol=1e-3)
+
+
+def test_joined_program_streams_lose_no_picture(tmp_path):
+    clips = [SAMPLES / name for name in ("bgbu4p.mpg", "pwad5a.mpg", "lbwk9s.mpg")]
+    path = tmp_path / "joined.mpg"
+    path.write_bytes(b"".join(clip.read_bytes() for clip in clips))
+    np.testing.assert_allclose([time for time, _ in read_frames(path)], np.arange(225) / 25, atol=1e-3)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_video_is_turned_and_mirrored_as_its_display_matrix_says(tmp_path, degrees, mirrored):
+    image = np.full((64, 96, 3), 30, np.uint8)
+    image[:32, :24] = [220, 30, 30]  # one quarter of each edge differs: no two orientations look alike
+    write_video(tmp_path / "phone.mp4", [image] * 2, orientation=(degrees, mirrored))
+    shown = np.rot90(image, degrees // 90)
+    shown = shown[:, ::-1] if mirrored else shown
+    (seen, *_) = frames_of(tmp_path / "phone.mp4")
+    assert seen.shape == shown.shape
+    assert np.abs(seen.astype(int) - shown).mean() < 4
+
+
+@pytest.mark.parametrize(("ratio", "shape"), [(Fraction(4, 3), (60, 128)), (Fraction(8, 9), (68, 96))])
+def test_anamorphic_video_gets_square_pixels(tmp_path, ratio, shape):
+    image = np.zeros((60, 96, 3), np.uint8)
+    image[:, 48:] = 200
+    write_video(tmp_path / "wide.mp4", [image] * 2, pixel_ratio=ratio)
+    (seen, *_) = frames_of(tmp_path / "wide.mp4")
+    assert seen.shape == (*shape, 3)
+    assert seen[:, : shape[1] // 2 - 4].max() < 40 < 160 < seen[:, shape[1] // 2 + 4 :].min()
 
 
 @pytest.mark.parametrize("name", ["bgbu4p.mpg", "sgac2n.mkv"])
@@ -179,16 +267,7 @@ def test_a_gap_before_the_part_does_not_shift_its_sound(tmp_path):
 
 def test_variable_frame_rates_keep_their_times(tmp_path):
     ticks = [0, 1, 2, 5, 6, 9, 10, 11, 20]  # of 1/25 s
-    with av.open(str(tmp_path / "a.mp4"), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
-        stream.width = stream.height = 64
-        stream.pix_fmt = "yuv420p"
-        stream.time_base = stream.codec_context.time_base = Fraction(1, 25)
-        for index, tick in enumerate(ticks):
-            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 25 * index, np.uint8), format="rgb24")
-            frame.pts, frame.time_base = tick, Fraction(1, 25)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+    write_video(tmp_path / "a.mp4", numbered(9, 25), ticks=ticks)
     times, images = zip(*read_frames(tmp_path / "a.mp4"), strict=True)
     np.testing.assert_allclose(times, np.array(ticks) / 25, atol=1e-3)
     assert [round(image.mean() / 25) for image in images] == list(range(9))

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from preprocessing.files import check_writable, make_folder
+from preprocessing.files import check_is_file, check_writable, make_folder
 from preprocessing.media import sound_duration
 from preprocessing.program import InputError, command, import_keras, number, program
 from preprocessing.video import FORMATS
@@ -96,8 +96,8 @@ def main():
     arguments = parse_arguments()
     jobs = jobs_of(arguments)
     several = Path(arguments.speech).is_dir()
-    if arguments.source and not Path(arguments.source).is_file():
-        raise InputError(f"{arguments.source}: no such file; give --source a picture or a video of the speaker")
+    if arguments.source:
+        check_is_file(arguments.source)
 
     import_keras()
     from audio2faces.generation import Options, generate_video

@@ -11,6 +11,7 @@ import numpy as np
 from preprocessing.alignment import crop_face, inverse_transform, resized_transform
 from preprocessing.detection import make_detector
 from preprocessing.extraction import extract_faces
+from preprocessing.files import check_is_file
 from preprocessing.media import read_frames, video_info
 from preprocessing.pictures import read_png
 from preprocessing.program import InputError, progress
@@ -180,11 +181,9 @@ def is_picture(path):
     Raises:
         InputError: there is no such file.
     """
-    try:
-        with open(path, "rb") as file:
-            first = file.read(12)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+    check_is_file(path)
+    with open(path, "rb") as file:
+        first = file.read(12)
     named = Path(path).suffix.lower() in PICTURES
     return named or any(re.match(begin, first, re.DOTALL) for begin in FIRST_BYTES)
 

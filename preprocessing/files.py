@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 from pathlib import Path
@@ -96,6 +97,24 @@ def _named(path, scratch):
         if error.filename is None or str(error.filename).startswith(str(scratch)):
             error.filename = str(path)
         raise
+
+
+def check_is_file(path):
+    """Refuses what is no regular file: what comes out of a pipe or a device has no end, or cannot be read twice.
+
+    Raises:
+        InputError: there is no such file, or it is none.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except PermissionError as error:
+        raise InputError(f"{path}: {error.strerror}; choose another file or ask for access") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: no such file") from error
+    if stat.S_ISDIR(mode):
+        raise InputError(f"{path}: a folder, where a file was expected")
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path}: a pipe or a device, where a file was expected; save its content to a file first")
 
 
 def check_writable(folder):

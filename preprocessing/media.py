@@ -6,14 +6,15 @@ import wave
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice, pairwise
-from pathlib import Path
 
 import av
 import numpy as np
 from av.format import Flags
 from av.video.reformatter import VideoReformatter
 
-from .files import whole_file
+from .channels import Channels, holds_floats
+from .files import check_is_file, whole_file
+from .hearing import NORMAL_LEVEL, SILENCE, ChannelListener, Hearing
 from .program import InputError
 
 SPEECH_RATE = 16000  # Hz, what the wide feature maps are computed from
@@ -50,27 +51,43 @@ class VideoInfo:
     duration: float | None
 
 
+def media_path(path):
+    """A path as `av.open` takes it: in a relative one, a colon would end the name of a protocol."""
+    return os.path.abspath(path)
+
+
 @contextlib.contextmanager
 def open_media(path, kind):
-    """Opens `path` and gives (container, first stream of `kind`), `kind` being "video" or "audio".
+    """Opens `path` and gives (container, stream of `kind`), `kind` being "video" or "audio".
+
+    The stream is the first that FFmpeg has a decoder for; one that is marked as default goes before the others, a cover
+    picture comes last.
 
     Raises:
         InputError: there is no such file, FFmpeg cannot read it, or it has no such stream.
     """
-    if not Path(path).exists():
-        raise InputError(f"{path}: no such file")
-    if Path(path).is_dir():
-        raise InputError(f"{path}: a folder, where a file was expected")
+    check_is_file(path)
     try:
-        container = av.open(str(path), options={"format_whitelist": CONTAINERS})
+        container = av.open(media_path(path), options={"format_whitelist": CONTAINERS})
     except (av.error.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read as audio or video ({reason}); give a media file") from error
     with container:
-        streams = getattr(container.streams, kind)
-        if not streams:
+        if not getattr(container.streams, kind):
             raise InputError(f"{path}: has no {kind} track; give a file that has one")
+        streams = _decodable(container, kind)
+        if not streams:
+            raise InputError(f"{path}: its {kind} track has a codec that cannot be decoded; convert it to another one")
         yield container, streams[0]
+
+
+def _decodable(container, kind):
+    """The streams of a kind that can be decoded, in the order in which they are wanted."""
+    cover, default = av.stream.Disposition.attached_pic, av.stream.Disposition.default
+    streams = [stream for stream in getattr(container.streams, kind) if stream.codec_context is not None]
+    return sorted(
+        streams, key=lambda stream: (bool(stream.disposition & cover), not stream.disposition & default, stream.index)
+    )
 
 
 def video_info(path):
@@ -327,33 +344,37 @@ def _pulled(graph):
 def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None, duration=None):
     """Yields the sound of a file as mono samples, a stretch at a time.
 
-    Two channels are averaged; more are first mixed down to two by FFmpeg, which keeps the level of a voice that sits in
-    the middle. Gaps in the presentation times become silence.
+    Of several tracks, the one marked as default is taken, or the first; another one where it is silent. Two channels
+    are averaged; more are first mixed down to two by FFmpeg, which keeps the level of a voice that sits in the middle.
+    Where the average would lose the voice, as of a microphone with the opposite sign, they are weighted
+    (`hearing.ChannelListener`). Samples that are no sound are replaced (`hearing.SoundRepair`), and sound whose samples
+    are in other units is scaled. Gaps in the presentation times become silence.
 
     Args:
         path: any audio or video file that FFmpeg reads.
         sample_rate: of the result, in Hz.
         start: presentation time in seconds that becomes sample 0 (None: where the audio itself starts).
-        damage: list that receives a line for each part that could not be decoded.
+        damage: list that receives a line for each part that could not be decoded, and for all else that was wrong.
         duration: seconds to read; None for all.
 
     Yields:
         float32 samples in [-1, 1] [shape=(n,)].
 
     Raises:
-        InputError: the file cannot be opened or has no audio.
+        InputError: the file cannot be opened or has no audio that can be decoded.
     """
     damage = [] if damage is None else damage
-    with open_media(path, "audio") as (container, stream):
-        resampler, form = None, None
+    with _open_sound(path) as (container, stream, hearing):
+        damage += hearing.notes
+        channels = Channels(path, sample_rate, hearing.scale)
         position = None  # of the next sample, counted from time zero
         end = np.inf if duration is None else round(duration * sample_rate)
 
-        def placed(frames):
+        def placed(parts):
             """The samples as mono, without what lies before time zero."""
             nonlocal position
-            for resampled in frames:
-                samples = np.clip(resampled.to_ndarray().mean(axis=0), -1, 1)
+            for part in parts:
+                samples = hearing.mix(part)
                 yield samples[max(-position, 0) : max(min(end - position, len(samples)), 0)]
                 position += len(samples)
 
@@ -364,12 +385,7 @@ def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None, durati
         for frame in frames:
             if position is not None and position >= end:
                 break
-            if form != (frame.format.name, frame.layout.name, frame.sample_rate):  # files that were joined change it
-                if resampler:
-                    yield from placed(resampler.resample(None))
-                form = (frame.format.name, frame.layout.name, frame.sample_rate)
-                layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
-                resampler = av.AudioResampler(format="fltp", layout=layout, rate=sample_rate)
+            yield from placed(channels.rest(frame))
             if start is None:
                 start = frame.time or 0.0
             due = position or 0 if frame.time is None else round((frame.time - start) * sample_rate)
@@ -379,9 +395,68 @@ def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None, durati
                 yield np.zeros(max(min(due, end) - max(position, 0), 0), np.float32)
                 position = due
             allowed_gap = sample_rate * LARGEST_JITTER
-            yield from placed(resampler.resample(frame))
-        if resampler:
-            yield from placed(resampler.resample(None))
+            yield from placed(channels.of(frame))
+        yield from placed(channels.rest())
+        damage += channels.notes
+
+
+@contextlib.contextmanager
+def _open_sound(path):
+    """Opens `path` and gives (container, audio stream that is heard, `Hearing`).
+
+    Raises:
+        InputError: as `open_media`.
+    """
+    check_is_file(path)
+    about = os.stat(path)
+    hearing = _hearing(str(path), media_path(path), about.st_mtime_ns, about.st_size)
+    with open_media(path, "audio") as (container, _):
+        yield container, container.streams[hearing.track], hearing
+
+
+@lru_cache(maxsize=64)
+def _hearing(path, absolute, modified, size):
+    """The `Hearing` of a file that was modified at a time; only what may be odd is listened to.
+
+    Raises:
+        InputError: as `open_media`.
+    """
+    with open_media(path, "audio") as (container, stream):
+        every = [stream.index for stream in container.streams.audio]
+        tracks = [stream.index for stream in _decodable(container, "audio")]
+        form = stream.codec_context.format
+        if len(every) == 1 and stream.codec_context.layout.nb_channels == 1 and form and not holds_floats(form):
+            return Hearing(stream.index)
+    heard = {}
+    for track in tracks:
+        heard[track] = _listen(path, track)
+        if heard[track].level >= SILENCE:
+            break
+    else:
+        track = tracks[0]
+    notes = []
+    if track != every[0]:
+        why = "is silent" if every[0] in heard else "is not the default one"
+        why = why if every[0] in tracks else "has a codec that cannot be decoded"
+        notes.append(f"audio track {every.index(track) + 1} of {len(every)} is used: the first one {why}")
+    level, weights = heard[track].level, heard[track].weights()
+    if weights is not None:
+        notes.append("the mean of its channels would lose the voice (opposite signs?): they are weighted")
+    if level > 1:
+        notes.append(f"the sound is {level:.2g} times as loud as full scale: it is scaled down")
+    return Hearing(track, weights, NORMAL_LEVEL / level if level > 1 else 1.0, tuple(notes))
+
+
+def _listen(path, track):
+    """A `ChannelListener` that has heard a track of a file, as far as it needs."""
+    channels, listener = Channels(path, SPEECH_RATE, None), ChannelListener(SPEECH_RATE)
+    with open_media(path, "audio") as (container, _):
+        for frame in _decode(container, container.streams[track], []):
+            for part in [*channels.rest(frame), *channels.of(frame)]:
+                listener.hear(part)
+            if listener.done:
+                break
+    return listener
 
 
 def read_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
@@ -402,7 +477,7 @@ def sound_duration(path):
     Raises:
         InputError: the file cannot be opened or has no audio.
     """
-    with open_media(path, "audio") as (container, stream):
+    with _open_sound(path) as (container, stream, _):
         return _duration(container, stream)
 
 

@@ -38,7 +38,7 @@ class Recording:
         crops: path of the aligned faces, one after the other: uint8 RGB, size x size x 3 each.
         size: side of the crops in pixels.
         reasons: texts that the column `reason` counts off; the first is "", for frames that are kept.
-        damage: what could not be decoded, with counts.
+        damage: what could not be decoded, and what was wrong with the sound, with counts.
     """
 
     folder: Path

@@ -154,7 +154,7 @@ def _what_was_left_out(dataset, survey):
     damage = Counter()
     for entry in entries:
         damage.update(entry["damage"])
-    lines += [f"could not be decoded: {what} ({count})" for what, count in damage.most_common()]
+    lines += [f"damage: {what} ({count})" for what, count in damage.most_common()]
     several = [entry["frames_with_several_faces"] for entry in entries if entry["frames_with_several_faces"]]
     lines.append(f"clips with several faces: {len(several)} ({sum(several)} frames)")
     lines.append(f"mirrored clips: {sum(bool(entry.get('mirrored')) for entry in entries)}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from .files import check_is_file
 from .intervals import overlapping, parse_intervals
 from .program import InputError
 
@@ -120,8 +121,7 @@ def url_name(url):
 
 def _videos(path):
     if not path.is_dir():
-        if not path.exists():
-            raise InputError(f"{path}: no such file or folder")
+        check_is_file(path)
         return [path]
     videos = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in VIDEO_SUFFIXES and entry.is_file())
     if not videos:
@@ -166,10 +166,11 @@ def _read_row(row, folder):
         checked_url(location)
     elif "://" in location:
         raise InputError(f"{location}: neither http nor https; download the video and give its path")
-    elif not (folder / location).is_file():
+    elif not (folder / location).exists():
         raise InputError(f"{folder / location}: no such file; paths are relative to the list's folder")
     else:
         location = str(folder / location)
+        check_is_file(location)
     if name and not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         raise InputError(f"the name '{name}' has other characters than A-Z a-z 0-9 _ -; choose another")
     return location, parse_intervals(row.get("interval", "")), name or None

@@ -8,6 +8,8 @@ import av
 import cv2
 import numpy as np
 
+from .media import media_path
+
 SHORTEST_SIDE = 256  # pixels; smaller faces are scaled up by a whole factor
 SOUND_RATE = 44100  # Hz
 SOUND_BIT_RATE = 128000  # bit/s
@@ -42,7 +44,7 @@ class TalkingVideo:
         self.scale = -(-SHORTEST_SIDE // size)
         (container, options), (codec, picture_options), (sound_codec, rate) = FORMATS[Path(path).suffix.lower()]
         with self._writing():
-            self._container = av.open(str(path), "w", format=container, options=options)
+            self._container = av.open(media_path(path), "w", format=container, options=options)
         self._container.metadata["comment"] = comment
         self._frame_time = 1 / Fraction(frame_rate).limit_denominator(1001)
         self._picture = self._container.add_stream(codec, rate=1 / self._frame_time, options=picture_options)

@@ -15,14 +15,23 @@ def tone(seconds, sample_rate, frequency=220.0):
 
 def write_sound(path, channels, sample_rate, layout, codec):
     """Writes float channels [shape=(channels, samples)] with any codec of FFmpeg."""
+    write_tracks(path, [channels], sample_rate, layout, codec)
+
+
+def write_tracks(path, tracks, sample_rate, layout="mono", codec="pcm_s16le", default=0):
+    """Writes several tracks of sound, each as `write_sound` takes it; one of them is marked as default."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=sample_rate, layout=layout)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(channels, np.float32), format="fltp", layout=layout)
-        frame.sample_rate = sample_rate
-        resampler = av.AudioResampler(format=stream.format, layout=layout, rate=sample_rate)
-        for part in [*resampler.resample(frame), *resampler.resample(None)]:
-            container.mux(stream.encode(part))
-        container.mux(stream.encode(None))
+        streams = [container.add_stream(codec, rate=sample_rate, layout=layout) for _ in tracks]
+        for number, stream in enumerate(streams):
+            stream.disposition = av.stream.Disposition.default if number == default else av.stream.Disposition(0)
+        for stream, channels in zip(streams, tracks, strict=True):
+            samples = np.ascontiguousarray(np.transpose(channels), np.float32).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(samples, format="flt", layout=layout)
+            frame.sample_rate = sample_rate
+            resampler = av.AudioResampler(format=stream.format, layout=layout, rate=sample_rate)
+            for part in [*resampler.resample(frame), *resampler.resample(None)]:
+                container.mux(stream.encode(part))
+            container.mux(stream.encode(None))
 
 
 def write_video(

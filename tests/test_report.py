@@ -75,7 +75,7 @@ def test_the_figures_of_three_clips_by_hand(dataset, capsys):
         "face blurred: 3 (1.4 %)",
         "seconds not kept of the sources: 3.5",
         "no voice: 3.5",
-        "could not be decoded: ends early (2)",
+        "damage: ends early (2)",
         "clips with several faces: 1 (7 frames)",
         "mirrored clips: 1",
         "left out: d.mp4: has no audio track",

@@ -167,7 +167,7 @@ def test_a_bad_row_is_refused_and_the_others_go_on(tmp_path):
         "line 4: the time 0:61 has",
         "line 5: no url",
         f"line 6: {tmp_path}/missing.mp4: no such file",
-        f"line 7: {tmp_path}: no such file",
+        f"line 7: {tmp_path}: a folder, where a file was expected",
         "line 8: ftp://example.org/x.mp4: neither http nor https",
         "line 9: https://: no address of a video",
         "line 11: more cells than the header has",

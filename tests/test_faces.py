@@ -74,7 +74,7 @@ def test_the_crop_of_a_mirrored_frame_is_the_mirrored_crop():
 
 @pytest.mark.parametrize("size, factor", [(128, 2), (96, 3)])
 def test_a_crop_averaged_to_a_smaller_size_is_the_crop_of_that_size(size, factor):
-    frame, inside = smooth_picture(288, 360), LANDMARKS + [120, 60]
+    frame, inside = smooth_picture(288, 360), [*LANDMARKS, 120, 60]
     large = crop_face(frame, face_transform(inside, size), size)
     small = size // factor
     averaged = cv2.resize(large, (small, small), interpolation=cv2.INTER_AREA)

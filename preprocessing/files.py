@@ -112,7 +112,7 @@ def check_is_file(path):
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: no such file") from error
     if stat.S_ISDIR(mode):
-        raise InputError(f"{path}: a folder, where a file was expected")
+        raise InputError(f"{path}: a folder, where a file was expected; give a file of it")
     if not stat.S_ISREG(mode):
         raise InputError(f"{path}: a pipe or a device, where a file was expected; save its content to a file first")
 

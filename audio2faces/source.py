@@ -15,6 +15,7 @@ from preprocessing.files import check_is_file
 from preprocessing.media import read_frames, video_info
 from preprocessing.pictures import read_png
 from preprocessing.program import InputError, progress
+from preprocessing.quality import remedy
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 FIRST_BYTES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"RIFF....WEBP")  # of pictures, whatever their name; a dot is any
@@ -161,7 +162,8 @@ def open_source(path, size, seconds, longest_side=None):
     why = "; ".join(f"{reason} in {count}" for reason, count in reasons.most_common())
     if not usable.any():
         raise InputError(
-            f"{path}: no frame shows a usable face ({why}); give one large, sharp, frontal face of the speaker"
+            f"{path}: no frame shows a usable face ({why}); "
+            f"{remedy(reasons, 'give one large, sharp, frontal face of the speaker')}"
         )
     notes = []
     if frame_rate and end == LONGEST and (info.duration or 0) > LONGEST:

@@ -14,6 +14,7 @@ from .files import scratch_folder, sha256, whole_folder, write_json
 from .intervals import clip_name
 from .media import SPEECH_FILES
 from .program import InputError
+from .quality import remedy
 from .recording import record
 from .segments import Segment, find_segments
 from .voice import voice_activity
@@ -119,7 +120,10 @@ def _clips_of_interval(task, start, end, advance):
         segments, skipped = find_segments(frames["time"], recording.frame_reasons(), frames["faces"], voice)
         if not segments:
             why = ", ".join(f"{reason} {seconds:g} s" for reason, seconds in skipped.items()) or "no picture"
-            raise InputError(f"{task.location}: no part shows one person speaking ({why}); give intervals by hand")
+            raise InputError(
+                f"{task.location}: no part shows one person speaking ({why}); "
+                f"{remedy(Counter(skipped), 'give intervals by hand')}"
+            )
         names = [clip_name(task.name, start + segment.start, start + segment.end) for segment in segments]
         entries, skipped = [], Counter(skipped)
         for segment, name in zip(segments, names, strict=True):
@@ -147,7 +151,7 @@ def _write_clip(task, recording, segment, start, name):
         why = "; ".join(f"{reason} in {count}" for reason, count in dropped.items()) or f"a clip needs {FEWEST_FRAMES}"
         raise InputError(
             f"{task.location}: only {len(kept)} of {len(frames)} frames show a usable face ({why}); "
-            "give a video with one large, frontal face"
+            f"{remedy(dropped, 'give a video with one large, frontal face')}"
         )
     with whole_folder(Path(task.dataset) / "clips" / name) as partial:
         _write_faces(partial / "faces.npy", recording, kept["crop"])

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .alignment import LandmarkSmoother, crop_face, face_transform
-from .quality import why_crop_unusable, why_face_unusable
-from .tracking import track_faces
+from .orientation import Orientation
+from .quality import BY_QUARTERS, NO_FACE, why_crop_unusable, why_face_unusable
+from .tracking import KEY_FRAME_INTERVAL, track_faces
 
+SCATTERED = 3  # frames: so few with a face among frames without one are believed only if the detector is sure
+SCATTERED_SCORE = 0.97  # of a sure one
 SURROUNDINGS = 3.5  # eye distances to each side of the middle of the face that are kept until it can be cut out
 
 
@@ -51,21 +54,37 @@ def extract_faces(frames, detector, frame_rate, size, exact=False):
         an `ExtractedFace` for each frame, in order.
     """
     smoother = LandmarkSmoother(frame_rate)
-    waiting = deque()
-    for frame in track_faces(frames, detector, exact):
-        reason = why_face_unusable(frame.face, frame.image.shape)
+    orientation = Orientation(detector)
+    waiting, stretch, before = deque(), 0, ""  # stretch: frames of the unbroken one; before: why the last was dropped
+
+    def finish(reason):
+        """What waits of a stretch that ends, at a frame that is dropped for a reason or at a cut."""
+        smooth = smoother.finish()
+        scattered = NO_FACE in (before, reason) and len(waiting) == stretch <= SCATTERED
+        if scattered and all(face.score < SCATTERED_SCORE for _, _, face, *_ in waiting):
+            for time, faces, face, *_ in waiting:
+                yield ExtractedFace(time, NO_FACE, faces, face.score, face.landmarks)
+        else:
+            for of_frame, landmarks in zip(waiting, smooth, strict=True):
+                yield _cut_out(*of_frame, landmarks, size)
+        waiting.clear()
+
+    for number, frame in enumerate(track_faces(frames, detector, exact)):
+        if number % KEY_FRAME_INTERVAL == 0:
+            orientation.look(frame.image, frame.face)
+        reason = BY_QUARTERS[orientation.quarters] or why_face_unusable(frame.face, frame.image.shape)
         if reason or frame.cut:
-            for landmarks in smoother.finish():
-                yield _cut_out(*waiting.popleft(), landmarks, size)
+            yield from finish(reason)
+            stretch, before = 0, reason
         if reason:
             score, landmarks = (0.0, None) if frame.face is None else (frame.face.score, frame.face.landmarks)
             yield ExtractedFace(frame.time, reason, frame.faces, score, landmarks)
             continue
+        stretch += 1
         waiting.append((frame.time, frame.faces, frame.face, *_surroundings(frame.image, frame.face)))
         for landmarks in smoother.push(frame.face.landmarks):
             yield _cut_out(*waiting.popleft(), landmarks, size)
-    for landmarks in smoother.finish():
-        yield _cut_out(*waiting.popleft(), landmarks, size)
+    yield from finish("")
 
 
 def _surroundings(image, face):

@@ -18,6 +18,16 @@ TURNED = "face turned away"
 OUTSIDE = "face cut off by the edge of the picture"
 BLURRED = "face blurred"
 SMEARED = "mouth smeared by damage"
+UPSIDE_DOWN = "the picture is upside down"
+ON_LEFT_SIDE = "the picture lies on its left side"
+ON_RIGHT_SIDE = "the picture lies on its right side"
+
+BY_QUARTERS = ("", ON_RIGHT_SIDE, UPSIDE_DOWN, ON_LEFT_SIDE)  # by the quarter turns, anticlockwise, that it needs
+REMEDIES = {
+    UPSIDE_DOWN: "turn it upside up first (ffmpeg -i FILE -vf hflip,vflip TURNED)",
+    ON_LEFT_SIDE: "turn it clockwise first (ffmpeg -i FILE -vf transpose=1 TURNED)",
+    ON_RIGHT_SIDE: "turn it anticlockwise first (ffmpeg -i FILE -vf transpose=2 TURNED)",
+}
 
 
 def why_face_unusable(face, shape):
@@ -36,6 +46,16 @@ def why_face_unusable(face, shape):
         return TURNED
     inside = (face.landmarks >= 0) & (face.landmarks < [shape[1], shape[0]])
     return "" if inside.all() else OUTSIDE
+
+
+def remedy(reasons, otherwise):
+    """What to do about frames without a usable face: the remedy for the most frequent reason, or `otherwise`.
+
+    Args:
+        reasons: `Counter` of the reasons of such frames.
+        otherwise: the remedy for all reasons but a picture that does not stand upright.
+    """
+    return next((REMEDIES.get(reason, otherwise) for reason, _ in reasons.most_common(1)), otherwise)
 
 
 def why_crop_unusable(crop):

@@ -98,9 +98,9 @@ def _faces_of_chunk(images, key, places, detector):
     """
     last, seen, before = len(images) - 1, {}, -1  # faces seen in whole pictures; the index of the key frame before
     if key is None:
-        (key,) = _look(images[:1], detector)
+        (key,) = look_at_whole(images[:1], detector)
         seen[0], before = key, 0
-    (new_key,) = _look(images[-1:], detector)
+    (new_key,) = look_at_whole(images[-1:], detector)
     seen[last] = new_key
     found = {}
     if key and new_key:
@@ -118,7 +118,7 @@ def _faces_of_chunk(images, key, places, detector):
     if lost:
         places.forget()
     unseen = [index for index in lost if index not in seen]
-    seen.update(zip(unseen, _look([images[index] for index in unseen], detector), strict=True))
+    seen.update(zip(unseen, look_at_whole([images[index] for index in unseen], detector), strict=True))
     told = [index for index in lost if seen[index]]
     boxes = {index: seen[index][0].search_box for index in told}
     for index, face in zip(told, detector.follow(*_of(told, images, boxes)), strict=True):
@@ -131,8 +131,16 @@ def _of(indices, *lists):
     return [[items[index] for index in indices] for items in lists]
 
 
-def _look(images, detector):
-    """The faces of each image, detected in a smaller one."""
+def look_at_whole(images, detector):
+    """The faces of each image, detected in a smaller one.
+
+    Args:
+        images: list of uint8 RGB arrays of one size [shape=(height, width, 3)].
+        detector: a `detection.Detector`.
+
+    Returns:
+        for each image a list of `Face`, the largest first.
+    """
     if not images:
         return []
     scale = min(1.0, DETECTED_SIZE / (SMALLEST_FACE * images[0].shape[0]))

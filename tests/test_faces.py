@@ -27,10 +27,13 @@ from preprocessing.pose import pitch, yaw
 from preprocessing.quality import (
     BLURRED,
     NO_FACE,
+    ON_LEFT_SIDE,
+    ON_RIGHT_SIDE,
     OUTSIDE,
     SMEARED,
     TOO_SMALL,
     TURNED,
+    UPSIDE_DOWN,
     why_crop_unusable,
     why_face_unusable,
 )
@@ -74,7 +77,7 @@ def test_the_crop_of_a_mirrored_frame_is_the_mirrored_crop():
 
 @pytest.mark.parametrize("size, factor", [(128, 2), (96, 3)])
 def test_a_crop_averaged_to_a_smaller_size_is_the_crop_of_that_size(size, factor):
-    frame, inside = smooth_picture(288, 360), [*LANDMARKS, 120, 60]
+    frame, inside = smooth_picture(288, 360), LANDMARKS + np.array([120, 60])
     large = crop_face(frame, face_transform(inside, size), size)
     small = size // factor
     averaged = cv2.resize(large, (small, small), interpolation=cv2.INTER_AREA)
@@ -244,6 +247,24 @@ def test_frames_without_a_usable_face_are_dropped_with_their_reason_and_in_order
     expected = [""] * 5 + [NO_FACE] * 5 + [""] * 2 + [TOO_SMALL] + [""] * 27
     assert [face.reason for face in found] == expected
     assert all((face.crop is None) == bool(face.reason) for face in found)
+
+
+def test_a_few_unsure_faces_among_frames_without_one_are_not_believed():
+    def unsure(index):
+        return [face_at(0, score=0.91)] if index in (5, 6, 20) else []
+
+    assert {face.reason for face in extract_faces(textured(40), FakeDetector(unsure), 25, 32)} == {NO_FACE}
+    sure = FakeDetector(lambda index: [face_at(0)] if index in (5, 6) else [])
+    assert sum(not face.reason for face in extract_faces(textured(40), sure, 25, 32)) == 2
+    (picture,) = extract_faces(textured(1), FakeDetector(lambda index: [face_at(0, score=0.91)]), 25, 32)
+    assert not picture.reason  # a single picture has no others to speak against it
+
+
+@pytest.mark.parametrize("quarters, reason", [(0, ""), (1, ON_LEFT_SIDE), (2, UPSIDE_DOWN), (3, ON_RIGHT_SIDE)])
+def test_a_picture_that_does_not_stand_upright_is_told(detector, quarters, reason):
+    frames = frames_of(SAMPLES / "bgbu4p.mpg")[:36:2]
+    turned = [(index / 12.5, np.ascontiguousarray(np.rot90(frame, quarters))) for index, frame in enumerate(frames)]
+    assert {face.reason for face in extract_faces(turned, detector, 12.5, 64)} == {reason}
 
 
 def test_smoothing_does_not_reach_across_a_leap():

@@ -140,6 +140,13 @@ def test_a_source_without_a_face_says_why(tmp_path):
         open_source(tmp_path / "text.png", 64, seconds=None)
 
 
+def test_a_source_that_is_upside_down_says_so(tmp_path):
+    picture = np.rot90(frames_of(CLIP)[10], 2)
+    cv2.imwrite(str(tmp_path / "down.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    with pytest.raises(InputError, match=r"the picture is upside down in 1\); turn it"):
+        open_source(tmp_path / "down.png", 64, seconds=None)
+
+
 @pytest.mark.parametrize("parts", [[50], [1] * 50, [7, 20, 23], [3]])
 def test_smoothing_in_parts_is_smoothing_the_whole(parts):
     count = sum(parts)

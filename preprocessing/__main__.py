@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from .clips import Settings
-from .dataset import SPLITS, open_dataset
+from .dataset import SPLITS, missing_splits, open_dataset
 from .detection import DETECTORS
 from .download import DOWNLOADERS
 from .intervals import parse_intervals
@@ -21,14 +21,15 @@ def parse_arguments():
         "sources",
         nargs="*",
         metavar="SOURCE",
-        help="video file, folder of videos, address of a video, or list (CSV: url,interval[,name])",
+        help="video file, folder of videos, address of a video, or list (CSV: url,interval[,name], or file for url)",
     )
     parser.add_argument("--out", metavar="DATASET", help="folder of the dataset; made, or added to")
     parser.add_argument("--report", metavar="DATASET", help="show what is in a dataset, and nothing else")
     parser.add_argument(
         "--splits",
         metavar="FOLDER",
-        help="folder with train.txt, validation.txt, test.txt of clip names (default: 80/10/10 by a hash of the name)",
+        help="folder with train.txt, validation.txt, test.txt of clip names (default: 80/10/10, by time in a recording "
+        "of 20 s or more, by a hash of the name in a shorter one)",
     )
     parser.add_argument("--size", type=int, default=64, help="side of the face crops in pixels (default: 64)")
     parser.add_argument(
@@ -101,12 +102,8 @@ def main():
     )
     sizes = {split: sum(entry["split"] == split for entry in entries) for split in SPLITS}
     print("splits: " + ", ".join(f"{split} {size}" for split, size in sizes.items()))
-    if empty := [split for split, size in sizes.items() if not size]:
-        print(
-            f"note: no clip went to {' or '.join(empty)} (without --splits the name decides); training needs train and "
-            "validation, evaluation train and one more",
-            file=sys.stderr,
-        )
+    if note := missing_splits(dataset.manifest):
+        print(f"note: {note}", file=sys.stderr)
 
 
 if __name__ == "__main__":

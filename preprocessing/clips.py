@@ -1,5 +1,6 @@
 """Turns one source into clips of a dataset: extracts it as a whole, then cuts out the parts worth keeping."""
 
+import contextlib
 import wave
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -9,18 +10,22 @@ from pathlib import Path
 import av
 import numpy as np
 
+from .blocks import GAP_REASON, LEAST_SECONDS, TOLERANCE, Part, divide
 from .detection import make_detector
 from .files import scratch_folder, sha256, whole_folder, write_json
 from .intervals import clip_name
 from .media import SPEECH_FILES
 from .program import InputError
 from .quality import remedy
-from .recording import record
-from .segments import Segment, find_segments
+from .recording import Recording, record
+from .segments import SHORTEST, Segment, cut_segment, find_segments
 from .voice import voice_activity
 
 FEWEST_FRAMES = 5  # a clip with fewer faces teaches nothing
 TOO_FEW = f"fewer than {FEWEST_FRAMES} frames"
+SHORTEST_BY_HAND = 0.2  # seconds that a gap between splits must leave of an interval
+ROUNDING = 1e-6  # seconds
+LONGEST_PIECE = 3.0  # seconds; between such pieces of its segments a recording is divided among the splits
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,25 @@ class Task:
     intervals: tuple  # (start, end) in seconds, () for the whole video
     settings: Settings
     details: dict = field(default_factory=dict)  # what else the record tells: downloader, title, ...
+    names: tuple = ()  # of the clips of the intervals, None for one that is named by source and times; () for all None
+    divided: bool = True  # among the splits, where it is long enough
+
+
+@dataclass(frozen=True)
+class _Take:
+    """One interval of a source, extracted: its number, where it starts in the source, what becomes clips."""
+
+    recording: Recording
+    index: int
+    start: float
+    segments: list
+    voice: np.ndarray | None  # where segments are sought
+
+    @property
+    def seconds(self):
+        """How long it is."""
+        times = self.recording.frames["time"]
+        return float(times[-1]) + 1 / self.recording.frame_rate if len(times) else 0.0
 
 
 def prepare_source(task, advance=lambda seconds: None):
@@ -62,29 +86,30 @@ def prepare_source(task, advance=lambda seconds: None):
     Raises:
         OSError: a file cannot be written, as on a full disk.
     """
-    clips, left_out, skipped, odd = [], [], Counter(), False
-    for start, end in task.intervals or ((0.0, None),):
-        try:
-            entries, seconds = _clips_of_interval(task, start, end, advance)
-            clips += entries
-            skipped.update(seconds)
-        except (InputError, av.error.FFmpegError) as error:
-            left_out.append(" ".join(str(error).split()))
-        except OSError:
-            raise  # the disk's fault, not the source's
-        except Exception as error:  # one odd source must not end a job of hours
-            odd = True
-            left_out.append(
-                f"{task.location}: {type(error).__name__}: {' '.join(str(error).split())}; please report it"
-            )
+    clips, left_out, skipped, odd, takes = [], [], Counter(), [], []
+    with contextlib.ExitStack() as scratch:
+        for index, (start, end) in enumerate(task.intervals or ((0.0, None),)):
+            with _leaving_out(task, left_out, odd):
+                take, seconds = _take(task, index, start, end, scratch, advance)
+                takes.append(take)
+                skipped.update(seconds)
+        for take, part in _parts(task, takes, skipped):
+            with _leaving_out(task, left_out, odd):
+                try:
+                    clips.append(_write_clip(task, take, part, clips))
+                except _TooFew:
+                    if task.settings.segments == "whole":
+                        raise
+                    skipped[TOO_FEW] += part.seconds
     result = {
         "name": task.name,
         "location": task.location,
         "sha256": task.sha256,
         "intervals": [list(interval) for interval in task.intervals],
+        "names": list(task.names),
         "settings": asdict(task.settings),
         **task.details,
-        "again": odd,  # on the next run, as it may not be the source's fault
+        "again": bool(odd),  # on the next run, as it may not be the source's fault
         "seconds_not_kept": {reason: round(seconds, 2) for reason, seconds in skipped.items()},
         "left_out": left_out,
         "clips": clips,
@@ -93,9 +118,40 @@ def prepare_source(task, advance=lambda seconds: None):
     return result
 
 
-def content_hash(picture, sound):
-    """SHA-256 of a source's files: of the video, or of video and sound where they are two."""
-    return sha256(picture) if picture == sound else f"{sha256(picture)}+{sha256(sound)}"
+def content_hash(picture, sound, advance=lambda count: None):
+    """SHA-256 of a source's files: of the video, or of video and sound where they are two.
+
+    Args:
+        picture: path of the video.
+        sound: path of its sound.
+        advance: called with the number of bytes that have been read since the last call.
+    """
+    return "+".join(sha256(path, advance) for path in dict.fromkeys((picture, sound)))
+
+
+def name_stems(name, intervals, names):
+    """What the names of the clips of each interval of a source begin with: its own name, or that of the source.
+
+    Args:
+        name: of the source.
+        intervals: of the source, () for the whole video.
+        names: of the intervals, None for one without; () for all None.
+    """
+    return [of_interval or name for of_interval in names or (None,) * max(1, len(intervals))]
+
+
+def clip_names(name, intervals, names):
+    """The name of the clip of each interval of a source, as one clip; arguments as in `name_stems`.
+
+    That of the interval; with its times where it is the name of several, or where it has none.
+    """
+    if not intervals:
+        return [name]
+    stems = name_stems(name, intervals, names)
+    return [
+        stem if of_interval and stems.count(stem) == 1 else clip_name(stem, *interval)
+        for stem, of_interval, interval in zip(stems, names or (None,) * len(stems), intervals, strict=True)
+    ]
 
 
 @lru_cache
@@ -104,55 +160,115 @@ def _detector(name):
     return make_detector(name)
 
 
-def _clips_of_interval(task, start, end, advance):
-    """(entries of the clips, seconds not kept by reason) of one interval; `end` is None for the whole video."""
+class _TooFew(InputError):
+    """Too few frames of a part show a usable face."""
+
+
+@contextlib.contextmanager
+def _leaving_out(task, left_out, odd):
+    """Lets what is wrong with a part of a source cost that part alone: a line in `left_out`, and in `odd` if odd."""
+    try:
+        yield
+    except (InputError, av.error.FFmpegError) as error:
+        left_out.append(" ".join(str(error).split()))
+    except OSError:
+        raise  # the disk's fault, not the source's
+    except Exception as error:  # one odd source must not end a job of hours
+        odd.append(f"{task.location}: {type(error).__name__}: {' '.join(str(error).split())}; please report it")
+        left_out.append(odd[-1])
+
+
+def _take(task, index, start, end, scratch, advance):
+    """(`_Take`, seconds not kept by reason) of one interval; `end` is None for the whole video.
+
+    Args:
+        task: the `Task`.
+        index: of the interval.
+        start: of the interval, in seconds.
+        end: of the interval.
+        scratch: `contextlib.ExitStack` that removes what is extracted.
+        advance: as in `recording.record`.
+    """
     settings, clips = task.settings, Path(task.dataset) / "clips"
-    with scratch_folder(clips, clips / task.name) as whole:
-        detector = _detector(settings.detector)
-        recording = record(
-            task.picture, task.sound, whole, settings.size, detector, start, end, settings.exact, advance
+    folder = scratch.enter_context(scratch_folder(clips, clips / task.name))
+    detector = _detector(settings.detector)
+    recording = record(task.picture, task.sound, folder, settings.size, detector, start, end, settings.exact, advance)
+    if settings.segments == "whole":
+        take = _Take(recording, index, start, [Segment(0.0, np.inf)], None)
+        _frames_of(task, recording, take.segments[0])  # or an error: the splits count on what becomes a clip
+        return take, {}
+    voice = voice_activity(folder / "speech.wav")
+    frames = recording.frames
+    segments, skipped = find_segments(frames["time"], recording.frame_reasons(), frames["faces"], voice)
+    if not segments:
+        why = ", ".join(f"{reason} {seconds:g} s" for reason, seconds in skipped.items()) or "no picture"
+        raise InputError(
+            f"{task.location}: no part shows one person speaking ({why}); "
+            f"{remedy(Counter(skipped), 'give intervals by hand')}"
         )
-        if settings.segments == "whole":
-            name = task.name if end is None else clip_name(task.name, start, end)
-            return [_write_clip(task, recording, Segment(0.0, np.inf), start, name)], {}
-        voice = voice_activity(whole / "speech.wav")
-        frames = recording.frames
-        segments, skipped = find_segments(frames["time"], recording.frame_reasons(), frames["faces"], voice)
-        if not segments:
-            why = ", ".join(f"{reason} {seconds:g} s" for reason, seconds in skipped.items()) or "no picture"
-            raise InputError(
-                f"{task.location}: no part shows one person speaking ({why}); "
-                f"{remedy(Counter(skipped), 'give intervals by hand')}"
-            )
-        names = [clip_name(task.name, start + segment.start, start + segment.end) for segment in segments]
-        entries, skipped = [], Counter(skipped)
-        for segment, name in zip(segments, names, strict=True):
-            try:
-                entries.append(_write_clip(task, recording, segment, start, name))
-            except InputError:
-                skipped[TOO_FEW] += segment.end - segment.start
-        return entries, skipped
+    return _Take(recording, index, start, segments, voice), skipped
 
 
-def _write_clip(task, recording, segment, start, name):
-    """Writes faces.npy, track.npz and the speech of one part of a recording, all of them or none.
+def _parts(task, takes, skipped):
+    """The (take, `Part`) of each clip, in the order of time; what gaps between splits cost is added to `skipped`."""
+    whole = task.settings.segments == "whole"
+    enough = task.divided and sum(take.seconds for take in takes) >= LEAST_SECONDS - TOLERANCE
+    parts, take_of = [], {}
+    for take in takes:
+        for segment in take.segments:
+            number = len(take_of)
+            take_of[number] = take
+            pieces = cut_segment(segment, take.voice, LONGEST_PIECE) if enough and not whole else [segment]
+            for piece in pieces:
+                end = min(piece.end, take.seconds)
+                parts.append(Part(take.start + piece.start, take.start + end, number))
+    before = sum(part.seconds for part in parts)
+    if enough:
+        parts = divide(parts, SHORTEST_BY_HAND if whole else SHORTEST)
+        if (lost := before - sum(part.seconds for part in parts)) > 0.005:
+            skipped[GAP_REASON] += lost
+    return [(take_of[part.piece_of], part) for part in parts]
 
-    Returns:
-        the clip's entry for the manifest, but for split and licence.
+
+def _frames_of(task, recording, segment):
+    """(all frames, usable frames, Counter of the reasons of the others) of a part of a recording.
 
     Raises:
-        InputError: too few of its frames show a usable face.
+        _TooFew: too few are usable.
     """
-    inside = (recording.frames["time"] >= segment.start) & (recording.frames["time"] < segment.end)
+    times = recording.frames["time"]
+    inside = (times >= segment.start - ROUNDING) & (times < segment.end - ROUNDING)
     frames = recording.frames[inside]
     dropped = Counter(reason for reason in recording.frame_reasons()[inside].tolist() if reason)
     kept = frames[frames["reason"] == 0]
     if len(kept) < FEWEST_FRAMES:
         why = "; ".join(f"{reason} in {count}" for reason, count in dropped.items()) or f"a clip needs {FEWEST_FRAMES}"
-        raise InputError(
+        raise _TooFew(
             f"{task.location}: only {len(kept)} of {len(frames)} frames show a usable face ({why}); "
             f"{remedy(dropped, 'give a video with one large, frontal face')}"
         )
+    return frames, kept, dropped
+
+
+def _write_clip(task, take, part, others):
+    """Writes faces.npy, track.npz and the speech of one part of a take, all of them or none.
+
+    Returns:
+        the clip's entry for the manifest, but for split and licence.
+
+    Raises:
+        InputError: another clip has the name.
+        _TooFew: too few of its frames show a usable face.
+    """
+    recording, name = take.recording, clip_names(task.name, task.intervals, task.names)[take.index]
+    if task.settings.segments == "auto":
+        name = clip_name(name_stems(task.name, task.intervals, task.names)[take.index], part.start, part.end)
+    if any(other["name"] == name for other in others):
+        raise InputError(f"{task.location}: a second clip would be named {name}; give each interval another name")
+    start, end = part.start - take.start, part.end - take.start
+    to_the_end = task.settings.segments == "whole" and end > take.seconds - ROUNDING
+    segment = Segment(start, np.inf if to_the_end else end)  # the sound may go on after the picture
+    frames, kept, dropped = _frames_of(task, recording, segment)
     with whole_folder(Path(task.dataset) / "clips" / name) as partial:
         _write_faces(partial / "faces.npy", recording, kept["crop"])
         np.savez(
@@ -164,18 +280,18 @@ def _write_clip(task, recording, segment, start, name):
         )
         for file in SPEECH_FILES.values():
             _cut_sound(recording.folder / file, partial / file, segment)
-    end = segment.end if np.isfinite(segment.end) else float(frames["time"][-1]) + 1 / recording.frame_rate
     return {
         "name": name,
         "source": task.location,
         "sha256": task.sha256,
-        "start": round(start + segment.start, 3),
-        "end": round(start + end, 3),
+        "start": round(part.start, 3),
+        "end": round(part.end, 3),
         "fps": round(recording.frame_rate, 3),
         "frames_kept": len(kept),
         "frames_dropped": dict(dropped),
         "frames_with_several_faces": int((frames["faces"] > 1).sum()),
         "damage": recording.damage,
+        **({"block": part.split} if part.split else {}),
     }
 
 

@@ -3,18 +3,22 @@
 import hashlib
 import json
 import zipfile
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from .files import read_json, write_json
+from .blocks import GAP, LEAST_SECONDS
+from .files import read_json, read_lines, write_json
+from .intervals import safe_name
 from .media import SPEECH_FILES, SPEECH_RATE, read_speech
 from .program import InputError
 
 SCHEMA = 3
 SPLITS = ("train", "validation", "test")
+MORE_CLIPS = f"prepare a video of {LEAST_SECONDS:g} s or more with --segments auto, or more clips, or give --splits"
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ class Dataset:
             raise InputError(f"{name!r} is no split; choose one of {', '.join(SPLITS)}")
         clips = [clip for clip in self.clips if clip.entry["split"] == name]
         if not clips:
-            raise InputError(f"{self.folder}: no clip in the {name} split; prepare more clips, or give --splits")
+            raise InputError(f"{self.folder}: no clip in the {name} split; {MORE_CLIPS}")
         return clips
 
 
@@ -159,6 +163,29 @@ def read_records(folder):
     return {record["name"]: record for record in records}
 
 
+def missing_splits(manifest):
+    """A line on the splits that hold no clip, and what to do about it; None where each holds one."""
+    clips = manifest["clips"]
+    empty = [split for split in SPLITS if not any(clip["split"] == split for clip in clips)]
+    if not empty:
+        return None
+    of_source = Counter()
+    for clip in clips:
+        of_source[clip["source"]] += clip["end"] - clip["start"]
+    seconds, longest = of_source.total(), max(of_source.values(), default=0.0)
+    if longest >= LEAST_SECONDS:
+        remedy = f"prepare with --segments auto, which divides a video of {LEAST_SECONDS:g} s or more among all three"
+    elif seconds < LEAST_SECONDS:
+        remedy = (
+            f"{LEAST_SECONDS - seconds:.1f} s are missing to {LEAST_SECONDS:g} s: one video of {LEAST_SECONDS:g} s is "
+            "divided among all three by --segments auto"
+        )
+    else:
+        remedy = MORE_CLIPS
+    needed = "training needs train and validation, evaluation train and one more"
+    return f"no clip in {' or '.join(empty)}, and {needed}; {remedy}"
+
+
 def note_in_clips(folder, note):
     """Adds to the entry of each clip what `note`, a function of the entry, gives: a dictionary."""
     records = read_records(folder)
@@ -175,16 +202,29 @@ def split_by_hash(name):
     return {0: "test", 1: "validation"}.get(tenth, "train")
 
 
-def fill_empty_splits(clips):
-    """Gives validation and test a clip each where the hash of the names gave them none and training has one to spare.
+def fill_empty_splits(records):
+    """Gives validation and test a clip each where they have none and training has one to spare.
+
+    A clip that lies nearer than `blocks.GAP` to another one of its recording stays where that is.
 
     Args:
-        clips: entries of the manifest, whose `split` is changed; training keeps two at the least.
+        records: of the sources, in whose clips `split` is changed; training keeps two at the least.
     """
     for split in ("validation", "test"):
-        train = sorted((clip for clip in clips if clip["split"] == "train"), key=lambda clip: clip["name"])
-        if len(train) > 2 and not any(clip["split"] == split for clip in clips):
-            train[-1]["split"] = split
+        clips = [(clip, record) for record in records for clip in record["clips"]]
+        if any(clip["split"] == split for clip, _ in clips):
+            continue
+        train = sorted((clip for clip, _ in clips if clip["split"] == "train"), key=lambda clip: clip["name"])
+        free = [clip for clip, record in clips if clip["split"] == "train" and _stands_alone(clip, record["clips"])]
+        if len(train) > 2 and free:
+            max(free, key=lambda clip: clip["name"])["split"] = split
+
+
+def _stands_alone(clip, others):
+    """Whether a clip is at least `blocks.GAP` away from the other clips of its source."""
+    return all(
+        other is clip or other["start"] - clip["end"] >= GAP or clip["start"] - other["end"] >= GAP for other in others
+    )
 
 
 def read_splits(folder):
@@ -194,14 +234,16 @@ def read_splits(folder):
         dictionary from clip name to split.
 
     Raises:
-        InputError: a list is missing, or a clip stands in two of them.
+        InputError: a list is missing or cannot be read, or a clip stands in two of them.
     """
     split_of = {}
     for split in SPLITS:
         path = Path(folder) / f"{split}.txt"
         if not path.is_file():
             raise InputError(f"{path}: no such file; --splits needs train.txt, validation.txt and test.txt")
-        for name in filter(None, map(str.strip, path.read_text(encoding="utf-8").splitlines())):
-            if split_of.setdefault(name, split) != split:
-                raise InputError(f"{path}: clip {name} is already in {split_of[name]}.txt; keep it in one list")
+        for name in filter(None, map(str.strip, read_lines(path))):
+            if split_of.setdefault(safe_name(name), split) != split:
+                raise InputError(
+                    f"{path}: clip {name} is already in {split_of[safe_name(name)]}.txt; keep it in one list"
+                )
     return split_of

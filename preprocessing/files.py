@@ -1,5 +1,6 @@
 """Files that are either whole or not there, and outputs that one process at a time makes."""
 
+import codecs
 import contextlib
 import errno
 import functools
@@ -18,6 +19,7 @@ PARTIAL = ".partial-"  # begins the names of hidden folders in which outputs are
 LOCK = ".lock"
 YOUNG = 60.0  # seconds; a hidden folder is left alone for so long, whoever made it
 NOT_SUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # of file systems that have no locks
+BLOCK = 1 << 22  # bytes read at a time
 
 
 @contextlib.contextmanager
@@ -165,6 +167,23 @@ def read_json(path):
         raise InputError(f"{path}: not valid JSON ({error}); restore or make it again") from error
 
 
+def read_lines(path):
+    """The lines of a text file that a person wrote: UTF-8, with or without a byte order mark, or UTF-16 with one.
+
+    Raises:
+        InputError: the file cannot be read, or is in another encoding.
+    """
+    try:
+        content = Path(path).read_bytes()
+        encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+        return content.decode(encoding).splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a text file") from error
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}, line {line}: not in UTF-8; save the file as UTF-8") from error
+
+
 @contextlib.contextmanager
 def exclusive(folder, complaint):
     """Keeps other processes from writing into a folder meanwhile: a run, a dataset, a folder of results.
@@ -251,7 +270,11 @@ def _lock(file):
     return True
 
 
-def sha256(path):
-    """The SHA-256 of a file's content, in hexadecimal."""
+def sha256(path, advance=lambda count: None):
+    """The SHA-256 of a file's content, in hexadecimal; `advance` is called with the bytes read since its last call."""
+    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(BLOCK):
+            digest.update(block)
+            advance(len(block))
+    return digest.hexdigest()

@@ -1,10 +1,13 @@
-"""Intervals of a video: how people write them, whether they overlap, and what the clip of one is called."""
+"""Intervals of a video: how people write them, whether they overlap; and what sources and clips are called."""
 
+import hashlib
 import re
 
 from .program import InputError
 
 TIME = re.compile(r"(?:(?:([0-9]{1,3}):)?([0-9]{1,3}):)?([0-9]{1,6}(?:\.[0-9]+)?)")  # [[hours:]minutes:]seconds
+LONGEST_NAME = 200  # bytes; file systems take 255, times and suffixes included
+CLIP_TIMES = re.compile(r"_[0-9]{5,}(\.[0-9]{2})?-[0-9]{5,}(\.[0-9]{2})?")  # as `clip_name` adds them
 DASHES = re.compile("[-\u2013\u2014]")  # spreadsheets make long dashes of typed ones
 
 
@@ -60,6 +63,26 @@ def clip_name(source_name, start, end):
         end: of the interval, in seconds.
     """
     return f"{source_name}_{_padded(start)}-{_padded(end)}"
+
+
+def without_times(name):
+    """The name of a clip less the times that `clip_name` added, or the name itself."""
+    times = list(CLIP_TIMES.finditer(name))
+    return name[: times[-1].start()] if times and times[-1].end() == len(name) else name
+
+
+def safe_name(name):
+    """A name that any file system takes, whatever a file or a list is called: short, UTF-8, not hidden.
+
+    Bytes that are no UTF-8 become %E9 and the like, control characters _, as does a leading dot. What is longer than
+    LONGEST_NAME bytes ends in eight digits of the SHA-256 of the whole.
+    """
+    safe = re.sub("[\ud800-\udfff]", lambda match: f"%{ord(match[0]) & 0xFF:02X}", name)
+    safe = re.sub(r"[\x00-\x1f\x7f/\\]|^\.", "_", safe)
+    if len(safe.encode()) <= LONGEST_NAME:
+        return safe
+    digest = hashlib.sha256(safe.encode()).hexdigest()[:8]
+    return f"{safe.encode()[: LONGEST_NAME - 9].decode(errors='ignore')}-{digest}"
 
 
 def _padded(seconds):

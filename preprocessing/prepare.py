@@ -2,20 +2,24 @@
 
 import shutil
 import sys
+from collections import defaultdict
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from .clips import Settings, Task, content_hash, prepare_source
+from .clips import Settings, Task, clip_names, content_hash, name_stems, prepare_source
 from .contact_sheet import write_contact_sheet
 from .dataset import fill_empty_splits, open_dataset, read_records, read_splits, split_by_hash, write_dataset
 from .download import fetch
 from .files import exclusive, make_folder
-from .intervals import overlapping
+from .intervals import overlapping, without_times
 from .media import video_info
 from .preview import write_preview
 from .program import InputError, progress
 from .scheduling import run_tasks
 from .sources import read_sources
+
+MEGABYTE = 1_000_000
+LARGE = 500 * MEGABYTE  # bytes of a source, to read which takes seconds
 
 
 @dataclass
@@ -48,7 +52,8 @@ def prepare_dataset(
     Args:
         sources: what `sources.read_sources` takes: video files, folders, addresses, lists.
         folder: the dataset's folder, made where missing.
-        splits: folder with train.txt, validation.txt and test.txt, or None for 80/10/10 by a hash of the name.
+        splits: folder with train.txt, validation.txt and test.txt; None for 80/10/10, by time in recordings of
+            `blocks.LEAST_SECONDS` or more and by a hash of the name in others. A clip that has a split keeps it then.
         settings: a `clips.Settings`; None for the default.
         licence: a note on the licence of the videos, kept in the manifest.
         workers: number of processes; with 1, everything happens in this one.
@@ -89,11 +94,11 @@ def _prepare(found, refused, folder, split_of, settings, licence, workers, clust
     records = _records_so_far(folder, settings.size)
     for leftover in (folder / "clips").glob(".*"):  # of a job that was killed
         shutil.rmtree(leftover)
-    tasks, accepted = [], []
+    tasks, accepted, there = [], [], _There(records.values())
     try:
         for source in found:
             try:
-                task = _task(source, folder, settings, downloader, split_of, records, tasks)
+                task = _task(source, folder, settings, downloader, split_of, there, report)
             except InputError as error:
                 report.leave_out(str(error))
                 continue
@@ -107,6 +112,7 @@ def _prepare(found, refused, folder, split_of, settings, licence, workers, clust
                     report.leave_out(line)
             else:
                 tasks.append(task)
+                there.add({**vars(task), "settings": vars(task.settings)})
         for task, result in _run(tasks, workers, cluster):
             if isinstance(result, InputError):
                 report.leave_out(f"{task.location}: {result}")
@@ -122,7 +128,7 @@ def _prepare(found, refused, folder, split_of, settings, licence, workers, clust
             if name in named or any("split" not in clip for clip in record["clips"]):
                 _assign(record, split_of, licence)
         if split_of is None:
-            fill_empty_splits([clip for record in records.values() for clip in record["clips"]])
+            fill_empty_splits(list(records.values()))
         for name in accepted:
             for clip in records[name]["clips"] if name in records else []:
                 if clip["split"] is None:
@@ -151,13 +157,58 @@ def _records_so_far(folder, size):
     return records
 
 
-def _task(source, folder, settings, downloader, split_of, records, tasks):
+class _There:
+    """The sources that are in a dataset or on their way into it, as records: what they hold, how their clips are named.
+
+    A clip is named by its source or interval, alone or with its times behind; no two sources may give one name.
+    """
+
+    def __init__(self, records):
+        self.records = {}
+        self._by_content = defaultdict(list)
+        self._names, self._stems, self._timed = {}, {}, {}  # of clips, each with the name of a source
+        for record in records:
+            self.add(record)
+
+    def add(self, record):
+        """Adds a record."""
+        self.records[record["name"]] = record
+        self._by_content[record["sha256"]].append(record["name"])
+        names, stems = _claims(record)
+        self._names.update(dict.fromkeys(names, record["name"]))
+        self._stems.update(dict.fromkeys(stems, record["name"]))
+        self._timed.update({without_times(name): record["name"] for name in names if without_times(name) != name})
+
+    def others_of(self, digest, name):
+        """Records of the same content under other names."""
+        return [self.records[other] for other in dict.fromkeys(self._by_content[digest]) if other != name]
+
+    def clash(self, record):
+        """(a name or its beginning, the other source's location) where clips of both may have one name; or None."""
+        names, stems = _claims(record)
+        claimed = [(name, self._names.get(name)) for name in names]
+        claimed += [(name, self._stems.get(without_times(name))) for name in names if without_times(name) != name]
+        claimed += [(stem, owner.get(stem)) for stem in stems for owner in (self._stems, self._timed)]
+        owners = [(name, owner) for name, owner in claimed if owner not in (None, record["name"])]
+        return (owners[0][0], self.records[owners[0][1]]["location"]) if owners else None
+
+
+def _claims(record):
+    """(names, beginnings of names with times) of the clips of a source."""
+    arguments = record["name"], tuple(map(tuple, record["intervals"])), tuple(record.get("names", ()))
+    if record["settings"]["segments"] == "auto":
+        return set(), set(name_stems(*arguments))
+    return set(clip_names(*arguments)), set()
+
+
+def _task(source, folder, settings, downloader, split_of, there, report):
     """What is to be done for a source; one from the web is fetched.
 
     Raises:
         InputError: it cannot be had, stands in none of the split lists, or is there already under another name.
     """
-    if split_of is not None and not any(name == source.name or name.startswith(f"{source.name}_") for name in split_of):
+    stems = name_stems(source.name, source.intervals, source.names)
+    if split_of is not None and not any(_listed(split_of, name, stem) for name in split_of for stem in stems):
         raise InputError(f"{source.location}: {source.name} is in none of the lists of --splits; add it to one")
     picture = sound = source.location
     details = {}
@@ -166,16 +217,70 @@ def _task(source, folder, settings, downloader, split_of, records, tasks):
         picture, sound = str(fetched.picture), str(fetched.sound)
         stated = {"title": fetched.title, "uploader": fetched.uploader, "site_licence": fetched.licence}
         details = {"fetched": fetched.note} | {key: value for key, value in stated.items() if value}
-    digest = content_hash(picture, sound)
-    intervals = [list(interval) for interval in source.intervals]
-    others = [*records.values(), *({**vars(task), "intervals": list(map(list, task.intervals))} for task in tasks)]
-    before = records.get(source.name)
+    digest = _content_hash(source, picture, sound)
+    before = there.records.get(source.name)
     if before and before["location"] != source.location and before["sha256"] != digest:
         raise InputError(f"{source.location}: the name {source.name} is taken by {before['location']}; rename one")
+    source = _without_what_is_there(source, there.others_of(digest, source.name), report)
+    task = Task(
+        str(folder),
+        source.name,
+        source.location,
+        picture,
+        sound,
+        digest,
+        source.intervals,
+        settings,
+        details,
+        source.names,
+        divided=split_of is None,
+    )
+    if clash := there.clash({**vars(task), "settings": vars(settings)}):
+        raise InputError(f"{source.location}: a clip {clash[0]} may come of {clash[1]}, too; rename one of the two")
+    return task
+
+
+def _listed(split_of, name, stem):
+    """Whether a name in the lists of --splits may be that of a clip whose name begins with a stem."""
+    return name == stem or without_times(name) == stem
+
+
+def _without_what_is_there(source, others, report):
+    """The source without the intervals that overlap those of `others`, records of the same content.
+
+    Raises:
+        InputError: nothing is left.
+    """
+    intervals, names = [], []
+    for interval, name in zip(source.intervals, source.names or (None,) * len(source.intervals), strict=True):
+        there = [other["name"] for other in others if other["intervals"] and overlapping(interval, other["intervals"])]
+        if there:
+            written = "-".join(f"{seconds:g}" for seconds in interval)
+            report.leave_out(
+                f"{source.location}: {written} s of this video are there already as {there[0]}; leave them out"
+            )
+        else:
+            intervals.append(interval)
+            names.append(name)
     for other in others:
-        if other["name"] != source.name and (other["sha256"], other["intervals"]) == (digest, intervals):
+        if not intervals or not other["intervals"]:
             raise InputError(f"{source.location}: the same video is there already as {other['name']}; remove one")
-    return Task(str(folder), source.name, source.location, picture, sound, digest, source.intervals, settings, details)
+    return replace(source, intervals=tuple(intervals), names=tuple(names) if source.names else ())
+
+
+def _content_hash(source, picture, sound):
+    size = sum(Path(path).stat().st_size for path in {picture, sound})
+    if size < LARGE:
+        return content_hash(picture, sound)
+    with progress(size // MEGABYTE, "MB", f"reading {source.location}") as bar:
+        done = 0
+
+        def advance(count):
+            nonlocal done
+            bar.update((done + count) // MEGABYTE - done // MEGABYTE)
+            done += count
+
+        return content_hash(picture, sound, advance)
 
 
 def _fetch(url, folder, downloader):
@@ -195,7 +300,8 @@ def _is_done(record, task):
     """Whether a record tells of the same content, prepared in the same way, and its clips are there."""
     if record is None or record["sha256"] != task.sha256 or record["again"]:
         return False
-    same = (record["settings"], record["intervals"]) == (asdict(task.settings), [list(i) for i in task.intervals])
+    before = record["settings"], record["intervals"], record.get("names", [])
+    same = before == (asdict(task.settings), [list(i) for i in task.intervals], list(task.names))
     clips = Path(task.dataset) / "clips"
     return same and all((clips / clip["name"] / "faces.npy").is_file() for clip in record["clips"])
 
@@ -210,8 +316,10 @@ def _remove_clips(folder, before, after):
 
 def _run(tasks, workers, cluster):
     """The tasks and their results as they are done, with a progress bar in seconds of video."""
+    if not tasks:
+        return
     lengths = [_seconds(task) for task in tasks]
-    with progress(round(sum(lengths)), "second", "video prepared") as bar:
+    with progress(round(sum(lengths)) or None, "second", "video prepared") as bar:
         if workers > 1 or cluster:
             length_of = dict(zip((task.name for task in tasks), lengths, strict=True))
             for task, result in run_tasks(prepare_source, tasks, workers, cluster):
@@ -232,10 +340,15 @@ def _seconds(task):
 
 
 def _assign(record, split_of, licence):
-    """Notes split and licence in each clip of a record."""
+    """Notes split and licence in each clip of a record.
+
+    Without lists a clip keeps the split it has. The clips of a recording that is not divided among the splits go to
+    one of them together: they are neighbours in time.
+    """
     for clip in record["clips"]:
         if split_of is None:
-            split = split_by_hash(clip["name"])
+            split = clip.get("split") or clip.get("block") or split_by_hash(record["clips"][0]["name"])
         else:
-            split = split_of.get(clip["name"], split_of.get(record["name"]))
+            names = clip["name"], without_times(clip["name"]), record["name"]
+            split = next((split_of[name] for name in names if name in split_of), None)
         clip.update(split=split, licence=licence)

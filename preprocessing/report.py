@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from .alignment import TEMPLATE
-from .dataset import SPLITS
+from .dataset import SPLITS, missing_splits
 from .survey import survey_dataset
 
 LEAST_TRAINING_MINUTES = 3.0  # with less the mouth hardly follows the speech: samples/ show what half a minute gives
@@ -70,9 +70,8 @@ def find_warnings(dataset, survey):
         warnings.append(
             f"{len(survey.damaged)} of {len(entries)} clips cannot be read; delete their folders and prepare again"
         )
-    for split in SPLITS:
-        if not any(entry["split"] == split for entry in entries):
-            warnings.append(f"{split} is empty; prepare more clips, or give --splits")
+    if missing := missing_splits(dataset.manifest):
+        warnings.append(missing)
     minutes = survey.seconds("train") / 60
     if minutes < LEAST_TRAINING_MINUTES:
         warnings.append(

@@ -57,7 +57,8 @@ def find_segments(times, reasons, faces, voice):
     kept = np.zeros(len(times), bool)
     segments = []
     for first, end in _stretches(seen & heard):
-        for part in _pieces(times[first], times[end - 1] + frame_seconds, voice):
+        whole = Segment(float(times[first]), float(times[end - 1] + frame_seconds))
+        for part in cut_segment(whole, voice, LONGEST):
             if part.end - part.start >= SHORTEST:
                 segments.append(part)
                 kept |= (times >= part.start) & (times < part.end)
@@ -66,15 +67,28 @@ def find_segments(times, reasons, faces, voice):
     return segments, {reason: round(count * float(frame_seconds), 2) for reason, count in seconds.items()}
 
 
-def _pieces(start, end, voice):
-    """The segment from start to end, cut in two (and again) while it is too long."""
-    if end - start <= LONGEST:
-        return [Segment(float(start), float(end))]
+def cut_segment(segment, voice, longest):
+    """A segment cut where the voice is weakest, near its middle, and again while a piece is too long.
+
+    Args:
+        segment: a `Segment`.
+        voice: as in `find_segments`, of the whole video.
+        longest: seconds of a piece; none is shorter than a third of it.
+
+    Returns:
+        list of `Segment` without gaps between them.
+    """
+    start, end = segment.start, segment.end
+    if end - start <= longest:
+        return [segment]
     # Not at the ends: each piece is to keep a third.
     first, last = (round((start + share * (end - start)) / CHUNK_SECONDS) for share in (1 / 3, 2 / 3))
-    weakest = np.convolve(voice[first:last], np.ones(5) / 5, "same").argmin()
-    middle = (first + weakest + 0.5) * CHUNK_SECONDS
-    return _pieces(start, middle, voice) + _pieces(middle, end, voice)
+    around = np.pad(voice, (2, max(0, last - len(voice)) + 2), mode="edge")[first : last + 4]
+    weak = np.convolve(around, np.ones(5) / 5, "valid") + 1e-3 * np.abs(np.linspace(-1, 1, last - first))
+    middle = float((first + weak.argmin() + 0.5) * CHUNK_SECONDS)
+    return [
+        piece for part in (Segment(start, middle), Segment(middle, end)) for piece in cut_segment(part, voice, longest)
+    ]
 
 
 def _stretches(flags):

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from .files import check_is_file
-from .intervals import overlapping, parse_intervals
+from .files import check_is_file, read_lines
+from .intervals import overlapping, parse_intervals, safe_name
 from .program import InputError
 
 VIDEO_SUFFIXES = {".mp4", ".mkv", ".mpg", ".mpeg", ".mov", ".avi", ".webm", ".m4v", ".flv", ".wmv", ".ts"}
-COLUMNS = ("url", "interval", "name")  # of a list; the last may be left out
+COLUMNS = ("url", "interval", "name")  # of a list; the last two may be left out
+OTHER_NAMES = dict.fromkeys(("file", "path", "video"), "url")  # of columns
 YOUTUBE_HOSTS = {"youtube.com", "youtu.be", "youtube-nocookie.com"}
 YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 LONGEST_NAME = 60  # characters of a name that is made from an address
@@ -23,8 +24,9 @@ class Source:
     """One video: where it is, its name, and the (start, end) in seconds to take, () for the whole video."""
 
     location: str  # path or http(s) address
-    name: str  # unique among the sources; the names of clips begin with it
+    name: str  # unique among the sources; the names of clips that have none of their own begin with it
     intervals: tuple = ()  # in the order of time, without overlap
+    names: tuple = ()  # of the clips of the intervals, None for one without a name of its own; () for all None
 
     @property
     def is_url(self):
@@ -40,7 +42,13 @@ class _Draft:
     place: str | None
     name: str | None = None  # as given by a list
     whole: bool = False
-    intervals: list = field(default_factory=list)
+    intervals: dict = field(default_factory=dict)  # (start, end) -> (name or None, line of a list)
+
+    @property
+    def given_names(self):
+        """The names that its rows give it, each once."""
+        names = [self.name, *(name for name, _ in self.intervals.values())]
+        return list(dict.fromkeys(filter(None, names)))
 
 
 def read_sources(arguments):
@@ -48,7 +56,7 @@ def read_sources(arguments):
 
     Args:
         arguments: video files, folders whose videos are taken, http(s) addresses, and `.csv` lists with the columns
-            `url,interval` and optionally `name`; `url` may be a path, relative to the list's folder.
+            `url` (or `file`) and optionally `interval` and `name`; `url` may be a path, relative to the list's folder.
 
     Returns:
         (sources, refused): `Source`s sorted by name, and one line for each row or interval that was refused.
@@ -133,20 +141,21 @@ def _rows(path):
     """Yields ("FILE, line N", {column: text}) for the rows of a list; too many cells stand under None."""
     expected = f"expected {','.join(COLUMNS[:2])} or {','.join(COLUMNS)}"
     header, count = None, 0
+    lines = read_lines(path)
+    first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
+    delimiter = next((mark for mark in ",;\t" if mark in first), ",")  # as spreadsheets write them
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
         # Line by line, so that a quote left open spoils its own row alone.
-        rows = [next(csv.reader([line], skipinitialspace=True), []) for line in lines]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be read as a list ({reason}); give a CSV file in UTF-8") from error
+        rows = [next(csv.reader([line], skipinitialspace=True, delimiter=delimiter), []) for line in lines]
+    except csv.Error as error:
+        raise InputError(f"{path}: cannot be read as a list ({error}); give a CSV file in UTF-8") from error
     for line, row in enumerate(rows, 1):
         cells = [cell.strip() for cell in row]
         if not any(cells) or cells[0].startswith("#"):
             continue
         if header is None:
-            header = [cell.lower() for cell in cells]
-            if sorted(header) not in (sorted(COLUMNS[:2]), sorted(COLUMNS)):
+            header = [OTHER_NAMES.get(cell.lower(), cell.lower()) for cell in cells]
+            if "url" not in header or set(header) - set(COLUMNS) or len(set(header)) < len(header):
                 raise InputError(f"{path}: the header is {','.join(cells)}; {expected}")
             continue
         count += 1
@@ -185,37 +194,41 @@ def _identity(location):
 
 
 def _gather(drafts, new, intervals, refused):
-    """Adds `new` with its intervals (() for all of it) to the draft of the same video, where there is one.
-
-    Raises:
-        InputError: the video was given another name before.
-    """
+    """Adds `new` with its intervals (() for all of it) to the draft of the same video, where there is one."""
     draft = drafts.setdefault(_identity(new.location), new)
-    if new.name and draft.name and new.name != draft.name:
-        raise InputError(f"this video is named {draft.name} above; give one name to all its rows")
-    draft.name = draft.name or new.name
     place = new.place or new.location
     if not intervals:
         if draft.intervals:
             refused.append(f"{place}: the whole video overlaps its intervals given before; leave one of them out")
-        draft.whole = not draft.intervals
+        elif draft.whole and new.name and draft.name and new.name != draft.name:
+            refused.append(f"{place}: the whole video is given before as {draft.name}; leave one of them out")
+        else:
+            draft.whole, draft.name = True, draft.name or new.name
     for interval in intervals:
         written = "-".join(f"{seconds:.8g}" for seconds in interval)
         if draft.whole:
             refused.append(f"{place}: {written} s overlaps the whole video given before; leave one of them out")
         elif other := overlapping(interval, draft.intervals):
-            if other != interval:
-                before = "-".join(f"{seconds:.8g}" for seconds in other)
-                refused.append(f"{place}: {written} s overlaps {before} s given before; leave one of them out")
+            name, _ = draft.intervals[other]
+            if other != interval or (new.name and name and new.name != name):
+                before = "-".join(f"{seconds:.8g}" for seconds in other) + (f" s ({name})" if name else " s")
+                refused.append(f"{place}: {written} s overlaps {before} given before; leave one of them out")
+            else:
+                draft.intervals[interval] = (name or new.name, place)
         else:
-            draft.intervals.append(interval)
+            draft.intervals[interval] = (new.name, place)
 
 
 def _named(drafts, refused):
-    """The sources of the drafts, each with a name of its own."""
+    """The sources of the drafts, each with a name of its own, and so each interval that was given one.
+
+    Where all rows of a video give one name, it is the name of the source; where they give several, those of its clips.
+    """
     taken, nameless = {}, []
     for identity, draft in drafts.items():
-        name = draft.name or (None if is_url(draft.location) else Path(draft.location).stem)
+        name = draft.given_names[0] if len(draft.given_names) == 1 else None
+        if name is None and not is_url(draft.location):
+            name = safe_name(Path(draft.location).stem)
         if name is None:
             nameless.append((identity, draft))
         elif name not in taken:
@@ -231,4 +244,21 @@ def _named(drafts, refused):
         if name in taken or names.count(name) > 1:
             name = f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
         taken[name] = draft
-    return [Source(draft.location, name, tuple(sorted(draft.intervals))) for name, draft in sorted(taken.items())]
+    sources = [_source(name, draft, taken, refused) for name, draft in sorted(taken.items())]
+    return [source for source in sources if source is not None]
+
+
+def _source(name, draft, taken, refused):
+    """The source of a draft, without the intervals whose names other sources have; None if no other is left."""
+    if len(draft.given_names) < 2:
+        return Source(draft.location, name, tuple(sorted(draft.intervals)))
+    intervals = []
+    for interval, (of_interval, place) in sorted(draft.intervals.items()):
+        owner = taken.setdefault(of_interval, draft) if of_interval else draft
+        if owner is draft:
+            intervals.append((interval, of_interval))
+        else:
+            refused.append(f"{place}: the name {of_interval} is taken by {owner.location}; give another")
+    if not intervals:
+        return None
+    return Source(draft.location, name, *map(tuple, zip(*intervals, strict=True)))

@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import resource
@@ -11,7 +12,7 @@ import pytest
 
 from preprocessing import clips, prepare
 from preprocessing.clips import Settings
-from preprocessing.dataset import fill_empty_splits, open_dataset, read_splits, split_by_hash
+from preprocessing.dataset import SPLITS, fill_empty_splits, missing_splits, open_dataset, read_splits, split_by_hash
 from preprocessing.detection import Face
 from preprocessing.download import Fetched
 from preprocessing.files import exclusive, sha256
@@ -217,7 +218,7 @@ def test_the_program_says_what_it_wrote_and_refuses_in_one_line(tmp_path):
         in done.stdout
     )
     assert "splits: train 1, validation 0, test 0" in done.stdout
-    assert "no clip went to validation or test" in done.stderr
+    assert "no clip in validation or test" in done.stderr
     assert "no such file" in one_line(run_program("-m", "preprocessing", tmp_path / "no.mp4", "--out", tmp_path / "d2"))
 
 
@@ -398,12 +399,111 @@ def test_intervals_that_overlap_are_refused(tmp_path, drawn_faces):
 def test_few_clips_still_give_every_split():
     def splits(count, given="train"):
         clips = [{"name": f"clip{index}", "split": given} for index in range(count)]
-        fill_empty_splits(clips)
+        fill_empty_splits([{"clips": [clip]} for clip in clips])
         return [clip["split"] for clip in clips]
 
     assert splits(2) == ["train"] * 2
     assert splits(3) == ["train", "train", "validation"]
     assert splits(5) == ["train"] * 3 + ["test", "validation"]
     clips = [{"name": name, "split": "test" if name == "a" else "train"} for name in "abcd"]
-    fill_empty_splits(clips)
+    fill_empty_splits([{"clips": [clip]} for clip in clips])
     assert [clip["split"] for clip in clips] == ["test", "train", "train", "validation"]
+
+
+def test_neighbours_in_time_do_not_fill_an_empty_split():
+    clips = [{"name": str(start), "start": start, "end": start + 2.5, "split": "train"} for start in (0, 4, 6.6)]
+    fill_empty_splits([{"clips": clips}])
+    assert [clip["split"] for clip in clips] == ["validation", "train", "train"]
+
+
+@pytest.fixture
+def spoken(drawn_faces, monkeypatch):
+    """Lets a voice be heard without a pause in any video."""
+    monkeypatch.setattr(clips, "voice_activity", lambda path: np.full(10_000, 0.9))
+
+
+def splits_of(dataset):
+    """Names of the clips of each split in the order of time, checked to lie apart."""
+    clips = sorted(dataset.manifest["clips"], key=lambda clip: clip["start"])
+    for one, other in itertools.pairwise(clips):
+        apart = other["start"] - one["end"]
+        assert one["source"] != other["source"] or apart >= (0.599 if one["split"] != other["split"] else -1e-3)
+    return {split: [clip["name"] for clip in clips if clip["split"] == split] for split in SPLITS}
+
+
+def test_one_take_without_a_pause_is_divided_and_stays_so(tmp_path, spoken):
+    auto = Settings(size=32, segments="auto")
+    take = drawn_video(tmp_path / "take.mp4", frames=500)
+    dataset, report = prepare_dataset([take], tmp_path / "data", settings=auto)
+    splits = splits_of(dataset)
+    assert report.failed == [] and all(splits.values())
+    for split in SPLITS:
+        for clip in dataset.split(split):
+            assert len(clip.faces) / 25 == pytest.approx(clip.entry["end"] - clip.entry["start"], abs=0.05)
+            assert 0 <= clip.times[0] < 0.041 and clip.times[-1] < len(clip.speech()) / 16000
+    (source,) = dataset.manifest["sources"]
+    assert source["seconds_not_kept"]["gap of 0.6 s between splits"] == pytest.approx(1.2)
+    more = [drawn_video(tmp_path / f"more{seed}.mp4", seed=seed) for seed in range(1, 5)]
+    dataset, report = prepare_dataset([take, *more], tmp_path / "data", settings=auto)
+    after = splits_of(dataset)
+    assert report.kept == 1 and all(set(splits[split]) <= set(after[split]) for split in SPLITS)
+
+
+def test_a_split_once_given_stays_when_sources_are_added(tmp_path, drawn_faces):
+    videos = [drawn_video(tmp_path / f"clip{index}.mp4", seed=index) for index in range(16)]
+    dataset, _ = prepare_dataset(videos[:3], tmp_path / "data", settings=SMALL)
+    before = {clip.name: clip.entry["split"] for clip in dataset.clips}
+    assert set(before.values()) == {"train", "validation"}  # which one of the three was given
+    dataset, _ = prepare_dataset(videos, tmp_path / "data", settings=SMALL)
+    after = {clip.name: clip.entry["split"] for clip in dataset.clips}
+    assert {name: after[name] for name in before} == before and set(after.values()) == set(SPLITS)
+
+
+def test_named_intervals_of_one_video_are_divided_by_time(tmp_path, drawn_faces):
+    drawn_video(tmp_path / "take.mp4", frames=525)
+    rows = [f"take.mp4,{2 * index}-{2 * index + 2},p{index:02d}" for index in range(10)]
+    (tmp_path / "list.csv").write_text("\n".join(["file,interval,name", *rows]))
+    dataset, report = prepare_dataset([tmp_path / "list.csv"], tmp_path / "data", settings=SMALL)
+    assert report.failed == []
+    assert splits_of(dataset) == {"train": [f"p{n:02d}" for n in range(8)], "validation": ["p08"], "test": ["p09"]}
+    again, report = prepare_dataset([tmp_path / "list.csv"], tmp_path / "data", settings=SMALL)
+    assert report.kept == 1 and again.manifest == dataset.manifest
+    for split, names in zip(SPLITS, ("p01\np02", "p00", "p05"), strict=True):
+        (tmp_path / f"{split}.txt").write_text(names)
+    dataset, report = prepare_dataset([tmp_path / "list.csv"], tmp_path / "data", tmp_path, settings=SMALL)
+    assert {clip.name: clip.entry["split"] for clip in dataset.clips} == read_splits(tmp_path)
+    assert len(report.failed) == 6
+
+
+def test_no_moment_of_a_video_is_prepared_twice(tmp_path, drawn_faces):
+    take = drawn_video(tmp_path / "take.mp4", frames=100)
+    prepare_dataset([take], tmp_path / "data", settings=SMALL, intervals=((0, 1),))
+    (tmp_path / "list.csv").write_text("file,interval,name\ntake.mp4,0.5-1.5,a\ntake.mp4,2-3,b\n")
+    dataset, report = prepare_dataset([tmp_path / "list.csv"], tmp_path / "other", settings=SMALL)
+    (tmp_path / "copy.mp4").write_bytes(take.read_bytes())
+    (tmp_path / "list.csv").write_text("file,interval,name\ncopy.mp4,0.5-1.5,a\ncopy.mp4,2-3,b\n")
+    dataset, report = prepare_dataset([tmp_path / "list.csv"], tmp_path / "data", settings=SMALL)
+    assert [clip.name for clip in dataset.clips] == ["b", "take_00000-00001"]
+    assert len(report.failed) == 1 and "0.5-1.5 s of this video are there already as take" in report.failed[0]
+
+
+@pytest.mark.parametrize("later", ["auto", "whole"])
+def test_two_sources_never_share_the_name_of_a_clip(tmp_path, spoken, later):
+    data = tmp_path / "data"
+    prepare_dataset([drawn_video(tmp_path / "a_00000-00001.mp4")], data, settings=SMALL)
+    a = drawn_video(tmp_path / "a.mp4", frames=50, seed=1)
+    settings, intervals = (Settings(size=32, segments=later), ((0, 1), (1, 2)))
+    dataset, report = prepare_dataset([a], data, settings=settings, intervals=intervals)
+    assert [clip.name for clip in dataset.clips] == ["a_00000-00001"] and len(report.failed) == 1
+    assert "may come of" in report.failed[0] and "a_00000-00001.mp4" in report.failed[0]
+    names = [clip["name"] for clip in dataset.manifest["clips"]]
+    assert len(names) == len(set(names))
+
+
+def test_a_short_take_says_how_much_is_missing_and_a_long_one_how_to_divide_it():
+    def note(*lengths):
+        clips = [{"source": str(n), "start": 1.0, "end": 1 + end, "split": "train"} for n, end in enumerate(lengths)]
+        return missing_splits({"clips": clips})
+
+    assert "no clip in validation or test" in note(3.0) and "17.0 s are missing to 20 s" in note(3.0)
+    assert "--segments auto, which divides" in note(60.0) and "more clips" in note(12.0, 12.0)

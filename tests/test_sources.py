@@ -1,6 +1,6 @@
 import pytest
 
-from preprocessing.intervals import clip_name, parse_intervals
+from preprocessing.intervals import clip_name, parse_intervals, safe_name, without_times
 from preprocessing.program import InputError
 from preprocessing.sources import VIDEO_SUFFIXES, Source, is_url, read_sources, url_name
 
@@ -61,6 +61,9 @@ def test_intervals_that_cannot_be_read_say_why(text, reason):
 def test_names_of_clips_sort_in_time_and_differ_by_a_hundredth():
     assert clip_name("speech", 68, 2546) == "speech_00068-02546"
     assert clip_name("speech", 68.5, 120.0) == "speech_00068.50-00120"
+    for name in ("speech", "a_1", "a_00001-00002"):
+        assert without_times(name) == name.removesuffix("_00001-00002")
+        assert without_times(clip_name(name, 68.5, 120.0)) == name
     starts = [0, 0.01, 0.1, 9, 9.99, 10, 99.5, 100, 3599.99, 3600, 36000]
     names = [clip_name("a", start, start + 0.01) for start in starts]
     assert names == sorted(names) and len(set(names)) == len(names)
@@ -201,18 +204,66 @@ def test_names_in_a_list(tmp_path):
     sources, refused = refusals(
         tmp_path,
         "taken.mp4,,",
+        "taken.mp4,,again",
+        "taken.mp4,,more",
         "https://example.org/1,,taken",
         "https://example.org/2,,my talk",
         "https://example.org/3,0-1,talk",
-        "https://example.org/3,2-3,other",
         header="url,interval,name",
     )
-    assert [(source.name, source.intervals) for source in sources] == [("taken", ()), ("talk", ((0, 1),))]
-    assert [line.split(";")[0] for line in refused] == [
-        "line 4: the name 'my talk' has other characters than A-Z a-z 0-9 _ -",
-        "line 6: this video is named talk above",
-        f"line 3: the name taken is taken by {tmp_path}/taken.mp4",
+    assert [(source.name, source.intervals) for source in sources] == [
+        ("again", ()),
+        ("taken", ()),
+        ("talk", ((0, 1),)),
     ]
+    assert [line.split(";")[0] for line in refused] == [
+        "line 4: the whole video is given before as again",
+        "line 6: the name 'my talk' has other characters than A-Z a-z 0-9 _ -",
+    ]
+
+
+def test_a_name_for_each_interval_names_its_clip(tmp_path):
+    for name in ("talk.mp4", "p02.mp4"):
+        (tmp_path / name).touch()
+    sources, refused = refusals(
+        tmp_path,
+        "talk.mp4,0-10,p00",
+        "talk.mp4,10-20,p01",
+        "talk.mp4,20-30,",
+        "talk.mp4,30-40,p02",
+        "talk.mp4,10-20,p03",
+        "talk.mp4,,p04",
+        "p02.mp4,,",
+        header="file,interval,name",
+    )
+    talk = Source(str(tmp_path / "talk.mp4"), "talk", ((0, 10), (10, 20), (20, 30)), ("p00", "p01", None))
+    assert sources == [Source(str(tmp_path / "p02.mp4"), "p02"), talk]
+    assert [line.split(";")[0] for line in refused] == [
+        "line 6: 10-20 s overlaps 10-20 s (p01) given before",
+        "line 7: the whole video overlaps its intervals given before",
+        f"line 5: the name p02 is taken by {tmp_path}/p02.mp4",
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_list_as_spreadsheets_write_it(tmp_path, encoding, delimiter):
+    (tmp_path / "größe.mp4").touch()
+    rows = [["file", "interval"], ["größe.mp4", "0:01-0:02"]]
+    (tmp_path / "list.csv").write_bytes("\r\n".join(map(delimiter.join, rows)).encode(encoding))
+    sources, refused = read_sources([tmp_path / "list.csv"])
+    assert sources == [Source(str(tmp_path / "größe.mp4"), "größe", ((1, 2),))] and refused == []
+
+
+@pytest.mark.parametrize("name", ["m" * 251, "声" * 83, "caf\udce9", ".hidden", "a\nb"])
+def test_any_file_name_makes_a_name_that_stays_and_fits(tmp_path, name):
+    (tmp_path / f"{name}.mp4").touch()
+    (tmp_path / "other.mp4").touch()
+    sources, _ = read_sources([tmp_path / f"{name}.mp4", tmp_path / "other.mp4"])
+    made = next(source.name for source in sources if source.name != "other")
+    assert len(made.encode()) <= 200 and made.isprintable() and not made.startswith(".")
+    assert made == safe_name(name) == safe_name(made)
+    assert safe_name(f"{name}1") != made
 
 
 def test_addresses_get_a_hash_only_where_their_names_would_clash(tmp_path):
@@ -236,8 +287,8 @@ def test_addresses_get_a_hash_only_where_their_names_would_clash(tmp_path):
         (b"url,interval,name,name\nx,,,\n", "the header is url,interval,name,name"),
         (b"url,interval\n# nothing\n\n", "without a row"),
         (b"", "without a row"),
-        (b"url,interval\n\xff\xfe,\n", "cannot be read as a list"),
-        (None, "cannot be read as a list .No such file"),
+        (b"url,interval\n\xff\xfe,\n", "line 2: not in UTF-8; save the file as UTF-8"),
+        (None, "cannot be read .No such file"),
     ],
 )
 def test_a_list_that_is_wrong_as_a_whole_is_refused(tmp_path, content, reason):

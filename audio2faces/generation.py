@@ -1,6 +1,7 @@
 """From a sound file to a talking video, a batch at a time: memory does not grow with the length of the speech."""
 
 import contextlib
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,8 @@ import numpy as np
 from began.model_folder import BATCH
 from preprocessing.audio_features import frame_centres, mfcc_maps, pre_emphasise
 from preprocessing.files import whole_file, whole_folder
-from preprocessing.media import sound_duration, stream_speech
+from preprocessing.hearing import QUIET, gain_of
+from preprocessing.media import sound_duration, sound_level, stream_speech
 from preprocessing.pictures import write_png
 from preprocessing.program import InputError, progress
 from preprocessing.video import SOUND_RATE, TalkingVideo
@@ -53,7 +55,7 @@ def generate_video(model, speech, output, frames_folder=None, options=Options(),
 
     Returns:
         (frames, notes): their number, whose length in time is that of the speech within one frame; lines that a user
-        should read.
+        should read, on the source and the sound.
 
     Raises:
         InputError: the sound or the source cannot be read or holds no sample or face, or the output cannot be written.
@@ -70,6 +72,7 @@ def generate_video(model, speech, output, frames_folder=None, options=Options(),
         "It does not show a real recording."
     )
     count = sounded = 0
+    noticed = []
     with contextlib.ExitStack() as stack:
         partial = stack.enter_context(whole_file(output))
         if frames_folder is not None:
@@ -77,7 +80,7 @@ def generate_video(model, speech, output, frames_folder=None, options=Options(),
         width, height = (model.config.size,) * 2 if source is None else source.shape
         video = stack.enter_context(TalkingVideo(partial, width, frame_rate, comment, height))
         bar = stack.enter_context(progress(total, "frame", "generating"))
-        for faces in stream_faces(model, speech, frame_rate, options):
+        for faces in stream_faces(model, speech, frame_rate, options, noticed):
             if watch is not None:
                 watch(faces, total)
             if source is not None:
@@ -96,11 +99,19 @@ def generate_video(model, speech, output, frames_folder=None, options=Options(),
             raise InputError(f"{speech}: its audio track is empty; give a file with sound")
         for samples in sound:
             video.write_sound(samples)
-    return count, source.notes if source else ()
+    notes = [f"{speech}: {line}" + f" ({times} times)" * (times > 1) for line, times in Counter(noticed).items()]
+    return count, [*(source.notes if source else ()), *notes]
 
 
-def stream_faces(model, speech, frame_rate, options):
+def stream_faces(model, speech, frame_rate, options, noticed=None):
     """Faces that speak what a sound file says, a batch at a time.
+
+    Args:
+        model: as for `generate_video`.
+        speech: path of any file with sound; a quiet one is raised to the level at which it moves the mouth as usual.
+        frame_rate: frames per second.
+        options: `Options`.
+        noticed: list that receives a line for all that was wrong with the sound.
 
     Yields:
         uint8 RGB [shape=(n, size, size, 3)].
@@ -108,7 +119,11 @@ def stream_faces(model, speech, frame_rate, options):
     if options.articulation is not None:
         model = model.articulated(options.articulation)
     features = model.config.feature_settings
-    maps = stream_maps(stream_speech(speech, features.sample_rate), features, frame_rate, BATCH)
+    gain, lines = gain_of(sound_level(speech, enough=QUIET))
+    noticed = [] if noticed is None else noticed
+    noticed += lines
+    sound = (gain * samples for samples in stream_speech(speech, features.sample_rate, damage=noticed))
+    maps = stream_maps(sound, features, frame_rate, BATCH)
     motion = smoothed((model.motion(of_batch) for of_batch in maps), options.smooth * frame_rate)
     still = options.seed is None or options.source is not None or model.idle is None
     codes = None if still else model.idle.replay(frame_rate, options.seed)

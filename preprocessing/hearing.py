@@ -6,9 +6,10 @@ import numpy as np
 
 LARGEST = 2.0  # times full scale: codecs exceed full scale a little, no sound reaches twice
 LONGEST_BRIDGE = 0.01  # seconds of unusable samples that a straight line bridges; across more the sound fades
-BLOCK_SECONDS = 0.02  # of sound, whose root mean square is a level
+BLOCK_SECONDS = 0.02  # of sound, whose standard deviation is its level
 EXCEEDED_BLOCKS = 10  # a sound is as loud as the level that it exceeds for so many blocks, 0.2 s: clicks do not count
 SILENCE = 1e-4  # level below which a sound is silent: -80 dB, full scale being 1
+QUIET = 10 ** (-30 / 20)  # level to which a softer sound is raised before it is heard
 AUDIBLE = 1e-3  # level of blocks that tell how channels belong together
 ENOUGH_BLOCKS = 1500  # such blocks, 30 s of them
 LONGEST_LISTENING = 600.0  # seconds after which a track is given up as silent
@@ -124,8 +125,8 @@ class Loudness:
             channels: floats [shape=(channels, n)].
 
         Returns:
-            (blocks, levels): blocks that are whole now [shape=(channels, blocks, samples)], and the root mean square of
-            each in its loudest channel [shape=(blocks,)].
+            (blocks, levels): blocks that are whole now [shape=(channels, blocks, samples)], and the level of each in
+            its loudest channel [shape=(blocks,)].
         """
         if self._rest is not None and len(self._rest) == len(channels):
             channels = np.concatenate([self._rest, channels], axis=1)
@@ -134,6 +135,10 @@ class Loudness:
         levels = _levels(blocks)
         self._loudest = np.sort(np.concatenate([self._loudest, levels]))[-EXCEEDED_BLOCKS:]
         return blocks, levels
+
+    def reaches(self, level):
+        """Whether the sound has exceeded a level for 0.2 s already."""
+        return len(self._loudest) == EXCEEDED_BLOCKS and self._loudest[0] > level
 
     @property
     def level(self):
@@ -145,9 +150,23 @@ class Loudness:
         return float(_levels(self._rest[:, None]).max()) if self._rest is not None and self._rest.size else 0.0
 
 
+def gain_of(level):
+    """What a sound of some level is heard with.
+
+    Returns:
+        (gain, notes): 1 for most; what raises a quiet one to QUIET; 0 for silence. A line if it is not 1, or none.
+    """
+    if level < SILENCE:
+        return 0.0, ["the sound is silent"]
+    if level >= QUIET:
+        return 1.0, []
+    louder = 20 * np.log10(QUIET / level)
+    return QUIET / level, [f"the sound is quiet: it is heard as if it were {louder:.0f} dB louder"]
+
+
 def _levels(blocks):
-    """Root mean square in the loudest channel [shape=(channels, blocks, samples) -> (blocks,)]."""
-    return np.sqrt(np.square(blocks, dtype=np.float64).mean(axis=-1)).max(axis=0)
+    """Root mean square without the mean, of the loudest channel [shape=(channels, blocks, samples) -> (blocks,)]."""
+    return np.std(blocks, axis=-1, dtype=np.float64).max(axis=0)
 
 
 class ChannelListener:

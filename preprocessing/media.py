@@ -14,7 +14,7 @@ from av.video.reformatter import VideoReformatter
 
 from .channels import Channels, holds_floats
 from .files import check_is_file, whole_file
-from .hearing import NORMAL_LEVEL, SILENCE, ChannelListener, Hearing
+from .hearing import NORMAL_LEVEL, SILENCE, ChannelListener, Hearing, Loudness
 from .program import InputError
 
 SPEECH_RATE = 16000  # Hz, what the wide feature maps are computed from
@@ -441,7 +441,7 @@ def _hearing(path, absolute, modified, size):
         notes.append(f"audio track {every.index(track) + 1} of {len(every)} is used: the first one {why}")
     level, weights = heard[track].level, heard[track].weights()
     if weights is not None:
-        notes.append("the mean of its channels would lose the voice (opposite signs?): they are weighted")
+        notes.append("averaging its channels would lose the voice (opposite signs?): they are weighted")
     if level > 1:
         notes.append(f"the sound is {level:.2g} times as loud as full scale: it is scaled down")
     return Hearing(track, weights, NORMAL_LEVEL / level if level > 1 else 1.0, tuple(notes))
@@ -469,6 +469,22 @@ def read_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
     if not len(samples):
         raise InputError(f"{path}: its audio track is empty; give a file with sound")
     return samples
+
+
+def sound_level(path, enough=np.inf):
+    """How loud the sound of a file is, full scale being 1: see `hearing.Loudness`.
+
+    Reading ends where the level is above `enough`; memory does not grow with the length.
+
+    Raises:
+        InputError: the file cannot be opened or has no audio that can be decoded.
+    """
+    loudness = Loudness(SPEECH_RATE)
+    for samples in stream_speech(path):
+        loudness.hear(samples[None])
+        if loudness.reaches(enough):
+            break
+    return loudness.level
 
 
 def sound_duration(path):

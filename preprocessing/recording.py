@@ -10,7 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from .extraction import extract_faces
-from .media import SPEECH_FILES, SPEECH_RATE, joined_duration, read_frames, stream_speech, video_info, write_wav
+from .hearing import QUIET, gain_of
+from .media import (
+    SPEECH_FILES,
+    SPEECH_RATE,
+    joined_duration,
+    read_frames,
+    sound_level,
+    stream_speech,
+    video_info,
+    write_wav,
+)
 from .program import InputError
 
 # A row for each frame; of a dropped one only time and faces mean something. `crop` is its number among the crops.
@@ -78,11 +88,11 @@ def record(picture, sound, folder, size, detector, start=0.0, end=None, exact=Fa
     latest = np.inf if info.duration is None else info.duration + 1 / info.frame_rate
     if end is not None and end > latest and end > (lasts := joined_duration(picture) or info.duration):
         raise InputError(f"{picture}: lasts {lasts:.2f} s, the interval ends at {end:.2f} s; shorten it")
-    damage = []
+    gain, damage = gain_of(sound_level(sound, enough=QUIET))
     for rate, name in SPEECH_FILES.items():
         noticed = damage if rate == SPEECH_RATE else []  # once is enough
         duration = None if end is None else end - start
-        blocks = stream_speech(sound, rate, info.start + start, noticed, duration)
+        blocks = (gain * samples for samples in stream_speech(sound, rate, info.start + start, noticed, duration))
         if not write_wav(folder / name, blocks, rate):
             raise InputError(f"{sound}: its audio track is empty{' there' if end else ''}; give a file with sound")
     reasons = [""]

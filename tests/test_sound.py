@@ -7,7 +7,13 @@ import wave
 import numpy as np
 import pytest
 
-from preprocessing.media import read_frames, read_speech, sound_duration, stream_speech, video_info
+from audio2faces.generation import Options, generate_video, stream_faces
+from audio2faces.model_folder import load_model
+from audio2faces.published import DEFAULT_MODEL
+from preprocessing import recording
+from preprocessing.alignment import mouth_slices
+from preprocessing.hearing import SILENCE
+from preprocessing.media import read_frames, read_speech, sound_duration, sound_level, stream_speech, video_info
 from preprocessing.program import InputError
 from preprocessing.sources import read_sources
 from preprocessing.video import TalkingVideo
@@ -87,7 +93,7 @@ def test_a_microphone_of_the_opposite_sign_does_not_silence_the_voice(tmp_path, 
     heard = read_speech(tmp_path / "a.wav", damage=damage)
     assert np.corrcoef(heard[2 * RATE :], speech)[0, 1] > 0.99
     assert np.std(heard[2 * RATE :]) > 0.8 * np.std(speech)
-    assert len(damage) == 1 and "opposite sign" in damage[0]
+    assert len(damage) == 1 and "opposite signs" in damage[0]
     part = np.concatenate(list(stream_speech(tmp_path / "a.wav", start=1.5, duration=1.0)))
     np.testing.assert_array_equal(part, heard[24000:40000])  # mixed in the same way
 
@@ -176,3 +182,62 @@ def test_names_with_a_colon_are_names(tmp_path, monkeypatch):
         video.write_faces(np.zeros((5, 64, 64, 3), np.uint8))
         video.write_sound(np.zeros(8820, np.float32))
     assert video_info("take:2.mp4").frame_rate == 25 and len(list(read_frames("take:2.mp4"))) == 5
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model(DEFAULT_MODEL.parent / "grid-s1-64")
+
+
+def faces_of(model, path):
+    """The faces that speak a file, and what was noticed."""
+    noticed = []
+    faces = np.concatenate(list(stream_faces(model, path, 25.0, Options(seed=None), noticed)))
+    return faces.astype(float), noticed
+
+
+def test_damaged_and_quiet_sound_moves_the_face_as_the_clean_one_does(model, tmp_path, speech):
+    write_sound(tmp_path / "clean.wav", speech[None], RATE, "mono", "pcm_f32le")
+    clean, noticed = faces_of(model, tmp_path / "clean.wav")
+    assert not noticed
+    motion = np.abs(clean - clean.mean(axis=0)).mean()
+    mouth = mouth_slices(64)
+    one, many, huge = speech.copy(), speech.copy(), speech.copy()
+    one[8000], many[8000:8080], huge[8000:8002] = np.nan, np.inf, [1e30, -1e30]
+    click = 1e-3 * speech
+    click[:320] = 1  # as of a plug
+    for samples, note in [
+        (one, "at 0.50 s"), (many, "80 unusable"), (huge, "2 unusable"), (1e-2 * speech, "quiet"),
+        (1e-3 * speech, "quiet"), (32768 * speech, "full scale"),
+    ]:  # fmt: skip
+        write_sound(tmp_path / "other.wav", samples[None], RATE, "mono", "pcm_f32le")
+        faces, noticed = faces_of(model, tmp_path / "other.wav")
+        assert np.abs(faces - clean).mean() < 0.2 * motion
+        brightness = [each[:, *mouth].mean(axis=(1, 2, 3)) for each in (faces, clean)]
+        assert np.abs(np.subtract(*brightness)).max() < 1  # grey levels: it does not flash
+        assert len(noticed) == 1 and note in noticed[0]
+    write_sound(tmp_path / "click.wav", click[None], RATE, "mono", "pcm_f32le")
+    assert np.abs(faces_of(model, tmp_path / "click.wav")[0] - clean)[10:].mean() < 0.2 * motion
+
+
+def test_silence_leaves_the_mouth_at_rest_and_is_told(model, tmp_path):
+    almost = 3e-5 * np.sign(np.random.default_rng(0).normal(size=RATE))  # the last bit of 16
+    write_sound(tmp_path / "almost.wav", almost[None], RATE, "mono", "pcm_s16le")
+    faces, noticed = faces_of(model, tmp_path / "almost.wav")
+    assert np.ptp(faces[10:15], axis=0).max() <= 1 and noticed == ["the sound is silent"]
+    assert sound_level(tmp_path / "almost.wav") < SILENCE
+    _, notes = generate_video(model, tmp_path / "almost.wav", tmp_path / "out.mp4")
+    assert notes == [f"{tmp_path}/almost.wav: the sound is silent"]
+
+
+def test_preparation_repairs_in_the_same_way_and_notes_it(tmp_path, monkeypatch, speech):
+    write_video(tmp_path / "a.mp4", [np.zeros((64, 64, 3), np.uint8)] * 25)
+    broken = 1e-2 * speech
+    broken[8000] = np.inf
+    write_sound(tmp_path / "a.wav", broken[None], RATE, "mono", "pcm_f32le")
+    monkeypatch.setattr(recording, "extract_faces", lambda *_: [])
+    monkeypatch.setattr(recording, "video_info", lambda path: video_info(path).__class__(25.0, 0.0, 1.0))
+    made = recording.record(tmp_path / "a.mp4", tmp_path / "a.wav", tmp_path, 16, None)
+    heard = read_speech(tmp_path / "speech.wav")
+    assert np.corrcoef(heard, speech)[0, 1] > 0.999 and sound_level(tmp_path / "speech.wav") > 0.03
+    assert sorted(made.damage.values()) == [1, 1] and any("at 0.50 s" in line for line in made.damage)

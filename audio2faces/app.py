@@ -13,7 +13,7 @@ import socket
 import sys
 from urllib.parse import quote
 
-from preprocessing.program import InputError, command, number, program
+from preprocessing.program import ArgumentParser, InputError, check_backend, command, number, program
 
 from .guard import LOOPBACK
 from .published import models_of
@@ -23,7 +23,7 @@ LAST_SECONDS = 3  # for answers that are under way when the server stops
 
 def parse_arguments():
     """Reads the command line."""
-    parser = argparse.ArgumentParser(prog=command("app"), description=__doc__)
+    parser = ArgumentParser(prog=command("app"), description=__doc__)
     parser.add_argument(
         "--model", action="append", metavar="MODEL", default=[], help="another model folder; may be given again"
     )
@@ -68,6 +68,7 @@ def main():
         from .routes import build_app
     except ImportError:
         raise InputError("the page needs more packages: pip install starlette uvicorn websockets") from None
+    check_backend()
     from .jobs import Limits
     from .live import LONGEST_PUSH
 

@@ -1,19 +1,18 @@
 """Measures a model on clips that it has never seen, beside baselines."""
 
-import argparse
 import sys
 from pathlib import Path
 
 from preprocessing.dataset import open_dataset
-from preprocessing.files import check_writable, write_json
-from preprocessing.program import InputError, command, import_keras, program
+from preprocessing.files import check_output, write_json
+from preprocessing.program import ArgumentParser, InputError, command, import_keras, program
 
 from .published import CHOICE, DEFAULT_MODEL, model_folder
 
 
 def parse_arguments():
     """Reads the command line."""
-    parser = argparse.ArgumentParser(prog=command("evaluate"), description=__doc__)
+    parser = ArgumentParser(prog=command("evaluate"), description=__doc__)
     parser.add_argument(
         "--model",
         metavar="MODEL",
@@ -42,7 +41,7 @@ def main():
         if output and Path(output).suffix.lower() not in suffixes:
             raise InputError(f"{output}: give it a name that ends in {' or '.join(suffixes)}")
     for output in filter(None, (arguments.json, arguments.strip, arguments.video)):
-        check_writable(Path(output).parent)
+        check_output(output)
 
     import_keras()
     from audio2faces.evaluation import evaluate, format_table

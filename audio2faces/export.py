@@ -17,8 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from preprocessing.files import check_writable, make_folder, whole_file, whole_folder, write_json
-from preprocessing.program import InputError, command, import_keras, program
+from preprocessing.files import check_output, check_output_folder, make_folder, whole_file, whole_folder, write_json
+from preprocessing.program import ArgumentParser, InputError, command, import_keras, program
 
 from .published import CHOICE, DEFAULT_MODEL, model_folder
 
@@ -37,14 +37,16 @@ NOTICE = "Frames are synthetic: a face that Audio2Faces generated from speech. L
 
 def parse_arguments():
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog=command("export"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", type=model_folder, default=DEFAULT_MODEL, metavar="MODEL", help=CHOICE)
     parser.add_argument("--out", metavar="FOLDER", help="folder of versions of a SavedModel, made where missing")
     parser.add_argument("--onnx", metavar="FILE", help="write an ONNX file (needs the package tf2onnx)")
     parser.add_argument("--litert", metavar="FILE", help="write a LiteRT (TensorFlow Lite) file")
-    parser.add_argument("--version", type=int, metavar="NUMBER", help="of the model (default: the next that is free)")
+    parser.add_argument(
+        "--model-version", type=int, metavar="NUMBER", help="of the model (default: the next that is free)"
+    )
     parser.add_argument(
         "--half", action="store_true", help="store weights as float16, half the size (not in ONNX files)"
     )
@@ -60,9 +62,11 @@ def main():
     if not (arguments.out or arguments.onnx or arguments.litert):
         raise InputError("nothing to write: give --out FOLDER, --onnx FILE or --litert FILE")
     for path in filter(None, (arguments.onnx, arguments.litert)):
-        check_writable(Path(path).parent)
-    if arguments.version is not None and arguments.version < 1:
-        raise InputError(f"--version {arguments.version}: versions are numbers from 1 on")
+        check_output(path)
+    if arguments.out:
+        check_output_folder(arguments.out)
+    if arguments.model_version is not None and arguments.model_version < 1:
+        raise InputError(f"--model-version {arguments.model_version}: versions are numbers from 1 on")
     import_keras()
     from .model_folder import load_model
 
@@ -70,7 +74,7 @@ def main():
     dtype = "float16" if arguments.half else "float32"
     if arguments.out:
         seed = None if arguments.still else arguments.seed
-        folder = export(model, arguments.out, arguments.version, dtype, seed)
+        folder = export(model, arguments.out, arguments.model_version, dtype, seed)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         print(f"wrote {folder}, {size / 1e6:.1f} MB: signatures serving_default, stream and features; docs/serving.md")
     if arguments.onnx:
@@ -105,7 +109,7 @@ def export(model, out, version=None, dtype="float32", seed=0):
     taken = [int(path.name) for path in out.iterdir() if path.name.isdecimal()]
     version = version or max(taken, default=0) + 1
     if version in taken:
-        raise InputError(f"{out / str(version)}: exists; leave out --version to write the next one")
+        raise InputError(f"{out / str(version)}: exists; leave out --model-version to write the next one")
     face = ServedFace(model, dtype, seed)
     with whole_folder(out / str(version)) as partial:
         tf.saved_model.save(face, str(partial), face.signatures())

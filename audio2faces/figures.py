@@ -2,7 +2,7 @@
 
 import cv2
 import numpy as np
-from matplotlib import pyplot
+from matplotlib.figure import Figure
 from PIL import Image
 
 from began.figures import draw_rows, save_figure
@@ -52,7 +52,8 @@ def _draw_panels(path, rows, panels):
     curves = {name: np.array([float(row[name]) for row in rows]) for names in panels.values() for name in names}
     drawn = {title: [name for name in names if np.nan_to_num(curves[name]).any()] for title, names in panels.items()}
     panels = {title: names for title, names in drawn.items() if names} or panels
-    figure, all_axes = pyplot.subplots(1, len(panels), figsize=(4.5 * len(panels), 3.2), layout="constrained")
+    figure = Figure(figsize=(4.5 * len(panels), 3.2), layout="constrained")
+    all_axes = figure.subplots(1, len(panels))
     for axes, (title, names) in zip(np.ravel(all_axes), panels.items(), strict=True):
         for name in names:
             axes.plot(steps, curves[name], label=name.replace("_", " "))

@@ -1,13 +1,12 @@
 """Makes a video of the model's face speaking what a sound file says; of a folder of sound files, a video each."""
 
-import argparse
 import sys
 import time
 from pathlib import Path
 
-from preprocessing.files import check_is_file, check_writable, make_folder
+from preprocessing.files import check_is_file, check_output, check_output_folder, make_folder
 from preprocessing.media import sound_duration
-from preprocessing.program import InputError, command, import_keras, number, program
+from preprocessing.program import ArgumentParser, InputError, command, import_keras, number, program
 from preprocessing.video import FORMATS
 
 from .published import CHOICE, DEFAULT_MODEL, model_folder
@@ -20,7 +19,7 @@ LONGEST_SMOOTHING = 1.0  # seconds
 
 def parse_arguments():
     """Reads the command line."""
-    parser = argparse.ArgumentParser(prog=command("generate"), description=__doc__)
+    parser = ArgumentParser(prog=command("generate"), description=__doc__)
     parser.add_argument("speech", metavar="SPEECH", help="any file with sound (wav, mp3, a video, ...), or a folder")
     parser.add_argument("--model", metavar="MODEL", type=model_folder, default=DEFAULT_MODEL, help=CHOICE)
     parser.add_argument(
@@ -66,11 +65,13 @@ def jobs_of(arguments):
         sound_duration(speech)  # a wrong file is told before seconds are spent on loading
         if output.suffix.lower() not in FORMATS:
             raise InputError(f"{output}: give --output a name that ends in {' or '.join(FORMATS)}")
-        check_writable(output.parent)
+        check_output(output)
         if output.exists() and not arguments.overwrite:
             raise InputError(f"{output}: exists already; give --overwrite to replace it, or another --output")
         if arguments.frames and Path(arguments.frames).exists():
             raise InputError(f"{arguments.frames}: exists already; give --frames the name of a new folder")
+        if arguments.frames:
+            check_output_folder(arguments.frames)
         return [(speech, output)]
     if arguments.frames:
         raise InputError(f"--frames: {speech} is a folder; pictures are written for a single sound file")
@@ -82,7 +83,6 @@ def jobs_of(arguments):
         raise InputError(f"{speech}: holds no sound file ({', '.join(SOUNDS)})")
     videos = [folder / f"{path.name if _shares_name(path, files) else path.stem}.mp4" for path in files]
     make_folder(folder)
-    check_writable(folder)
     return list(zip(files, videos, strict=True))
 
 

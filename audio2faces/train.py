@@ -1,6 +1,5 @@
 """Trains a model from a prepared dataset; without --data from the sample clips, in minutes."""
 
-import argparse
 import dataclasses
 import importlib
 import math
@@ -14,8 +13,9 @@ import began.vae_config
 from began.devices import read_cluster
 from preprocessing.clips import Settings
 from preprocessing.dataset import open_dataset
+from preprocessing.files import check_output_folder
 from preprocessing.prepare import prepare_dataset
-from preprocessing.program import InputError, command, import_keras, number, program
+from preprocessing.program import ArgumentParser, InputError, check_backend, command, import_keras, number, program
 
 from .published import SAMPLES
 
@@ -33,7 +33,7 @@ MODES = {  # mode: presets, function that trains (module, name), preset with --d
 
 def parse_arguments():
     """Reads the command line."""
-    parser = argparse.ArgumentParser(prog=command("train"), description=__doc__)
+    parser = ArgumentParser(prog=command("train"), description=__doc__)
     parser.add_argument(
         "--mode",
         required=True,
@@ -116,6 +116,9 @@ def main():
     """Opens or prepares the dataset, trains, and says what was written."""
     arguments = parse_arguments()
     config = chosen_config(arguments)
+    check_backend()
+    if arguments.run:
+        check_output_folder(arguments.run)
     if read_cluster() and not (arguments.mode == "began" and arguments.data and arguments.run):
         raise InputError(
             "TF_CONFIG: the processes of one run need --mode began and the same --data and --run, in folders that all "

@@ -3,6 +3,10 @@
 import keras
 from keras import layers
 
+from preprocessing.program import import_keras
+
+import_keras()  # for its settings, also where the networks are used as a library
+
 
 @keras.saving.register_keras_serializable("began")
 class VanishingResidual(layers.Layer):

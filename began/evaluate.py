@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from preprocessing.dataset import open_dataset
-from preprocessing.files import check_writable, write_json
-from preprocessing.program import InputError, import_keras, program
+from preprocessing.files import check_output, write_json
+from preprocessing.program import ArgumentParser, InputError, import_keras, program
 
 # Name in the table, key of the measure, digits.
 TABLE = (
@@ -29,7 +29,7 @@ TABLE = (
 
 def parse_arguments():
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog="python -m began.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", metavar="MODEL", action="append", required=True, help="model folder of mode began")
@@ -51,7 +51,7 @@ def main():
     if arguments.grid and Path(arguments.grid).suffix.lower() != ".png":
         raise InputError(f"{arguments.grid}: the grid is a PNG file; give --grid a name that ends in .png")
     for output in filter(None, (arguments.json, arguments.grid)):
-        check_writable(Path(output).parent)
+        check_output(output)
 
     import_keras()
     from began.examination import evaluate

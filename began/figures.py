@@ -1,7 +1,7 @@
 """Figures with axes and words: curves of a run, and rows of faces set one below the other."""
 
 import numpy as np
-from matplotlib import pyplot
+from matplotlib.figure import Figure
 
 from preprocessing.audio_features import speech_maps
 from preprocessing.files import whole_file
@@ -25,7 +25,8 @@ def draw_curves(path, rows):
         rows: dictionaries of metrics.csv.
     """
     steps = [int(row["step"]) for row in rows]
-    figure, panels = pyplot.subplots(2, 2, figsize=(10, 7), layout="constrained")
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    panels = figure.subplots(2, 2)
     for axes, (title, names) in zip(panels.flat, PANELS.items(), strict=True):
         for name in names:
             axes.plot(steps, [float(row[name]) for row in rows], marker=".", label=name.replace("_", " "))
@@ -50,7 +51,8 @@ def draw_rows(path, rows):
     columns = len(next(iter(rows.values())))
     sheet = tile(np.concatenate(list(rows.values())), columns)
     height, width, _ = sheet.shape
-    figure, axes = pyplot.subplots(figsize=(14, 11.5 * height / width), layout="constrained")
+    figure = Figure(figsize=(14, 11.5 * height / width), layout="constrained")
+    axes = figure.subplots()
     axes.imshow(sheet, interpolation="lanczos")
     axes.set_xticks([])
     axes.set_yticks((np.arange(len(rows)) + 0.5) * height / len(rows), rows, fontsize=12)
@@ -61,10 +63,9 @@ def draw_rows(path, rows):
 
 
 def save_figure(figure, path):
-    """Writes a figure as PNG, whole or not at all, and closes it."""
+    """Writes a figure as PNG, whole or not at all."""
     with whole_file(path) as partial:
         figure.savefig(partial, dpi=110, format="png", bbox_inches="tight")
-    pyplot.close(figure)
 
 
 def draw_grid(path, face, clips):

@@ -5,6 +5,9 @@ import numpy as np
 from keras import layers, ops
 
 from preprocessing.audio_features import CLIPPING
+from preprocessing.program import import_keras
+
+import_keras()  # for its settings, also where the networks are used as a library
 
 
 @keras.saving.register_keras_serializable("began")

@@ -1,7 +1,7 @@
 """Pictures of an audio VAE: reconstructed maps, codes and what they stand for, the curves of its run."""
 
 import numpy as np
-from matplotlib import pyplot
+from matplotlib.figure import Figure
 
 from .figures import save_figure
 
@@ -15,7 +15,8 @@ def draw_reconstructions(path, real, reconstructed):
         reconstructed: the same, reconstructed.
     """
     clips, moments = real.shape[:2]
-    figure, axes = pyplot.subplots(figsize=(1.5 * moments + 1, 2.4 * clips + 0.6), layout="constrained")
+    figure = Figure(figsize=(1.5 * moments + 1, 2.4 * clips + 0.6), layout="constrained")
+    axes = figure.subplots()
     pairs = np.stack([real, reconstructed], axis=1)  # (clips, 2, moments, rows, coefficients)
     image = _draw_maps(axes, pairs.reshape(2 * clips, *real.shape[1:]), ("real", "reconstructed") * clips)
     figure.colorbar(image, ax=axes, label="standard deviations", aspect=40)
@@ -35,7 +36,7 @@ def draw_codes(path, codes, loudness, information, units, steps, decoded):
         steps: values given to them, the others being 0.
         decoded: standardised maps [shape=(units, steps, rows, coefficients)].
     """
-    figure = pyplot.figure(figsize=(13, 6.2), layout="constrained")
+    figure = Figure(figsize=(13, 6.2), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1.25))
     cloud, bars = left.subplots(2, 1, height_ratios=(3, 1))
     centred = codes - codes.mean(axis=0)
@@ -69,7 +70,8 @@ def draw_vae_curves(path, rows):
         rows: dictionaries of metrics.csv.
     """
     steps = [int(row["step"]) for row in rows]
-    figure, panels = pyplot.subplots(1, 3, figsize=(12, 3.2), layout="constrained")
+    figure = Figure(figsize=(12, 3.2), layout="constrained")
+    panels = figure.subplots(1, 3)
     contents = (
         ("loss", ("train_loss", "validation_loss")),
         ("share of variance explained", ("explained_variance",)),

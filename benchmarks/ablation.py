@@ -3,7 +3,6 @@
 Rows that were trained before are read again; an interrupted row goes on.
 """
 
-import argparse
 import dataclasses
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from preprocessing.dataset import open_dataset
 from preprocessing.files import read_json, write_json
-from preprocessing.program import InputError, import_keras, program
+from preprocessing.program import ArgumentParser, InputError, import_keras, program
 
 MINUTES = {"15 minutes of video": 15, "5 minutes of video": 5, "1 minute of video": 1}  # to train regressors on
 REGRESSORS = {  # name: what differs from the preset
@@ -48,7 +47,7 @@ REFERENCES = ("", ", on the clip's first frame")
 
 def parse_arguments():
     """Reads the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ablation", description=__doc__)
+    parser = ArgumentParser(prog="python -m benchmarks.ablation", description=__doc__)
     parser.add_argument("--data", required=True, metavar="DATASET", help="to train on and to measure on")
     parser.add_argument("--run", metavar="RUN", help="of train.py --mode audio2faces: refiners of its regressor")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="for what is trained, and its measures")

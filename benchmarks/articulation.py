@@ -1,13 +1,12 @@
 """Measures the trade of amplitude against explained variance: articulation weaker and stronger, on held-out clips."""
 
-import argparse
 import sys
 
 import numpy as np
 
 from preprocessing.dataset import open_dataset
-from preprocessing.files import check_writable
-from preprocessing.program import import_keras, program
+from preprocessing.files import check_output
+from preprocessing.program import ArgumentParser, import_keras, program
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 SHOWN = ("correlation", "opening_correlation", "amplitude", "explained_variance", "swap", "mouth_sharpness")
@@ -16,7 +15,7 @@ SHOWN = ("correlation", "opening_correlation", "amplitude", "explained_variance"
 @program
 def main():
     """Prints a row for each strength and draws the curve."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.articulation", description=__doc__)
+    parser = ArgumentParser(prog="python -m benchmarks.articulation", description=__doc__)
     parser.add_argument("--model", required=True, metavar="MODEL", help="of train.py --mode audio2faces")
     parser.add_argument("--data", required=True, metavar="DATASET", help="of its speaker")
     parser.add_argument("--split", choices=["validation", "test"], default="validation", help="default: validation")
@@ -24,9 +23,9 @@ def main():
     arguments = parser.parse_args()
     dataset = open_dataset(arguments.data)
     if arguments.plot:
-        check_writable(arguments.plot.rpartition("/")[0] or ".")
+        check_output(arguments.plot)
     import_keras()
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     from audio2faces.evaluation import measure
     from audio2faces.model_folder import load_model
@@ -50,7 +49,8 @@ def main():
         print(f"| {strength:g} | " + " | ".join(f"{value:.3f}" for value in rows[-1]) + " |", flush=True)
     if arguments.plot:
         amplitude, explained = (np.array(rows)[:, SHOWN.index(name)] for name in ("amplitude", "explained_variance"))
-        figure, axes = pyplot.subplots(figsize=(4.5, 3.2), layout="constrained")
+        figure = Figure(figsize=(4.5, 3.2), layout="constrained")
+        axes = figure.subplots()
         axes.plot(amplitude, explained, "o-")
         for strength, x, y in zip(STRENGTHS, amplitude, explained, strict=True):
             axes.annotate(f"{strength:g}", (x, y), xytext=(4, 4), textcoords="offset points", fontsize=8)

@@ -5,7 +5,6 @@ in turn. Prints the maps/s of both and their ratio: medians of the rounds, and t
 processor's, of all threads together: neither side gains by more cores.
 """
 
-import argparse
 import statistics
 import sys
 import time
@@ -16,7 +15,7 @@ from python_speech_features import mfcc
 
 from preprocessing.audio_features import FEATURE_PRESETS, WINDOWS, frame_centres, pre_emphasise, speech_maps
 from preprocessing.media import read_speech
-from preprocessing.program import program
+from preprocessing.program import ArgumentParser, program
 
 SPEECH = Path(__file__).parent.parent / "samples" / "speech.wav"
 FRAME_RATE = 25
@@ -48,7 +47,7 @@ def seconds_of(function, *arguments):
 @program
 def main():
     """Prints a line for each preset."""
-    argparse.ArgumentParser(prog="python -m benchmarks.audio_maps", description=__doc__).parse_args()
+    ArgumentParser(prog="python -m benchmarks.audio_maps", description=__doc__).parse_args()
     times = np.arange(SECONDS * FRAME_RATE) / FRAME_RATE
     for name, settings in FEATURE_PRESETS.items():
         speech = np.resize(read_speech(SPEECH, settings.sample_rate), SECONDS * settings.sample_rate)

@@ -1,17 +1,16 @@
 """The audio maps of one moment in one picture: python -m benchmarks.audio_maps_picture docs/audio-maps.png."""
 
-import argparse
 import json
 import sys
 
 import numpy as np
-from matplotlib import pyplot
+from matplotlib.figure import Figure
 
 from audio2faces.published import DEFAULT_MODEL
 from preprocessing.audio_features import FEATURE_PRESETS, FeatureStatistics, speech_maps
 from preprocessing.files import whole_file
 from preprocessing.media import read_speech
-from preprocessing.program import program
+from preprocessing.program import ArgumentParser, program
 
 from .audio_maps import SPEECH
 
@@ -68,10 +67,11 @@ def draw_maps(path):
     }
     content = json.loads((DEFAULT_MODEL / "config.json").read_text(encoding="utf-8"))
     standardised = FeatureStatistics.from_json(content["feature_statistics"]).standardise(maps["wide"])
-    figure, panels = pyplot.subplot_mosaic(
+    figure = Figure(figsize=(11, 9.6), layout="constrained")
+    panels = figure.subplot_mosaic(
         [["sound", "sound"], ["raw", "standardised"], ["near 2017", "near 2017-long"], ["2017", "2017-long"]],
-        figsize=(11, 9.6), height_ratios=[0.9, 1.3, 0.45, 1.3], layout="constrained",
-    )  # fmt: skip
+        height_ratios=[0.9, 1.3, 0.45, 1.3],
+    )
     draw_sound(panels["sound"], COLOURS, SHOWN)
     wide = FEATURE_PRESETS["wide"]
     draw_map(figure, panels["raw"], maps["wide"], wide, "wide: 35 rows x 13 coefficients")
@@ -88,12 +88,11 @@ def draw_maps(path):
         axes.set_xlabel("ms from the frame's time")
     with whole_file(path) as partial:
         figure.savefig(partial, dpi=100, format="png")
-    pyplot.close(figure)
 
 
 @program
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = ArgumentParser(description=__doc__)
     parser.add_argument("picture", help="PNG to write")
     draw_maps(parser.parse_args().picture)
 

@@ -23,7 +23,7 @@ import numpy as np
 from began.config import BeganConfig
 from began.model import Began
 from began.run_folder import choose_precision
-from preprocessing.program import peak_memory
+from preprocessing.program import ArgumentParser, peak_memory
 
 from .training_rate import arithmetic_layers, bare_seconds, median_seconds, multiplications, product_rate
 
@@ -115,7 +115,7 @@ def in_words(values, unit=""):
 def main():
     import tensorflow as tf
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torch", metavar="PYTHON", help="an interpreter that has PyTorch")
     parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"], default="float32")
     parser.add_argument("--torch-precision", choices=["float32", "mixed_bfloat16"], default="float32")

@@ -19,7 +19,7 @@ from began.config import OF_VAE, BeganConfig
 from preprocessing.dataset import open_dataset
 from preprocessing.files import make_folder, read_json, write_json
 from preprocessing.pictures import read_png, tile, write_png
-from preprocessing.program import InputError, import_keras, program
+from preprocessing.program import ArgumentParser, InputError, import_keras, program
 
 from .collapse_rows import VAES, ladder
 
@@ -145,11 +145,12 @@ def format_table(rows, results):
 
 def draw(rows, results, climbing):
     """Writes the curves, the faces and the table."""
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     from began.figures import save_figure
 
-    figure, panels = pyplot.subplots(1, 2, figsize=(12, 5), layout="constrained")
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    panels = figure.subplots(1, 2)
     for row in rows:
         for result in results[row.name][:1]:
             told = result["history"]
@@ -167,7 +168,8 @@ def draw(rows, results, climbing):
     if not shown:
         raise InputError(f"{climbing.out}: no finished row; leave out --draw to train some")
     sheets = [read_png(climbing.path(row, results[row.name][0]["seed"]).with_suffix(".png")) for row in shown]
-    figure, axes = pyplot.subplots(figsize=(8.5, 0.45 * len(sheets)), layout="constrained")
+    figure = Figure(figsize=(8.5, 0.45 * len(sheets)), layout="constrained")
+    axes = figure.subplots()
     axes.imshow(np.concatenate(sheets))
     height = sheets[0].shape[0]
     axes.set_yticks((np.arange(len(sheets)) + 0.5) * height, [row.name for row in shown], fontsize=8)
@@ -181,7 +183,7 @@ def draw(rows, results, climbing):
 @program
 def main():
     """Trains the rows that are not finished, then draws."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", metavar="DATASET", required=True, help="prepared with --size 32")
     parser.add_argument("--runs", metavar="FOLDER", default="runs/collapse", help="of what is under way")
     parser.add_argument("--out", metavar="FOLDER", default=DOCUMENT, help="of results (default: docs/collapse)")

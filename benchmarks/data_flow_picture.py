@@ -1,11 +1,10 @@
 """How a model learns and speaks, in one diagram: python -m benchmarks.data_flow_picture docs/data-flow.png."""
 
-import argparse
 import itertools
 import sys
 
 import numpy as np
-from matplotlib import pyplot
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from audio2faces.published import DEFAULT_MODEL, SAMPLES
@@ -13,7 +12,7 @@ from preprocessing.audio_features import speech_maps
 from preprocessing.detection import make_detector
 from preprocessing.extraction import extract_faces
 from preprocessing.media import read_frames, read_speech
-from preprocessing.program import import_keras, program
+from preprocessing.program import ArgumentParser, import_keras, program
 
 CLIP = SAMPLES / "bgbu4p.mpg"  # of the test sentences
 FRAME = 32
@@ -28,7 +27,7 @@ class Diagram:
     def __init__(self, columns):
         width = columns * (BOX[0] + GAP) + GAP
         self.size = (width, 5.6)
-        self.figure = pyplot.figure(figsize=self.size)
+        self.figure = Figure(figsize=self.size)
 
     def box(self, column, row, title, kind="data", draw=None):
         """Axes with a title below; `draw` is an image, or a function of the axes, or a text."""
@@ -131,7 +130,7 @@ def draw(path):
 @program
 def main():
     """Draws the diagram."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.data_flow_picture", description=__doc__)
+    parser = ArgumentParser(prog="python -m benchmarks.data_flow_picture", description=__doc__)
     parser.add_argument("picture", metavar="PNG", help="to write")
     arguments = parser.parse_args()
     import_keras()

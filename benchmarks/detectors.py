@@ -5,7 +5,6 @@ tell. A table in Markdown gives, for each detector on single frames, the misses 
 faces in 100 frames.
 """
 
-import argparse
 import sys
 
 import cv2
@@ -15,7 +14,7 @@ from preprocessing.compare_detectors import find_faces
 from preprocessing.detection import DETECTORS, make_detector
 from preprocessing.detector_measures import measure, true_boxes
 from preprocessing.media import read_frames
-from preprocessing.program import program, progress
+from preprocessing.program import ArgumentParser, program, progress
 
 STEP = 5  # every fifth frame is looked at; the truth is told from all
 TILTS = (0, 10, 20, 30)  # degrees, to the left
@@ -55,7 +54,7 @@ CHANGES = (
 
 @program
 def main():
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.detectors", description=__doc__)
+    parser = ArgumentParser(prog="python -m benchmarks.detectors", description=__doc__)
     parser.add_argument("videos", metavar="VIDEO", nargs="+", help="video that shows one face")
     paths = parser.parse_args().videos
     detectors = {name: make_detector(name) for name in DETECTORS}

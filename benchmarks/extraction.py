@@ -3,7 +3,6 @@
 Everything starts from the same H.264 files: real clips as they are, and scaled up. The rivals decode with PyAV too.
 """
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -20,7 +19,7 @@ import numpy as np
 from preprocessing.extraction import extract_faces
 from preprocessing.media import read_frames, video_info
 from preprocessing.mtcnn_detector import MtcnnDetector
-from preprocessing.program import peak_memory
+from preprocessing.program import ArgumentParser, peak_memory
 from preprocessing.tracking import track_faces
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -111,7 +110,7 @@ class FaceMesh:
 
 def main():
     """Prints frames/s and their ratios, the medians of paired rounds."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.extraction", description=__doc__)
+    parser = ArgumentParser(prog="python -m benchmarks.extraction", description=__doc__)
     parser.add_argument("clips", nargs="*", metavar="CLIP", help="videos to measure on (default: four of samples/)")
     parser.add_argument("--rounds", type=int, default=5, help="paired rounds (default: 5)")
     parser.add_argument("--mediapipe", metavar="PYTHON", help="a Python with mediapipe 0.10.21 and av to compare with")

@@ -13,12 +13,11 @@ the detector itself is not quite symmetric; without it they are the found ones, 
 import argparse
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from preprocessing.dataset import open_dataset
-from preprocessing.files import check_writable
+from preprocessing.files import check_output
 from preprocessing.flip import YAW_SPREAD, Finding
 from preprocessing.flip_2017 import choose_references, distances_2017, strip_width, threshold_2017
 from preprocessing.flip_decision import KEPT, MIRRORED, UNDECIDED, decide
@@ -27,7 +26,7 @@ from preprocessing.media import read_frames
 from preprocessing.mirror import mirror_faces, mirror_landmarks
 from preprocessing.mtcnn_detector import MtcnnDetector
 from preprocessing.pose import yaw
-from preprocessing.program import program, progress
+from preprocessing.program import ArgumentParser, program, progress
 from preprocessing.tracking import track_faces
 
 FRAME_RATE = 25.0
@@ -225,14 +224,14 @@ def draw_example(path, samples):
 
 @program
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+", metavar="DATA", help="as said above")
     parser.add_argument("--draws", type=int, default=20, help="random choices of mirrored clips (default: 20)")
     parser.add_argument("--detect", action="store_true", help="detect landmarks in mirrored frames (1 clip/s)")
     parser.add_argument("--picture", metavar="FILE.png", help="draw the first of the data with three in ten mirrored")
     arguments = parser.parse_args()
     if arguments.picture:
-        check_writable(Path(arguments.picture).parent)
+        check_output(arguments.picture)
     detector = MtcnnDetector() if arguments.detect else None
     places = {place for data in arguments.data for group in data.split(",") for place in group.split("+")}
     samples_of = {place: read_samples(place, detector) for place in sorted(places)}

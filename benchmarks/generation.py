@@ -18,7 +18,7 @@ import numpy as np
 
 from audio2faces.published import DEFAULT_MODEL
 from preprocessing.media import read_speech, write_wav
-from preprocessing.program import import_keras
+from preprocessing.program import ArgumentParser, import_keras
 
 ROOT = Path(__file__).parent.parent
 SPEECH = ROOT / "samples" / "speech.wav"
@@ -50,7 +50,7 @@ def batch_seconds(model_folder, batch, rounds=20):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=DEFAULT_MODEL, help=f"model folder (default: models/{DEFAULT_MODEL.name})")
     parser.add_argument("--minutes", type=float, default=10, help="length of the long wav (default: 10)")
     parser.add_argument("--pairs", type=int, default=5, help="paired runs of the short wav (default: 5)")

@@ -7,7 +7,6 @@ The delay of a frame counts from its own moment: look-ahead, waiting for the res
 what the page shows: the delay of the picture, and how far it is from the sound, which is delayed with it.
 """
 
-import argparse
 import asyncio
 import json
 import shutil
@@ -21,7 +20,7 @@ import numpy as np
 
 from audio2faces.live import HEADER
 from preprocessing.media import read_speech
-from preprocessing.program import program
+from preprocessing.program import ArgumentParser, program
 
 STEP = 320  # samples
 RATE = 16000
@@ -33,7 +32,7 @@ FLAGS = ("headless=new", "no-sandbox", "disable-gpu", "no-first-run", "disable-b
 @program
 def main():
     """Talks to the server and prints what came back."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.live", description=__doc__)
+    parser = ArgumentParser(prog="python -m benchmarks.live", description=__doc__)
     parser.add_argument("--model", default="grid-s1-128", help="name of a published one (default: grid-s1-128)")
     parser.add_argument("--speech", default="samples/speech.wav", metavar="FILE", help="is repeated")
     parser.add_argument("--seconds", type=float, default=60.0, help="default: 60")

@@ -4,13 +4,12 @@
 at their middle read by eye (rows of a face of 128 pixels), before the measure was made. The dataset may have any size.
 """
 
-import argparse
 import sys
 
 import numpy as np
 
 from preprocessing.dataset import open_dataset
-from preprocessing.program import InputError, program
+from preprocessing.program import ArgumentParser, InputError, program
 
 # Clip, frame, rows read.
 READ = """
@@ -27,7 +26,7 @@ READ = """
 @program
 def main():
     """Measures the faces and prints how both agree."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.mouth_opening", description=__doc__)
+    parser = ArgumentParser(prog="python -m benchmarks.mouth_opening", description=__doc__)
     parser.add_argument("--data", metavar="DATASET", required=True, help="of GRID s1, as docs/reproduce.md prepares it")
     dataset = open_dataset(parser.parse_args().data)
     from scipy.stats import spearmanr

@@ -4,7 +4,6 @@ Starts the server with the default model, uploads the same speech from many thre
 then uploads damaged files one after the other; then ends it. Memory is the most that each process has held (Linux).
 """
 
-import argparse
 import concurrent.futures
 import json
 import os
@@ -23,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from audio2faces.published import DEFAULT_MODEL, SAMPLES
-from preprocessing.program import number, program
+from preprocessing.program import ArgumentParser, number, program
 
 SPEECH = (SAMPLES / "speech.wav").read_bytes()
 VIDEO = (SAMPLES / "bgbu4p.mpg").read_bytes()
@@ -32,7 +31,7 @@ VIDEO = (SAMPLES / "bgbu4p.mpg").read_bytes()
 @program
 def main():
     """Loads the server and prints what became of it."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.page_load", description=__doc__)
+    parser = ArgumentParser(prog="python -m benchmarks.page_load", description=__doc__)
     count = number(1, 1000, int)
     parser.add_argument("--uploads", type=count, default=20, help="at once (default: 20)")
     parser.add_argument("--damaged", type=count, default=200, help="one after the other (default: 200)")

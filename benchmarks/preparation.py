@@ -4,7 +4,6 @@ Prints how much faster two workers of one thread each are than one such worker, 
 preparing a long 720p video: at a quarter, at half and at the end of it. The video is a real clip, repeated.
 """
 
-import argparse
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from benchmarks.extraction import SIZES, scaled_video
 from preprocessing.clips import Settings, Task, content_hash, prepare_source
 from preprocessing.files import make_folder
 from preprocessing.media import read_speech
+from preprocessing.program import ArgumentParser
 from preprocessing.scheduling import run_tasks
 
 ROOT = Path(__file__).parent.parent
@@ -95,7 +95,7 @@ def memory_of(video, folder, seconds):
 
 def main():
     """Prints the ratio and the memory."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.preparation", description=__doc__)
+    parser = ArgumentParser(prog="python -m benchmarks.preparation", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60, help="of the long video (default: 60)")
     parser.add_argument("--rounds", type=int, default=3, help="paired rounds (default: 3)")
     arguments = parser.parse_args()

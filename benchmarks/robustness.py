@@ -8,14 +8,13 @@ than their surroundings, which not all of them have. How much other recordings m
 the model's own speaker. "open" is the mean opening, 1 for the widest tenth of real openings.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from preprocessing.dataset import open_dataset
-from preprocessing.program import InputError, import_keras, program
+from preprocessing.program import ArgumentParser, InputError, import_keras, program
 
 SECONDS = 3.0  # of what is no speech
 LOUDNESS = 0.05  # root mean square of what is no speech, as loud as GRID's
@@ -23,7 +22,7 @@ LOUDNESS = 0.05  # root mean square of what is no speech, as loud as GRID's
 
 def parse_arguments():
     """Reads the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness", description=__doc__)
+    parser = ArgumentParser(prog="python -m benchmarks.robustness", description=__doc__)
     parser.add_argument("--model", action="append", metavar="MODEL", required=True, help="may be given again")
     parser.add_argument("--data", metavar="DATASET", required=True, help="of the model's speaker")
     parser.add_argument("--split", choices=["validation", "test"], default="test", help="default: test")

@@ -4,7 +4,6 @@ Exports the model, compares the frames of ten test clips with those of generate.
 clip against the bare networks on as many maps (rounds in pairs), and the start of a process until its first frame.
 """
 
-import argparse
 import statistics
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import numpy as np
 
 from audio2faces.published import DEFAULT_MODEL
 from preprocessing.dataset import open_dataset
-from preprocessing.program import InputError, import_keras, program
+from preprocessing.program import ArgumentParser, InputError, import_keras, program
 
 CLIPS = 10
 ONNX = """
@@ -43,7 +42,7 @@ face(maps=numpy.load(sys.argv[2])[:1])
 @program
 def main():
     """Exports, compares, times and prints."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
+    parser = ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
     parser.add_argument("--model", default=DEFAULT_MODEL, help=f"model folder (default: models/{DEFAULT_MODEL.name})")
     parser.add_argument("--data", required=True, metavar="DATASET", help="of its speaker")
     parser.add_argument("--rounds", type=int, default=15, help="of each timing (default: 15)")

@@ -6,13 +6,12 @@ as apart. Clips are chosen here by the model that is measured: the second table 
 recordings were exact, no more.
 """
 
-import argparse
 import sys
 
 import numpy as np
 
 from preprocessing.dataset import open_dataset
-from preprocessing.program import import_keras, program, progress
+from preprocessing.program import ArgumentParser, import_keras, program, progress
 
 SHIFTS = (-80, -60, -40, -20, 0, 20, 40, 60, 80)  # ms by which the speech is heard later than recorded
 APART = 40  # ms
@@ -23,7 +22,7 @@ SHOWN = ("correlation", "opening_correlation", "amplitude", "explained_variance"
 @program
 def main():
     """Prints the clips that are apart, and the measures of all clips and of the others."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.synchrony", description=__doc__)
+    parser = ArgumentParser(prog="python -m benchmarks.synchrony", description=__doc__)
     parser.add_argument("--model", required=True, metavar="MODEL", help="of train.py --mode audio2faces")
     parser.add_argument("--data", required=True, metavar="DATASET", help="of its speaker")
     parser.add_argument("--split", choices=["validation", "test"], default="validation", help="default: validation")

@@ -14,6 +14,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from preprocessing.program import ArgumentParser
+
 
 def arithmetic_layers(model):
     """The convolutions and dense layers of a model, nested ones included."""
@@ -79,7 +81,7 @@ def main():
     from audio2faces.config import PRESETS
     from audio2faces.training import open_network
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"], nargs="*", default=["float32"])
     for precision in parser.parse_args().precision:
         config = dataclasses.replace(PRESETS["full"], precision=precision)

@@ -3,7 +3,6 @@
 In the repository the notebook itself has no outputs; docs/notebook.md has them, its pictures and sounds beside it.
 """
 
-import argparse
 import base64
 import re
 import shutil
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import nbformat
 
-from preprocessing.program import program
+from preprocessing.program import ArgumentParser, program
 
 NOTEBOOK = Path(__file__).with_name("audio2faces.ipynb")
 PAGE = Path(__file__).parent.parent / "docs" / "notebook.md"
@@ -58,7 +57,7 @@ def write_page(notebook, page):
 @program
 def main():
     """Runs the notebook and renders it."""
-    argparse.ArgumentParser(prog="python -m notebooks.render", description=__doc__).parse_args()
+    ArgumentParser(prog="python -m notebooks.render", description=__doc__).parse_args()
     write_page(execute(), PAGE)
     print(f"wrote {PAGE}")
 

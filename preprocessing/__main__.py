@@ -1,6 +1,5 @@
 """Makes a dataset of aligned faces and speech from videos."""
 
-import argparse
 import sys
 
 from .clips import Settings
@@ -9,14 +8,14 @@ from .detection import DETECTORS
 from .download import DOWNLOADERS
 from .intervals import parse_intervals
 from .prepare import prepare_dataset
-from .program import command, program
+from .program import ArgumentParser, check_backend, command, program
 from .report import write_report
 from .segments import SEGMENTS
 
 
 def parse_arguments():
     """Reads the command line."""
-    parser = argparse.ArgumentParser(prog=command("prepare"), description=__doc__)
+    parser = ArgumentParser(prog=command("prepare"), description=__doc__)
     parser.add_argument(
         "sources",
         nargs="*",
@@ -79,6 +78,7 @@ def main():
     arguments = parse_arguments()
     if arguments.report:
         return write_report(open_dataset(arguments.report))
+    check_backend()  # of the face detector
     settings = Settings(arguments.size, arguments.detector, arguments.segments, arguments.exact)
     dataset, report = prepare_dataset(
         arguments.sources,

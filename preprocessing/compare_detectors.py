@@ -1,6 +1,5 @@
 """Compares both face detectors on videos of one speaker each: python -m preprocessing.compare_detectors VIDEO..."""
 
-import argparse
 import sys
 import time
 from dataclasses import dataclass
@@ -12,9 +11,9 @@ import numpy as np
 
 from .detection import make_detector
 from .detector_measures import measure, true_boxes
-from .files import check_writable
+from .files import check_output
 from .media import read_frames
-from .program import InputError, program, progress
+from .program import ArgumentParser, InputError, program, progress
 from .tracking import KEY_FRAME_INTERVAL, track_faces
 
 TRACKED = "mtcnn, tracked"
@@ -147,7 +146,7 @@ def format_table(measures):
 
 def parse_arguments():
     """Reads the command line."""
-    parser = argparse.ArgumentParser(prog="python -m preprocessing.compare_detectors", description=__doc__)
+    parser = ArgumentParser(prog="python -m preprocessing.compare_detectors", description=__doc__)
     parser.add_argument("videos", metavar="VIDEO", nargs="+", help="video that shows one face")
     parser.add_argument(
         "--picture",
@@ -167,7 +166,7 @@ def main():
         raise InputError(f"{arguments.picture}: the picture is a PNG file; give --picture a name that ends in .png")
     if arguments.frames is not None and arguments.frames < 1:
         raise InputError(f"--frames {arguments.frames}: no frame to look at; give a number above zero")
-    check_writable(Path(arguments.picture).parent)
+    check_output(arguments.picture)
     with progress(len(arguments.videos), "video", "comparing") as bar:
         videos, rates, skipped = compare(arguments.videos, arguments.frames, bar.update)
     if not videos:

@@ -4,7 +4,10 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from matplotlib import pyplot
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
+from matplotlib.lines import Line2D
 
 from .alignment import crop_face, face_transform
 from .detector_measures import centres, crop_places, match, sizes, tremble
@@ -34,16 +37,16 @@ def draw_comparison(path, videos):
         videos: list of `compare_detectors.ComparedVideo`, at least one.
     """
     typical = _typical(videos)
-    figure = pyplot.figure(figsize=(13, 9.6), dpi=75, layout="constrained")
+    figure = Figure(figsize=(13, 9.6), dpi=75, layout="constrained")
     in_frames, as_crops, over_time = figure.subfigures(3, 1, height_ratios=[1, 1.3, 0.95])
     _draw_frames(in_frames, videos)
     _draw_crops(as_crops, typical)
     _draw_curves(over_time, typical)
-    figure.canvas.draw()
-    picture = np.asarray(figure.canvas.buffer_rgba())[..., :3] / 255
-    pyplot.close(figure)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = np.asarray(canvas.buffer_rgba())[..., :3] / 255
     with whole_file(path) as partial:
-        pyplot.imsave(partial, np.round(picture * LEVELS) / LEVELS, format="png")
+        imsave(partial, np.round(picture * LEVELS) / LEVELS, format="png")
 
 
 def _faces(video, method):
@@ -98,8 +101,8 @@ def _draw_frames(figure, videos):
         axes.set_xlabel("; ".join(words) or "both right", fontsize=10)
         axes.set_xticks([])
         axes.set_yticks([])
-    handles = [pyplot.Line2D([], [], color=COLOURS[method], linewidth=2, label=method) for method in DRAWN]
-    handles.append(pyplot.Line2D([], [], color="#555555", linewidth=2, linestyle="--", label="false face"))
+    handles = [Line2D([], [], color=COLOURS[method], linewidth=2, label=method) for method in DRAWN]
+    handles.append(Line2D([], [], color="#555555", linewidth=2, linestyle="--", label="false face"))
     figure.legend(handles=handles, frameon=False, loc="outside upper center", ncols=len(handles))
 
 

@@ -30,7 +30,7 @@ def whole_file(path):
     `path`, each in a folder of its own: the last one to finish is the one whose file stays.
 
     Raises:
-        InputError: the folder does not exist or cannot be written.
+        InputError: the folder cannot be made or written.
     """
     path = Path(path)
     with _partial_folder(path.parent) as scratch, _named(path, scratch):
@@ -45,6 +45,9 @@ def whole_folder(path):
 
     On success it takes the place of `path`, on failure it goes. What stood at `path` is renamed away before it is
     deleted, so that no folder is ever seen half deleted.
+
+    Raises:
+        InputError: the folder beside it cannot be made or written.
     """
     path = Path(path)
     with _partial_folder(path.parent) as scratch, _named(path, scratch):
@@ -65,12 +68,12 @@ def scratch_folder(parent, purpose):
 
 @contextlib.contextmanager
 def _partial_folder(parent):
-    """A hidden folder in `parent` that no other process knows; it goes in any case.
+    """A hidden folder in `parent`, made where missing, that no other process knows; it goes in any case.
 
     The lock in it tells other processes that this one lives: what a killed process left is removed by the next one
     that writes there.
     """
-    check_writable(parent)
+    make_folder(parent)
     _remove_leftovers(parent.resolve())
     folder = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=parent))
     try:
@@ -119,26 +122,40 @@ def check_is_file(path):
         raise InputError(f"{path}: a pipe or a device, where a file was expected; save its content to a file first")
 
 
-def check_writable(folder):
-    """Refuses a folder that an output cannot go to; programs ask before they spend minutes.
+def check_output(path):
+    """Refuses a file that cannot be written; programs ask before they spend minutes. Nothing is made yet.
 
     Raises:
-        InputError: the folder does not exist or cannot be written.
+        InputError: it is a folder, or its folder cannot be made or written.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; create it first")
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"{folder}: this folder cannot be written; choose another place for the output")
+    if Path(path).is_dir():
+        raise InputError(f"{path}: this is a folder; give the name of a file")
+    check_output_folder(Path(path).parent)
+
+
+def check_output_folder(folder):
+    """The same for a folder that files are written to, which may be missing, as may those above it.
+
+    Raises:
+        InputError: it cannot be made or written.
+    """
+    there = Path(folder)
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise InputError(f"{there}: this is a file, no folder; choose another place for the output")
+    if not os.access(there, os.W_OK):
+        raise InputError(f"{there}: this folder cannot be written; choose another place for the output")
 
 
 def make_folder(path):
     """Creates the folder `path` and those above it where they are missing; returns it as a `Path`.
 
     Raises:
-        InputError: the folder cannot be made, or a file of that name is in the way.
+        InputError: the folder cannot be made or written, or a file of that name is in the way.
     """
     path = Path(path)
+    check_output_folder(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

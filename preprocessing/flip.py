@@ -1,22 +1,20 @@
 """Finds clips that are mirrored left to right against the others: python -m preprocessing.flip DATASET [--apply]."""
 
-import argparse
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from .contact_sheet import write_contact_sheet
 from .dataset import note_in_clips, open_dataset
-from .files import check_writable, exclusive
+from .files import check_output, exclusive
 from .flip_2017 import choose_references, distances_2017, threshold_2017
 from .flip_decision import KEPT, MIRRORED, UNDECIDED, decide
 from .flip_histogram import histogram_scores
 from .mirror import is_mirrored, mirror_clip
 from .pose import yaw
 from .preview import write_preview
-from .program import InputError, program, progress
+from .program import ArgumentParser, InputError, program, progress
 
 # Eye distances by which the yaw of a whole clip may be off: MTCNN on ten clips of GRID and on their mirror images
 # gave yaws whose sum, which should be zero, was .019 (root mean square), half of it to either.
@@ -139,7 +137,7 @@ def table(finding):
 
 def parse_arguments():
     """Reads the command line."""
-    parser = argparse.ArgumentParser(prog="python -m preprocessing.flip", description=__doc__)
+    parser = ArgumentParser(prog="python -m preprocessing.flip", description=__doc__)
     parser.add_argument("dataset", metavar="DATASET", help="folder of a dataset, of one speaker")
     parser.add_argument("--rule", choices=RULES, default="histogram", help="what tells them (default: histogram)")
     parser.add_argument("--apply", action="store_true", help="mirror them back; without it nothing is changed")
@@ -156,7 +154,7 @@ def main():
     arguments = parse_arguments()
     dataset = open_dataset(arguments.dataset)
     if arguments.picture:
-        check_writable(Path(arguments.picture).parent)
+        check_output(arguments.picture)
     finding = find_mirrored(dataset, arguments.rule)
     print(table(finding))
     if arguments.picture:

@@ -1,7 +1,7 @@
 """One picture of what a rule found: strip histograms, scores and threshold, mirrored faces before and after."""
 
 import numpy as np
-from matplotlib import pyplot
+from matplotlib.figure import Figure
 
 from .files import whole_file
 from .flip_2017 import strip_histograms
@@ -28,11 +28,9 @@ def draw_finding(path, finding):
         path: of the PNG.
         finding: `flip.Finding`.
     """
-    figure, panels = pyplot.subplot_mosaic(
-        [["values", "ranks"], ["scores", "scores"], ["faces", "faces"]],
-        figsize=(10.5, 9.2),
-        height_ratios=[1, 1, 0.85],
-        layout="constrained",
+    figure = Figure(figsize=(10.5, 9.2), layout="constrained")
+    panels = figure.subplot_mosaic(
+        [["values", "ranks"], ["scores", "scores"], ["faces", "faces"]], height_ratios=[1, 1, 0.85]
     )
     _draw_values(panels["values"], finding)
     _draw_ranks(panels["ranks"], finding)
@@ -45,7 +43,6 @@ def draw_finding(path, finding):
     figure.suptitle(f"Rule {finding.rule}: {counts}", fontsize=14)
     with whole_file(path) as partial:
         figure.savefig(partial, dpi=75, format="png")
-    pyplot.close(figure)
 
 
 def _some(finding, decision, most):

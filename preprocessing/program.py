@@ -1,8 +1,9 @@
-"""What every program of the project shares: its error line, its exit status, its progress bar, a quiet start."""
+"""What every program of the project shares: its error line, its exit status, its progress bar, how it loads Keras."""
 
 import argparse
 import errno
 import functools
+import importlib.util
 import math
 import os
 import sys
@@ -10,6 +11,8 @@ import time
 from pathlib import Path
 
 from tqdm import tqdm
+
+from . import __version__
 
 WHOLE = {int: "whole ", float: ""}
 INTERRUPTED = 130  # the shell's status of a program ended by Ctrl-C
@@ -20,6 +23,8 @@ REMEDIES = {
     errno.EACCES: "; choose another place or ask for access",
     errno.EROFS: "; choose another place",
 }
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX"}  # of Keras, which the networks run on
+EPSILON = 1e-7  # Keras's own
 COMMANDS = {
     "prepare": "python -m preprocessing",
     "train": "python train.py",
@@ -47,7 +52,8 @@ def program(main):
 
     @functools.wraps(main)
     def run():
-        os.environ.setdefault("MPLBACKEND", "Agg")  # pictures go to files
+        _open_streams()
+        os.environ["MPLBACKEND"] = "Agg"  # pictures go to files, also where a notebook's shell names its own backend
         try:
             main()
         except InputError as error:
@@ -62,6 +68,34 @@ def program(main):
         return 0
 
     return run
+
+
+def _open_streams():
+    """Makes standard output and error that can be written to; what their encoding lacks is shown with escapes."""
+    _open_descriptors()
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open until the process ends
+        elif hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def _open_descriptors():
+    """Where a standard stream is closed (`2>&-`, some services), opens one in its place that goes nowhere.
+
+    Else the next file to be opened would take its number, and get what libraries print.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)  # as standard streams are
+    os.close(descriptor)
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """A parser that also knows --version; its arguments are those of `argparse.ArgumentParser`."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.add_argument("--version", action="version", version=f"Audio2Faces {__version__}", help="show the version")
 
 
 def command(name):
@@ -87,24 +121,50 @@ def number(least, most, kind=float):
     return parsed
 
 
+def check_backend():
+    """Refuses a backend of Keras that the networks cannot run on; programs ask before they spend seconds.
+
+    Raises:
+        InputError: KERAS_BACKEND names one that they do not run on, or that is not installed.
+    """
+    backend = os.environ["KERAS_BACKEND"]
+    if backend not in BACKENDS:
+        raise InputError(f"KERAS_BACKEND={backend}: the networks run on {' or '.join(BACKENDS)}; unset KERAS_BACKEND")
+    if importlib.util.find_spec(backend) is None:
+        raise InputError(f"KERAS_BACKEND={backend}: {BACKENDS[backend]} is not installed; pip install {backend}")
+
+
 def import_keras():
     """Imports Keras and its backend without the lines that TensorFlow's libraries print while they load.
 
+    What the user's keras.json says of layout, type and epsilon is replaced by what the networks are made for.
     oneDNN's convolutions, which TensorFlow leaves off on processors without AVX-512, are turned on: they make training
     steps 1.4 to 1.7 times as fast on one that has AVX2 alone.
+
+    Raises:
+        InputError: as for `check_backend`, or Keras cannot read its keras.json.
     """
+    check_backend()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    sys.stderr.flush()
+    _open_descriptors()
+    if sys.stderr is not None:
+        sys.stderr.flush()
     terminal = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
-        import keras  # noqa: F401
+        import keras
+    except (AttributeError, ValueError) as error:
+        place = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "keras.json"
+        raise InputError(f"Keras cannot be loaded: {error}; correct or delete {place}") from error
     finally:
         os.dup2(terminal, 2)
         os.close(terminal)
         os.close(nowhere)
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(EPSILON)
 
 
 def peak_memory():

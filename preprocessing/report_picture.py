@@ -1,7 +1,7 @@
 """The report of a dataset as histograms: lengths, pose, brightness, size of the faces, frames kept and dropped."""
 
 import numpy as np
-from matplotlib import pyplot
+from matplotlib.figure import Figure
 
 from .dataset import SPLITS
 from .files import whole_file
@@ -21,7 +21,8 @@ def draw_report(path, survey, kept, dropped):
         kept: number of frames kept.
         dropped: Counter of frames dropped, by reason.
     """
-    figure, panels = pyplot.subplots(2, 3, figsize=(12, 6.8), layout="constrained")
+    figure = Figure(figsize=(12, 6.8), layout="constrained")
+    panels = figure.subplots(2, 3)
     seconds = np.array([of_clip.seconds for of_clip in survey.measures])
     yaw, pitch, eye_distance = (survey.values(name) for name in ("yaw", "pitch", "eye_distance"))
     # Of poses, all that is let through, so that one sees how much of it is used.
@@ -53,7 +54,6 @@ def draw_report(path, survey, kept, dropped):
     figure.suptitle(f"{len(seconds)} clips, {seconds.sum() / 60:.1f} minutes of speech, {kept} faces", fontsize=14)
     with whole_file(path) as partial:
         figure.savefig(partial, dpi=100, format="png")
-    pyplot.close(figure)
 
 
 def _edges(values, least_span):

@@ -134,7 +134,7 @@ def test_versions_count_up_and_are_never_replaced(tiny_model_folder, tmp_path):
     model = load_model(tiny_model_folder)
     assert [export(model, tmp_path / "out").name for _ in range(2)] == ["1", "2"]
     assert export(model, tmp_path / "out", version=7).name == "7"
-    with pytest.raises(InputError, match="exists; leave out --version to write the next one"):
+    with pytest.raises(InputError, match="exists; leave out --model-version to write the next one"):
         export(model, tmp_path / "out", version=2)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["1", "2", "7"]
 
@@ -244,7 +244,7 @@ def test_the_program_exports_and_refuses(tiny_model_folder, tmp_path):
     for arguments, complaint in (
         (["--model", tiny_model_folder, "--out", tmp_path / "file"], "choose another place"),
         (["--model", tiny_model_folder], "nothing to write"),
-        (["--model", tiny_model_folder, "--out", tmp_path / "p", "--version", "0"], "numbers from 1 on"),
+        (["--model", tiny_model_folder, "--out", tmp_path / "p", "--model-version", "0"], "numbers from 1 on"),
     ):
         assert complaint in one_line(run_program("-m", "audio2faces.export", *arguments, cwd=ROOT))
     assert not (tmp_path / "p").exists()

@@ -116,13 +116,17 @@ def test_bad_input_is_one_line_and_leaves_nothing(tiny_model_folder, tmp_path):
     text.write_text("no sound\n")
     there = tmp_path / "there.mp4"
     there.write_text("precious")
+    folder = tmp_path / "folder.mp4"
+    folder.mkdir()
     speech, model = SAMPLES / "speech.wav", ("--model", tiny_model_folder)
     cases = [
         ((tmp_path / "none.wav", *model), "none.wav: no such file"),
         ((text, *model), "text.wav: cannot be read as audio or video"),
         ((speech, *model, "--output", there), "--overwrite to replace it"),
         ((speech, *model, "--output", tmp_path / "x.avi"), "ends in .mp4"),
-        ((speech, *model, "--output", tmp_path / "missing" / "x.mp4"), "no such folder; create it"),
+        ((speech, *model, "--output", text / "x.mp4"), "text.wav: this is a file, no folder; choose another place"),
+        ((speech, *model, "--output", folder, "--overwrite"), "folder.mp4: this is a folder; give the name of a file"),
+        ((speech, *model, "--output", tmp_path / "x.mp4", "--frames", text / "a" / "b"), "this is a file, no folder"),
         ((speech, *model, "--output", tmp_path / "x.mp4", "--frames", tmp_path), "the name of a new folder"),
         ((speech, "--model", tmp_path / "no-model", "--output", tmp_path / "x.mp4"), "no such model folder"),
     ]

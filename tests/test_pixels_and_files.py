@@ -7,7 +7,16 @@ import sys
 import numpy as np
 import pytest
 
-from preprocessing.files import claimed, exclusive, make_folder, read_json, whole_file, whole_folder, write_json
+from preprocessing.files import (
+    check_output,
+    claimed,
+    exclusive,
+    make_folder,
+    read_json,
+    whole_file,
+    whole_folder,
+    write_json,
+)
 from preprocessing.pixels import to_signed, to_uint8
 from preprocessing.program import InputError
 
@@ -47,12 +56,20 @@ def test_a_folder_is_replaced_whole(tmp_path):
     assert os.listdir(tmp_path) == ["clip"]
 
 
-def test_outputs_without_a_folder_name_the_remedy(tmp_path):
-    with pytest.raises(InputError, match="create it first"), whole_file(tmp_path / "missing" / "x.png"):
-        pass
+def test_folders_of_an_output_are_made_where_they_are_missing(tmp_path):
+    for name in ("a/b/x.json", "a/c/d"):
+        check_output(tmp_path / name)  # makes nothing
+    assert not list(tmp_path.iterdir())
+    write_json(tmp_path / "a" / "b" / "x.json", {})
+    with whole_folder(tmp_path / "a" / "c" / "d") as partial:
+        (partial / "x").touch()
+    assert read_json(tmp_path / "a" / "b" / "x.json") == {} and (tmp_path / "a" / "c" / "d" / "x").is_file()
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="choose another place"):
-        make_folder(tmp_path / "file" / "inside")
+    for refuse in (make_folder, check_output):
+        with pytest.raises(InputError, match="file: this is a file, no folder; choose another place"):
+            refuse(tmp_path / "file" / "inside" / "x")
+    with pytest.raises(InputError, match="a: this is a folder; give the name of a file"):
+        check_output(tmp_path / "a")
 
 
 def test_damaged_json_is_named(tmp_path):

@@ -32,6 +32,11 @@ def test_networks_and_losses_run_on_any_keras_backend():
         assert "tensorflow" not in set(imported_packages(path)), path
 
 
+def test_pictures_are_drawn_without_a_notebook_s_or_screen_s_backend():
+    for path in [path for folder in [*LAYERS, "benchmarks"] for path in (ROOT / folder).glob("*.py")]:
+        assert "pyplot" not in path.read_text(encoding="utf-8"), path
+
+
 def test_commands_that_need_no_network_do_not_wait_for_tensorflow():
     programs = (
         "audio2faces.generate, audio2faces.train, audio2faces.evaluate, audio2faces.export, preprocessing.__main__"

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from preprocessing.program import ArgumentParser, InputError, check_backend, command, number, program
 
 from .guard import LOOPBACK
-from .published import models_of
+from .published import model_folder, models_of
 
 LAST_SECONDS = 3  # for answers that are under way when the server stops
 
@@ -25,7 +25,12 @@ def parse_arguments():
     """Reads the command line."""
     parser = ArgumentParser(prog=command("app"), description=__doc__)
     parser.add_argument(
-        "--model", action="append", metavar="MODEL", default=[], help="another model folder; may be given again"
+        "--model",
+        type=model_folder,
+        action="append",
+        metavar="MODEL",
+        default=[],
+        help="another model folder beside the published ones; may be given again",
     )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine alone)"

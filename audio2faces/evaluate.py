@@ -7,7 +7,7 @@ from preprocessing.dataset import open_dataset
 from preprocessing.files import check_output, write_json
 from preprocessing.program import ArgumentParser, InputError, command, import_keras, program
 
-from .published import CHOICE, DEFAULT_MODEL, model_folder
+from .published import DEFAULT_MODEL, check_model, choice, model_folder
 
 
 def parse_arguments():
@@ -18,7 +18,7 @@ def parse_arguments():
         metavar="MODEL",
         type=model_folder,
         action="append",
-        help=f"{CHOICE}; may be given again, each gets its rows",
+        help=f"{choice()}. May be given again; each gets its rows",
     )
     parser.add_argument("--data", metavar="DATASET", required=True, help="prepared dataset with a train split")
     parser.add_argument("--split", choices=["validation", "test"], default="test", help="default: test")
@@ -42,13 +42,15 @@ def main():
             raise InputError(f"{output}: give it a name that ends in {' or '.join(suffixes)}")
     for output in filter(None, (arguments.json, arguments.strip, arguments.video)):
         check_output(output)
+    folders = arguments.model or [DEFAULT_MODEL]
+    for folder in folders:
+        check_model(folder)
 
     import_keras()
     from audio2faces.evaluation import evaluate, format_table
     from audio2faces.figures import draw_strip, write_comparison
     from audio2faces.model_folder import TalkingFace, load_model
 
-    folders = arguments.model or [DEFAULT_MODEL]
     models = [load_model(folder) for folder in folders]
     for folder, model in zip(folders, models, strict=True):
         if not isinstance(model, TalkingFace):

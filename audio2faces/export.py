@@ -20,7 +20,7 @@ from pathlib import Path
 from preprocessing.files import check_output, check_output_folder, make_folder, whole_file, whole_folder, write_json
 from preprocessing.program import ArgumentParser, InputError, command, import_keras, program
 
-from .published import CHOICE, DEFAULT_MODEL, model_folder
+from .published import DEFAULT_MODEL, check_model, choice, model_folder
 
 EXTRA = "assets.extra"  # where TensorFlow Serving looks for requests to warm up with
 OPSET = 18  # of ONNX
@@ -40,7 +40,7 @@ def parse_arguments():
     parser = ArgumentParser(
         prog=command("export"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=model_folder, default=DEFAULT_MODEL, metavar="MODEL", help=CHOICE)
+    parser.add_argument("--model", type=model_folder, default=DEFAULT_MODEL, metavar="MODEL", help=choice())
     parser.add_argument("--out", metavar="FOLDER", help="folder of versions of a SavedModel, made where missing")
     parser.add_argument("--onnx", metavar="FILE", help="write an ONNX file (needs the package tf2onnx)")
     parser.add_argument("--litert", metavar="FILE", help="write a LiteRT (TensorFlow Lite) file")
@@ -67,6 +67,7 @@ def main():
         check_output_folder(arguments.out)
     if arguments.model_version is not None and arguments.model_version < 1:
         raise InputError(f"--model-version {arguments.model_version}: versions are numbers from 1 on")
+    check_model(arguments.model)
     import_keras()
     from .model_folder import load_model
 

@@ -9,7 +9,7 @@ from preprocessing.media import sound_duration
 from preprocessing.program import ArgumentParser, InputError, command, import_keras, number, program
 from preprocessing.video import FORMATS
 
-from .published import CHOICE, DEFAULT_MODEL, model_folder
+from .published import DEFAULT_MODEL, check_model, choice, model_folder
 
 SOUNDS = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".mp4", ".mkv", ".mov", ".webm", ".avi", ".mpg")
 HIGHEST_RATE = 120.0  # frames per second
@@ -21,7 +21,7 @@ def parse_arguments():
     """Reads the command line."""
     parser = ArgumentParser(prog=command("generate"), description=__doc__)
     parser.add_argument("speech", metavar="SPEECH", help="any file with sound (wav, mp3, a video, ...), or a folder")
-    parser.add_argument("--model", metavar="MODEL", type=model_folder, default=DEFAULT_MODEL, help=CHOICE)
+    parser.add_argument("--model", metavar="MODEL", type=model_folder, default=DEFAULT_MODEL, help=choice())
     parser.add_argument(
         "--output",
         metavar="FILE",
@@ -94,6 +94,7 @@ def _shares_name(path, files):
 def main():
     """Checks what can be checked at once, loads the model and makes the videos."""
     arguments = parse_arguments()
+    check_model(arguments.model)
     jobs = jobs_of(arguments)
     several = Path(arguments.speech).is_dir()
     if arguments.source:

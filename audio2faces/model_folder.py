@@ -31,6 +31,7 @@ from preprocessing.program import InputError
 from .articulation import Articulation
 from .config import RegressorConfig
 from .idle import IdleMotion
+from .published import check_model
 from .refiner import WhereItMoves
 from .regressor import add_motion
 
@@ -196,6 +197,7 @@ def load_model(folder):
         InputError: a file is missing or damaged, or the folder has another schema version.
     """
     folder = Path(folder)
+    check_model(folder)
     content = read_config(folder, {KIND: SCHEMA, began.model_folder.KIND: began.model_folder.SCHEMA})
     if content["kind"] == began.model_folder.KIND:
         return began.model_folder.load_model(folder)

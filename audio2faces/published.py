@@ -16,7 +16,21 @@ def _folder(name):
 
 MODELS, SAMPLES = _folder("models"), _folder("samples")
 DEFAULT_MODEL = MODELS / "grid-s1-128"  # of every program that asks for none
-CHOICE = f"model folder, or the name of a published one (default: {DEFAULT_MODEL.name})"
+
+
+def published_models():
+    """Folder of each published model, by name: the default first, BEGANs last."""
+    folders = [path.parent for path in sorted(MODELS.glob("*/config.json"))]
+    folders.sort(key=lambda folder: (folder != DEFAULT_MODEL, is_began(folder)))
+    return {folder.name: folder for folder in folders}
+
+
+def choice():
+    """What --model takes, for --help."""
+    return (
+        f"model folder, or a published model: {', '.join(published_models())} (default: {DEFAULT_MODEL.name}). A model "
+        "is made for the voice of its own speaker; with other voices the mouth follows less well"
+    )
 
 
 def model_folder(text):
@@ -24,6 +38,17 @@ def model_folder(text):
     published = MODELS / Path(text).name
     named = str(text) in (published.name, f"models/{published.name}")
     return published if named and published.is_dir() and not Path(text).exists() else Path(text)
+
+
+def check_model(folder):
+    """Refuses a model folder that is not there; programs ask before they spend seconds.
+
+    Raises:
+        InputError: it is not; the published ones are named.
+    """
+    if not Path(folder).is_dir():
+        names = ", ".join(published_models())
+        raise InputError(f"{folder}: no such model folder; give one, or the name of a published model: {names}")
 
 
 def is_began(folder):
@@ -48,15 +73,14 @@ def models_of(given):
     """
     models = {}
     for folder in map(Path, given):
+        check_model(folder)
         if not (folder / "config.json").is_file():
             raise InputError(f"{folder}: no model folder; it has no config.json")
         name = str(read_json(folder / "config.json").get("name", folder.name))
         if name in models:
             raise InputError(f"--model: {folder} and {models[name]} are both named {name}; the page tells them by name")
         models[name] = folder
-    published = sorted(path.parent for path in MODELS.glob("*/config.json"))
-    for folder in sorted(published, key=lambda folder: (folder != DEFAULT_MODEL, is_began(folder))):
-        models.setdefault(folder.name, folder)
+    models = models | {name: folder for name, folder in published_models().items() if name not in models}
     if not models:
         raise InputError("there is no model; give --model MODEL")
     return models

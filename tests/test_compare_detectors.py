@@ -213,12 +213,13 @@ def test_bad_input_gives_one_line(tmp_path):
     def error(*arguments):
         return one_line(run_program("-m", "preprocessing.compare_detectors", *arguments, cwd=tmp_path))
 
+    (tmp_path / "file").touch()
     assert "no.mp4: no such file" in error("no.mp4")
     assert "no.mp4: no such file, and 1 more videos skipped" in error("no.mp4", "neither.mp4")
     assert "ends in .png" in error(CLIP, "--picture", "a.jpg")
-    assert "no such folder" in error(CLIP, "--picture", "nowhere/a.png")
+    assert "this is a file, no folder" in error(CLIP, "--picture", tmp_path / "file" / "a.png")
     assert "above zero" in error(CLIP, "--frames", "0")
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_viola_jones_cannot_be_told_where_to_look():

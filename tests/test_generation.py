@@ -128,7 +128,10 @@ def test_bad_input_is_one_line_and_leaves_nothing(tiny_model_folder, tmp_path):
         ((speech, *model, "--output", folder, "--overwrite"), "folder.mp4: this is a folder; give the name of a file"),
         ((speech, *model, "--output", tmp_path / "x.mp4", "--frames", text / "a" / "b"), "this is a file, no folder"),
         ((speech, *model, "--output", tmp_path / "x.mp4", "--frames", tmp_path), "the name of a new folder"),
-        ((speech, "--model", tmp_path / "no-model", "--output", tmp_path / "x.mp4"), "no such model folder"),
+        (
+            (speech, "--model", tmp_path / "no-model", "--output", tmp_path / "x.mp4"),
+            "published model: grid-s1-128, grid-s1-64, began-grid-s1",
+        ),
     ]
     before = sorted(os.listdir(tmp_path))
     for arguments, expected in cases:

@@ -14,7 +14,7 @@ from began.frames import FrameSet, batch_indices, shown_moments
 from began.metrics_log import MetricsLog
 from began.model import WATCHED
 from began.mouth import MouthComponents, mouth_measures
-from began.run_folder import choose_precision, open_run
+from began.run_folder import choose_precision, open_run, run_settings
 from began.training import learn, new_model
 from preprocessing.alignment import mouth_slices
 from preprocessing.pixels import to_signed
@@ -24,6 +24,7 @@ from .frames import REST_FRAMES
 from .measures import psnr
 from .refiner import Refiner, build_refiner
 from .regressor import add_motion
+from .stages import MODES
 
 MEASURED = ("correlation", "amplitude", "explained_variance", "mouth_sharpness", "mouth_psnr")
 COLUMNS = (*WATCHED, *MEASURED, "learning_rate", "steps_per_second", "loading_share")
@@ -130,8 +131,8 @@ def train_refiner(config, dataset, trained, faces, face, run_dir):
         InputError: as for the regressor.
     """
     config = dataclasses.replace(config, precision=choose_precision(config.precision))
-    settings = {"mode": "audio2faces refiner", "data": dataset.fingerprint, "regressor": fingerprint(face.network)}
-    run_dir = open_run(run_dir, settings | config.as_json())
+    settings = run_settings(MODES["refiner"], config, dataset) | {"regressor": fingerprint(face.network)}
+    run_dir = open_run(run_dir, settings)
     model = open_checkpoint(run_dir, partial(new_model, config, Refiner))
     if int(model.steps_done) < config.steps:
         devices = OneDevice()

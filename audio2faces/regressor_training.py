@@ -12,7 +12,7 @@ from began.checkpoints import keep_checkpoint, load_weights, open_checkpoint, sa
 from began.frames import batch_indices
 from began.metrics_log import MetricsLog
 from began.model_folder import BATCH, standardiser
-from began.run_folder import DivergenceError, choose_precision, open_run, seed_layers
+from began.run_folder import DivergenceError, choose_precision, open_run, run_settings, seed_layers
 from preprocessing.audio_features import FeatureStatistics
 from preprocessing.pictures import write_png
 from preprocessing.pixels import to_signed
@@ -23,6 +23,7 @@ from .frames import MotionSet, Speech, choose_reference
 from .idle import IdleMotion, fit_idle_motion, stretches_of
 from .model_folder import TalkingFace
 from .regressor import MouthWeightedError, build_regressor
+from .stages import MODES
 from .validation import Validation
 
 COLUMNS = ("train_loss", "validation_loss", "correlation", "amplitude", "explained_variance", "steps_per_second")
@@ -152,9 +153,9 @@ def train_regressor(config, dataset, run_dir):
             any more.
     """
     config = dataclasses.replace(config, precision=choose_precision(config.precision))
-    held_out = MotionSet(dataset.split("validation"), config)
-    run_dir = open_run(run_dir, {"mode": "audio2faces", "data": dataset.fingerprint, **config.as_json()})
-    training = Training.of(config, dataset.split("train"))
+    train, held_out = dataset.split("train"), dataset.split("validation")
+    run_dir = open_run(run_dir, run_settings(MODES["regressor"], config, dataset))
+    training, held_out = Training.of(config, train), MotionSet(held_out, config)
     model = open_checkpoint(run_dir, partial(new_model, config))
     if (step := int(model.optimizer.iterations)) < config.steps:
         learn(config, training, held_out, model, step, run_dir)

@@ -11,6 +11,7 @@ import audio2faces.config
 import began.config
 import began.vae_config
 from began.devices import read_cluster
+from began.run_folder import check_run, own_run, run_settings
 from preprocessing.clips import Settings
 from preprocessing.dataset import open_dataset
 from preprocessing.files import check_output_folder
@@ -18,6 +19,7 @@ from preprocessing.prepare import prepare_dataset
 from preprocessing.program import ArgumentParser, InputError, check_backend, command, import_keras, number, program
 
 from .published import SAMPLES
+from .stages import plan_stages
 
 SAMPLE_DATASET = Path("data") / "samples"
 SAMPLE_LICENCE = "GRID corpus (Cooke, Barker, Cunningham, Shao 2006), CC BY 4.0"
@@ -56,7 +58,8 @@ def parse_arguments():
     parser.add_argument(
         "--stage",
         choices=audio2faces.config.STAGES,
-        help="audio2faces: do this one alone, anew if it was done before (default: the regressor, then the refiner)",
+        help="audio2faces: do this one alone; interrupted, it goes on, and begins anew if it was done or its "
+        "settings are others (default: the regressor, then the refiner)",
     )
     parser.add_argument("--seed", type=number(0, 2**32 - 1, int), help="of weights, order and noise (default: 0)")
     parser.add_argument(
@@ -133,6 +136,8 @@ def main():
     if arguments.mode == "audio2faces" and not arguments.size:
         config = config.with_settings(audio2faces.config.STAGES, size=dataset.size)
     run_dir = Path(arguments.run or Path("runs") / f"{arguments.mode}-{time.strftime('%Y%m%d-%H%M%S')}")
+    if not read_cluster():  # where several processes share a run, one of them holds it
+        check(arguments.mode, config, dataset, run_dir, arguments.stage)
     print(f"training on {dataset.folder}, run {run_dir}", file=sys.stderr)
 
     import_keras()
@@ -155,6 +160,21 @@ def main():
     split = "" if any(clip.entry["split"] == "test" for clip in dataset.clips) else " --split validation"
     evaluate = "python -m began.evaluate" if arguments.mode == "began" else command("evaluate")
     print(f"  {evaluate} --model {model} --data {dataset.folder}{split}")
+
+
+def check(mode, config, dataset, run_dir, stage):
+    """Refuses what training would refuse, before TensorFlow and data take their seconds and minutes.
+
+    Raises:
+        InputError: the run belongs to other settings or data, or another process trains it.
+    """
+    if run_dir.is_dir():
+        with own_run(run_dir):
+            pass
+    if mode == "audio2faces":
+        plan_stages(config, dataset, run_dir, stage)
+    else:
+        check_run(run_dir, run_settings(mode, config, dataset))
 
 
 def _near(path):

@@ -1,11 +1,14 @@
-"""The folder of a run, and what makes a run repeatable: settings, precision, the random state of layers."""
+"""The folder of a run, and what makes a run repeatable: settings, precision, the random state of layers.
 
+Nothing here imports Keras before it is needed: programs check settings in no time.
+"""
+
+import contextlib
 from pathlib import Path
 
-import keras
 import numpy as np
 
-from preprocessing.files import make_folder, read_json, write_json
+from preprocessing.files import exclusive, make_folder, read_json, write_json
 from preprocessing.program import InputError
 
 AMPERE = (8, 0)  # the first compute capability with bfloat16
@@ -44,6 +47,8 @@ def choose_precision(precision):
 
 def gpu_capability():
     """CUDA compute capability (major, minor) of the first GPU that the backend sees; None without one."""
+    import keras
+
     if keras.backend.backend() == "tensorflow":
         from .distribution import gpu_capability
 
@@ -55,33 +60,102 @@ def gpu_capability():
     return tuple(map(int, str(found).split("."))) if found else None
 
 
-def open_run(run_dir, ours):
-    """Makes the run folder, or checks that it is the run of these settings.
+def run_settings(mode, config, dataset):
+    """What config.json of a run holds, as a JSON object.
+
+    Args:
+        mode: of training.
+        config: settings, a `settings.TrainingSettings`.
+        dataset: `preprocessing.dataset.Dataset`.
+    """
+    return {"mode": mode, "data": dataset.fingerprint, **config.as_json()}
+
+
+@contextlib.contextmanager
+def own_run(run_dir):
+    """Keeps other processes from training a run meanwhile; makes its folder, which goes again if it stays empty.
+
+    Raises:
+        InputError: another process trains it, or the folder cannot be made.
+    """
+    run_dir = make_folder(run_dir)
+    try:
+        with exclusive(
+            run_dir, f"{run_dir}: another process is training this run; wait for it, or choose another --run"
+        ):
+            yield run_dir
+    finally:
+        with contextlib.suppress(OSError):
+            run_dir.rmdir()
+
+
+def other_settings(run_dir, ours, unknown=()):
+    """The settings that a run was trained with and is not to be trained with now.
 
     Args:
         run_dir: folder of the run.
-        ours: mode, fingerprint of the data and settings, as a JSON object.
+        ours: what config.json is to hold; a precision that is not chosen yet ("auto") differs from none.
+        unknown: names of fields whose value now is not known yet.
 
     Returns:
-        the folder as a `Path`.
+        dictionary from the name of each field that differs to (its value in the run, its value now); empty if there is
+        no run yet.
+    """
+    path = Path(run_dir) / "config.json"
+    if not path.exists():
+        return {}
+    theirs = read_json(path)
+    if theirs.get("mode") != ours["mode"]:  # hardly a field is the same
+        return {"mode": (theirs.get("mode"), ours["mode"])}
+    if ours.get("precision") == "auto":
+        unknown = (*unknown, "precision")
+    values = {key: (theirs.get(key), ours.get(key)) for key in theirs | ours if key not in unknown}
+    return {key: pair for key, pair in values.items() if pair[0] != pair[1]}
+
+
+def in_words(differing):
+    """What `other_settings` gave, as a text."""
+    return ", ".join(f"{key} {theirs}, now {ours}" for key, (theirs, ours) in differing.items())
+
+
+def check_run(run_dir, ours):
+    """Refuses a folder in which these settings cannot be trained.
+
+    Args:
+        run_dir: folder of the run.
+        ours: as for `other_settings`.
 
     Raises:
         InputError: the folder is the run of other settings or data (the differing fields are named) or no run at all.
     """
     run_dir = Path(run_dir)
-    if (run_dir / "config.json").exists():
-        theirs = read_json(run_dir / "config.json")
-        differing = [key for key in ours | theirs if ours.get(key) != theirs.get(key)]
-        if differing:
-            if "mode" in differing:  # hardly a field is the same
-                differing = ["mode"]
-            raise InputError(
-                f"{run_dir}: a run of other settings ("
-                + ", ".join(f"{key} {theirs.get(key)}, now {ours.get(key)}" for key in differing)
-                + "); give the same --data and settings, or another --run"
-            )
-    elif run_dir.is_dir() and any(run_dir.iterdir()):
+    if differing := other_settings(run_dir, ours):
+        remedy = "give the same --data and settings, or another --run"
+        raise InputError(f"{run_dir}: a run of other settings ({in_words(differing)}); {remedy}")
+    if not (run_dir / "config.json").exists() and holds_something(run_dir):
         raise InputError(f"{run_dir}: this folder holds something else; choose another --run")
+
+
+def holds_something(folder):
+    """Whether a folder is there and holds more than hidden files, as locks are."""
+    return folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+
+
+def open_run(run_dir, ours):
+    """Makes the run folder, or checks that it is the run of these settings.
+
+    Args:
+        run_dir: folder of the run.
+        ours: what config.json holds: see `run_settings`.
+
+    Returns:
+        the folder as a `Path`.
+
+    Raises:
+        InputError: as for `check_run`.
+    """
+    run_dir = Path(run_dir)
+    check_run(run_dir, ours)
     make_folder(run_dir / "samples")
     write_json(run_dir / "config.json", ours)
     return run_dir

@@ -1,5 +1,6 @@
 """Trains a BEGAN: data, networks, resume, steps, examination, model folder."""
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -27,7 +28,7 @@ from .metrics_log import MetricsLog
 from .model import WATCHED, Began
 from .model_folder import BeganFace, build_network, encoded, standardiser, write_model
 from .mouth import COMPONENTS
-from .run_folder import DivergenceError, choose_precision, open_run, seed_layers
+from .run_folder import DivergenceError, check_run, choose_precision, open_run, own_run, run_settings, seed_layers
 
 MEASURED = (
     "diversity",
@@ -69,11 +70,19 @@ def train_began(config, dataset, run_dir):
 
     Raises:
         InputError: the dataset has another size, lacks a split or holds NaN, the run folder belongs to another
-            configuration, or the loss is no number any more.
+            configuration or process, or the loss is no number any more.
     """
     config = dataclasses.replace(config, precision=choose_precision(config.precision))
     check_dataset(config, dataset)
     devices = open_devices(config.batch_size, run_dir)
+    with own_run(run_dir) if devices.chief else contextlib.nullcontext():
+        return _train(config, dataset, Path(run_dir), devices)
+
+
+def _train(config, dataset, run_dir, devices):
+    settings = run_settings("began", config, dataset)
+    if devices.chief:
+        check_run(run_dir, settings)
     if config.audio_code:
         audio_network_of(config, dataset.fingerprint)  # refuses what it cannot hear through before a run is made
     clips = {name: dataset.split(name) for name in ("train", "validation")}
@@ -87,8 +96,8 @@ def train_began(config, dataset, run_dir):
         else:
             eigenfaces = Eigenfaces.of(to_signed(some), config.z_size, config.covered)
     batches = Batches(config, train, standardiser(config, statistics), eigenfaces)
-    settings = {"mode": "began", "data": dataset.fingerprint, **config.as_json()}
-    run_dir = open_run(run_dir, settings) if devices.chief else Path(run_dir)
+    if devices.chief:
+        open_run(run_dir, settings)
     devices.agree("settings", json.dumps(settings))
     examine = Examination(train, held_out)
 

@@ -13,7 +13,7 @@ from preprocessing.program import progress
 from .checkpoints import keep_checkpoint, load_weights, open_checkpoint, save_weights
 from .frames import FrameSet, batch_indices
 from .metrics_log import MetricsLog
-from .run_folder import DivergenceError, open_run
+from .run_folder import DivergenceError, open_run, own_run, run_settings
 from .vae import Vae
 from .vae_folder import save_vae
 from .vae_pictures import draw_vae_curves
@@ -42,10 +42,15 @@ def train_vae(config, dataset, run_dir):
 
     Raises:
         InputError: the dataset lacks a split or the sound that the features need, the run folder belongs to another
-            configuration, or the loss is no number any more.
+            configuration or process, or the loss is no number any more.
     """
+    with own_run(run_dir):
+        return _train(config, dataset, run_dir)
+
+
+def _train(config, dataset, run_dir):
     clips = {name: dataset.split(name) for name in ("train", "validation")}
-    run_dir = open_run(run_dir, {"mode": "vae", "data": dataset.fingerprint, **config.as_json()})
+    run_dir = open_run(run_dir, run_settings("vae", config, dataset))
     train = FrameSet(clips["train"], config.feature_settings)
     validation = FrameSet(clips["validation"], config.feature_settings)
     statistics = FeatureStatistics.of(train.maps)

@@ -103,7 +103,7 @@ def _maker(dataset, steps, run):
     from audio2faces.config import PRESETS
     from audio2faces.refiner_training import train_refiner
     from audio2faces.regressor_training import train_regressor
-    from audio2faces.training import trained_regressor
+    from audio2faces.stages import trained_regressor
     from began.frames import FrameSet
 
     preset, settings = PRESETS["full"], {"size": dataset.size, "steps": steps}

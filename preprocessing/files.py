@@ -223,9 +223,10 @@ def claimed(path):
     """Keeps other processes from making the same output meanwhile: a file, or a folder that is made as a whole.
 
     Raises:
-        InputError: another process makes it.
+        InputError: another process makes it, or its folder does not exist or cannot be written.
     """
     path = Path(path)
+    check_writable(path.parent)
     digest = hashlib.sha256(path.name.encode(errors="surrogateescape")).hexdigest()[:12]  # names may be of any length
     complaint = f"{path}: another process is making it; wait for it to end, or choose another name"
     with _refusing(path.parent / f"{LOCK}-{digest}", complaint):

@@ -1,0 +1,130 @@
+"""The two stages of a run: which is done, goes on or begins anew.
+
+The files of the run tell it; no model is loaded, and nothing here imports Keras.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from began.run_folder import holds_something, in_words, other_settings, run_settings
+from preprocessing.files import read_json, write_json
+from preprocessing.program import InputError
+
+from .config import STAGES, RegressorConfig, SystemConfig
+
+DONE = "done.json"  # in the folder of a stage that has taken all of its steps
+MODES = {"regressor": "audio2faces", "refiner": "audio2faces refiner"}  # in config.json
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training is going to do.
+
+    Attributes:
+        config: `SystemConfig`; where the refiner alone is trained, with the settings of the run's regressor.
+        lines: that tell the user, one for each stage that is there or to be trained.
+        anew: names of the stages whose folders are to be set aside first.
+    """
+
+    config: SystemConfig
+    lines: tuple
+    anew: tuple
+
+
+def plan_stages(config, dataset, run_dir, stage=None):
+    """Compares a run with what it is asked to do.
+
+    Args:
+        config: `SystemConfig`.
+        dataset: `preprocessing.dataset.Dataset`.
+        run_dir: folder of the run, which need not exist.
+        stage: "regressor" or "refiner", which is to be trained alone: anew where its settings differ or it is done.
+
+    Returns:
+        `Plan`.
+
+    Raises:
+        InputError: the dataset has faces of another size, the folder is no run, or a stage that is to be kept belongs
+            to other settings, other data or another regressor.
+    """
+    run_dir = Path(run_dir)
+    if dataset.size != config.regressor.size:
+        raise InputError(
+            f"{dataset.folder}: faces of {dataset.size} pixels, the model has {config.regressor.size}; "
+            f"prepare them with --size {config.regressor.size}"
+        )
+    if holds_something(run_dir) and not (run_dir / "regressor").is_dir():
+        raise InputError(f"{run_dir}: this folder holds something else; choose another --run")
+    if stage == "refiner":
+        config = dataclasses.replace(config, regressor=trained_regressor(run_dir))
+    lines, anew = [], []
+    for name in ("regressor",) if stage == "regressor" else STAGES:
+        folder = run_dir / name
+        differing = _differing(name, config, dataset, run_dir)
+        done = (folder / DONE).exists()
+        if name == stage and (differing or done):
+            anew.append(name)
+            why = in_words(differing) or f"it was done, {steps_done(folder)} steps"
+            lines.append(f"{name}: begins anew ({why}); the old one is set aside in {free_name(folder).name}")
+        elif list(differing) == ["regressor"]:
+            first = "" if differing["regressor"][1] else "--stage regressor to finish the new one, then "
+            raise InputError(f"{folder}: trained on another regressor; give {first}--stage refiner to train it anew")
+        elif differing:
+            raise InputError(
+                f"{folder}: a run of other settings ({in_words(differing)}); give the same --data and settings, "
+                f"--stage {name} to begin this stage anew, or another --run"
+            )
+        elif done:
+            lines.append(f"{name}: done, {steps_done(folder)} steps")
+        elif (folder / "checkpoint.weights.h5").exists():
+            lines.append(f"{name}: goes on from its last checkpoint")
+        else:
+            lines.append(f"{name}: begins")
+    return Plan(config, tuple(lines), tuple(anew))
+
+
+def _differing(name, config, dataset, run_dir):
+    """The settings of a stage that differ; among those of the refiner is a fingerprint of its regressor."""
+    ours = run_settings(MODES[name], getattr(config, name), dataset)
+    if name == "regressor":
+        return other_settings(run_dir / name, ours)
+    done = run_dir / "regressor" / DONE
+    ours["regressor"] = read_json(done).get("weights") if done.exists() else None  # None: not trained yet
+    unknown = ("regressor",) if done.exists() and not ours["regressor"] else ()  # of an older version
+    return other_settings(run_dir / name, ours, unknown)
+
+
+def finish(folder, steps, **notes):
+    """Notes that a stage has taken all of its steps."""
+    write_json(folder / DONE, {"steps": steps, **notes})
+
+
+def steps_done(folder):
+    """How many steps a finished stage has taken."""
+    return read_json(folder / DONE).get("steps")
+
+
+def trained_regressor(run_dir):
+    """The `RegressorConfig` of the run's first stage.
+
+    Raises:
+        InputError: it is not done.
+    """
+    if not (run_dir / "regressor" / DONE).exists():
+        raise InputError(f"{run_dir}: has no trained regressor yet; leave out --stage, or give --stage regressor first")
+    content = read_json(run_dir / "regressor" / "config.json")
+    return RegressorConfig.from_json({name: value for name, value in content.items() if name not in ("mode", "data")})
+
+
+def set_aside(folder):
+    """Renames a folder to `free_name` of it."""
+    folder.rename(free_name(folder))
+
+
+def free_name(folder):
+    """The first of NAME-1, NAME-2, ... that is free."""
+    number = 1
+    while (free := folder.with_name(f"{folder.name}-{number}")).exists():
+        number += 1
+    return free

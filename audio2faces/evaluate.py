@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from preprocessing.dataset import open_dataset
-from preprocessing.files import check_output, write_json
+from preprocessing.files import check_output, claimed, write_json
 from preprocessing.program import ArgumentParser, InputError, command, import_keras, program
 
 from .published import DEFAULT_MODEL, check_model, choice, model_folder
@@ -34,18 +34,24 @@ def parse_arguments():
 
 @program
 def main():
-    """Evaluates, prints the table and writes what was asked for."""
+    """Checks what can be checked at once, and evaluates."""
     arguments = parse_arguments()
     dataset = open_dataset(arguments.data)
     for output, suffixes in ((arguments.strip, (".png",)), (arguments.video, (".mp4", ".webp"))):
         if output and Path(output).suffix.lower() not in suffixes:
             raise InputError(f"{output}: give it a name that ends in {' or '.join(suffixes)}")
-    for output in filter(None, (arguments.json, arguments.strip, arguments.video)):
+    outputs = [*filter(None, (arguments.json, arguments.strip, arguments.video))]
+    for output in outputs:
         check_output(output)
     folders = arguments.model or [DEFAULT_MODEL]
     for folder in folders:
         check_model(folder)
+    with claimed(*outputs):
+        measure(arguments, dataset, folders)
 
+
+def measure(arguments, dataset, folders):
+    """Loads the models, prints the table and writes what was asked for."""
     import_keras()
     from audio2faces.evaluation import evaluate, format_table
     from audio2faces.figures import draw_strip, write_comparison

@@ -17,7 +17,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from preprocessing.files import check_output, check_output_folder, make_folder, whole_file, whole_folder, write_json
+from preprocessing.files import (
+    check_output,
+    check_output_folder,
+    claimed,
+    exclusive,
+    make_folder,
+    whole_file,
+    whole_folder,
+    write_json,
+)
 from preprocessing.program import ArgumentParser, InputError, command, import_keras, program
 
 from .published import DEFAULT_MODEL, check_model, choice, model_folder
@@ -57,17 +66,24 @@ def parse_arguments():
 
 @program
 def main():
-    """Exports and says what was written."""
+    """Checks what can be checked at once, and exports."""
     arguments = parse_arguments()
     if not (arguments.out or arguments.onnx or arguments.litert):
         raise InputError("nothing to write: give --out FOLDER, --onnx FILE or --litert FILE")
-    for path in filter(None, (arguments.onnx, arguments.litert)):
+    files = [*filter(None, (arguments.onnx, arguments.litert))]
+    for path in files:
         check_output(path)
     if arguments.out:
         check_output_folder(arguments.out)
     if arguments.model_version is not None and arguments.model_version < 1:
         raise InputError(f"--model-version {arguments.model_version}: versions are numbers from 1 on")
     check_model(arguments.model)
+    with claimed(*files):
+        write(arguments)
+
+
+def write(arguments):
+    """Loads the model and writes what was asked for."""
     import_keras()
     from .model_folder import load_model
 
@@ -100,13 +116,18 @@ def export(model, out, version=None, dtype="float32", seed=0):
         path of the version's folder.
 
     Raises:
-        InputError: the version exists, or the folder cannot be written.
+        InputError: the version exists, another process exports to the folder, or it cannot be written.
     """
+    out = make_folder(out)
+    with exclusive(out, f"{out}: another process is exporting to this folder; wait for it, or choose another --out"):
+        return _export(model, out, version, dtype, seed)
+
+
+def _export(model, out, version, dtype, seed):
     import tensorflow as tf
 
     from .serving import ServedFace
 
-    out = make_folder(out)
     taken = [int(path.name) for path in out.iterdir() if path.name.isdecimal()]
     version = version or max(taken, default=0) + 1
     if version in taken:

@@ -8,7 +8,7 @@ from PIL import Image
 from began.figures import draw_rows, save_figure
 from preprocessing.files import whole_file
 from preprocessing.media import SPEECH_RATE
-from preprocessing.video import SHORTEST_SIDE, SOUND_RATE, TalkingVideo
+from preprocessing.video import SHORTEST_SIDE, SOUND_RATE, SYNTHETIC, TalkingVideo
 
 STRIP_FACES = 12  # columns of a strip
 COMPARED_CLIPS = 3  # sentences of a video that sets methods side by side
@@ -89,7 +89,7 @@ def write_comparison(path, model, clips, faces):
     name = model.name if model.name in {method.partition(", ")[0] for method in faces} else "model"
     methods = ("real", name, f"{name}, regressor alone", f"{name}, refined")  # the second, where there is no refiner
     shown = [faces[method] for method in methods if method in faces]
-    comment = f"Left: a real recording. The others are synthetic: generated from speech by Audio2Faces, {model.name}."
+    comment = f"Left: a real recording. The others are synthetic: {SYNTHETIC}, {model.name}."
     size = -(-SHORTEST_SIDE // model.config.size) * model.config.size
     width = (size + GAP) * len(shown) - GAP
     chosen = np.linspace(0, len(clips) - 1, COMPARED_CLIPS).round().astype(int)

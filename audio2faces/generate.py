@@ -1,13 +1,14 @@
 """Makes a video of the model's face speaking what a sound file says; of a folder of sound files, a video each."""
 
+import contextlib
 import sys
 import time
 from pathlib import Path
 
-from preprocessing.files import check_is_file, check_output, check_output_folder, make_folder
+from preprocessing.files import check_is_file, check_output, check_output_folder, claimed, make_folder
 from preprocessing.media import sound_duration
 from preprocessing.program import ArgumentParser, InputError, command, import_keras, number, program
-from preprocessing.video import FORMATS
+from preprocessing.video import FORMATS, is_synthetic
 
 from .published import DEFAULT_MODEL, check_model, choice, model_folder
 
@@ -66,10 +67,6 @@ def jobs_of(arguments):
         if output.suffix.lower() not in FORMATS:
             raise InputError(f"{output}: give --output a name that ends in {' or '.join(FORMATS)}")
         check_output(output)
-        if output.exists() and not arguments.overwrite:
-            raise InputError(f"{output}: exists already; give --overwrite to replace it, or another --output")
-        if arguments.frames and Path(arguments.frames).exists():
-            raise InputError(f"{arguments.frames}: exists already; give --frames the name of a new folder")
         if arguments.frames:
             check_output_folder(arguments.frames)
         return [(speech, output)]
@@ -79,6 +76,10 @@ def jobs_of(arguments):
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: no folder; --output of a folder of speech is a folder of videos")
     files = sorted(path for path in speech.iterdir() if path.suffix.lower() in SOUNDS)
+    own = {path for path in files if path.suffix.lower() in FORMATS and is_synthetic(path)}
+    if own:
+        print(f"note: {len(own)} of {len(files)} files in {speech} are generated videos; left out", file=sys.stderr)
+    files = [path for path in files if path not in own]
     if not files:
         raise InputError(f"{speech}: holds no sound file ({', '.join(SOUNDS)})")
     videos = [folder / f"{path.name if _shares_name(path, files) else path.stem}.mp4" for path in files]
@@ -96,10 +97,55 @@ def main():
     arguments = parse_arguments()
     check_model(arguments.model)
     jobs = jobs_of(arguments)
-    several = Path(arguments.speech).is_dir()
     if arguments.source:
         check_is_file(arguments.source)
+    if Path(arguments.speech).is_dir():
+        make_several(jobs, arguments)
+        return
+    ((speech, output),) = jobs
+    with claimed(*filter(None, (output, arguments.frames))):
+        if output.exists() and not arguments.overwrite:
+            raise InputError(f"{output}: exists already; give --overwrite to replace it, or another --output")
+        if arguments.frames and Path(arguments.frames).exists():
+            raise InputError(f"{arguments.frames}: exists already; give --frames the name of a new folder")
+        frames = maker(arguments)(speech, output)
+        if arguments.frames:
+            print(f"wrote {arguments.frames}: {frames} pictures")
 
+
+def make_several(jobs, arguments):
+    """Makes the videos that are not there and that no other process is making.
+
+    Raises:
+        InputError: some sound files gave no video.
+    """
+    make = maker(arguments)
+    failed = there = busy = 0
+    for speech, output in jobs:
+        with contextlib.ExitStack() as claim:
+            try:
+                claim.enter_context(claimed(output))
+            except InputError:
+                busy += 1
+                continue
+            if output.exists() and not arguments.overwrite:
+                there += 1
+                continue
+            try:
+                make(speech, output)
+            except InputError as error:
+                failed += 1
+                print(f"left out: {error}", file=sys.stderr)
+    if there:
+        print(f"{there} of {len(jobs)} videos were there already; --overwrite makes them again")
+    if busy:
+        print(f"{busy} of {len(jobs)} videos were left to another process, which was making them")
+    if failed:
+        raise InputError(f"{failed} of {len(jobs)} sound files gave no video; they are named above")
+
+
+def maker(arguments):
+    """Loads the model; returns the function (speech, output) that makes a video, tells of it and counts its frames."""
     import_keras()
     from audio2faces.generation import Options, generate_video
     from audio2faces.model_folder import load_model
@@ -107,33 +153,20 @@ def main():
     model = load_model(arguments.model)
     seed = None if arguments.still else arguments.seed
     options = Options(arguments.source, arguments.fps, arguments.smooth, arguments.articulation, seed)
-    failed = there = 0
-    for speech, output in jobs:
-        if several and output.exists() and not arguments.overwrite:
-            there += 1
-            continue
-        began = time.monotonic()
-        try:
-            frames, notes = generate_video(model, speech, output, arguments.frames, options)
-        except InputError as error:
-            if not several:
-                raise
-            failed += 1
-            print(f"left out: {error}", file=sys.stderr)
-            continue
-        seconds = time.monotonic() - began
+
+    def make(speech, output):
+        started = time.monotonic()
+        frames, notes = generate_video(model, speech, output, arguments.frames, options)
+        seconds = time.monotonic() - started
         for note in notes:
             print(f"note: {note}", file=sys.stderr)
         print(
             f"wrote {output}: {frames} frames at {arguments.fps or model.frame_rate:g}/s by {model.name}, "
             f"made in {seconds:.1f} s ({frames / seconds:.0f} frames/s)"
         )
-    if there:
-        print(f"{there} of {len(jobs)} videos were there already; --overwrite makes them again")
-    if arguments.frames:
-        print(f"wrote {arguments.frames}: {frames} pictures")
-    if failed:
-        raise InputError(f"{failed} of {len(jobs)} sound files gave no video; they are named above")
+        return frames
+
+    return make
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from preprocessing.hearing import QUIET, gain_of
 from preprocessing.media import sound_duration, sound_level, stream_speech
 from preprocessing.pictures import write_png
 from preprocessing.program import InputError, progress
-from preprocessing.video import SOUND_RATE, TalkingVideo
+from preprocessing.video import SOUND_RATE, SYNTHETIC, TalkingVideo
 
 from .source import open_source
 
@@ -67,10 +67,7 @@ def generate_video(model, speech, output, frames_folder=None, options=Options(),
     if options.source:
         source = open_source(options.source, model.config.size, duration, options.longest_side)
     sound = stream_speech(speech, SOUND_RATE)
-    comment = (
-        f"Synthetic video: this face was generated from speech by Audio2Faces, model {model.name}. "
-        "It does not show a real recording."
-    )
+    comment = f"Synthetic video: this face was {SYNTHETIC}, model {model.name}. It does not show a real recording."
     count = sounded = 0
     noticed = []
     with contextlib.ExitStack() as stack:

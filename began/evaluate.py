@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from preprocessing.dataset import open_dataset
-from preprocessing.files import check_output, write_json
+from preprocessing.files import check_output, claimed, write_json
 from preprocessing.program import ArgumentParser, InputError, import_keras, program
 
 # Name in the table, key of the measure, digits.
@@ -50,9 +50,15 @@ def main():
         raise InputError(f"--samples {arguments.samples}: give at least 2")
     if arguments.grid and Path(arguments.grid).suffix.lower() != ".png":
         raise InputError(f"{arguments.grid}: the grid is a PNG file; give --grid a name that ends in .png")
-    for output in filter(None, (arguments.json, arguments.grid)):
+    outputs = [*filter(None, (arguments.json, arguments.grid))]
+    for output in outputs:
         check_output(output)
+    with claimed(*outputs):
+        measure(arguments, dataset)
 
+
+def measure(arguments, dataset):
+    """Loads the models, prints the table and writes what was asked for."""
     import_keras()
     from began.examination import evaluate
     from began.figures import draw_grid

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from preprocessing.dataset import open_dataset
-from preprocessing.files import read_json, write_json
+from preprocessing.files import exclusive, make_folder, read_json, write_json
 from preprocessing.program import ArgumentParser, InputError, import_keras, program
 
 MINUTES = {"15 minutes of video": 15, "5 minutes of video": 5, "1 minute of video": 1}  # to train regressors on
@@ -66,6 +66,12 @@ def main():
     if unknown := [row for row in chosen if row not in known]:
         raise InputError(f"--rows {unknown[0]}: no such row; choose from: {', '.join(known)}")
     dataset, out = open_dataset(arguments.data), Path(arguments.out)
+    with exclusive(make_folder(out), f"{out}: another process is at work there; wait for it, or choose another --out"):
+        measure(arguments, dataset, out, chosen, known)
+
+
+def measure(arguments, dataset, out, chosen, known):
+    """Trains and measures what is missing, and prints the table."""
     import_keras()
     from audio2faces.evaluation import evaluate, format_table
 

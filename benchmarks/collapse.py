@@ -17,7 +17,7 @@ import numpy as np
 
 from began.config import OF_VAE, BeganConfig
 from preprocessing.dataset import open_dataset
-from preprocessing.files import make_folder, read_json, write_json
+from preprocessing.files import exclusive, make_folder, read_json, write_json
 from preprocessing.pictures import read_png, tile, write_png
 from preprocessing.program import ArgumentParser, InputError, import_keras, program
 
@@ -195,7 +195,13 @@ def main():
     arguments = parser.parse_args()
     dataset = open_dataset(arguments.data)
     make_folder(Path(arguments.out))
-    make_folder(Path(arguments.runs))
+    runs = make_folder(Path(arguments.runs))
+    with exclusive(runs, f"{runs}: another process is at work there; wait for it, or choose another --runs"):
+        climb(arguments, dataset)
+
+
+def climb(arguments, dataset):
+    """Trains the rows that are not finished, then draws."""
     import_keras()
 
     rows = ladder()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .blocks import GAP, LEAST_SECONDS
-from .files import read_json, read_lines, write_json
+from .files import exclusive, read_json, read_lines, write_json
 from .intervals import safe_name
 from .media import SPEECH_FILES, SPEECH_RATE, read_speech
 from .program import InputError
@@ -126,6 +126,15 @@ def open_dataset(folder):
             f"{folder}: dataset of schema {manifest.get('schema')}, this version reads {SCHEMA}; prepare it again"
         )
     return Dataset(folder, manifest)
+
+
+def own_dataset(folder):
+    """Keeps other processes from changing a dataset meanwhile: a context manager.
+
+    Raises:
+        InputError: another process changes it.
+    """
+    return exclusive(folder, f"{folder}: another process is preparing this dataset; wait for it to end")
 
 
 def write_dataset(folder, size, records, refused):

@@ -219,17 +219,18 @@ def exclusive(folder, complaint):
 
 
 @contextlib.contextmanager
-def claimed(path):
-    """Keeps other processes from making the same output meanwhile: a file, or a folder that is made as a whole.
+def claimed(*paths):
+    """Keeps other processes from making the same outputs meanwhile: files, or folders that are made as a whole.
 
     Raises:
-        InputError: another process makes it, or its folder does not exist or cannot be written.
+        InputError: another process makes one of them, or its folder cannot be made or written.
     """
-    path = Path(path)
-    check_writable(path.parent)
-    digest = hashlib.sha256(path.name.encode(errors="surrogateescape")).hexdigest()[:12]  # names may be of any length
-    complaint = f"{path}: another process is making it; wait for it to end, or choose another name"
-    with _refusing(path.parent / f"{LOCK}-{digest}", complaint):
+    with contextlib.ExitStack() as claims:
+        for path in map(Path, paths):
+            make_folder(path.parent)
+            digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]  # names may be of any length
+            complaint = f"{path}: another process is making it; wait for it to end, or choose another name"
+            claims.enter_context(_refusing(path.parent / f"{LOCK}-{digest}", complaint))
         yield
 
 

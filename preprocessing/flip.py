@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .contact_sheet import write_contact_sheet
-from .dataset import note_in_clips, open_dataset
-from .files import check_output, exclusive
+from .dataset import note_in_clips, open_dataset, own_dataset
+from .files import check_output
 from .flip_2017 import choose_references, distances_2017, threshold_2017
 from .flip_decision import KEPT, MIRRORED, UNDECIDED, decide
 from .flip_histogram import histogram_scores
@@ -99,9 +99,11 @@ def apply_finding(dataset, finding):
 
     Returns:
         number of clips mirrored now; a clip that was mirrored before stays as it is.
+
+    Raises:
+        InputError: another process changes the dataset.
     """
-    busy = f"{dataset.folder}: another process is preparing this dataset; wait for it to end"
-    with exclusive(dataset.folder, busy):
+    with own_dataset(dataset.folder):
         return _apply(dataset, finding)
 
 
@@ -153,6 +155,9 @@ def main():
     """Prints what was found; draws and mirrors where asked to."""
     arguments = parse_arguments()
     dataset = open_dataset(arguments.dataset)
+    if arguments.apply:
+        with own_dataset(dataset.folder):  # or it would be refused after minutes of looking
+            pass
     if arguments.picture:
         check_output(arguments.picture)
     finding = find_mirrored(dataset, arguments.rule)

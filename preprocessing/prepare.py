@@ -8,9 +8,17 @@ from pathlib import Path
 
 from .clips import Settings, Task, clip_names, content_hash, name_stems, prepare_source
 from .contact_sheet import write_contact_sheet
-from .dataset import fill_empty_splits, open_dataset, read_records, read_splits, split_by_hash, write_dataset
+from .dataset import (
+    fill_empty_splits,
+    open_dataset,
+    own_dataset,
+    read_records,
+    read_splits,
+    split_by_hash,
+    write_dataset,
+)
 from .download import fetch
-from .files import exclusive, make_folder
+from .files import make_folder
 from .intervals import overlapping, without_times
 from .media import video_info
 from .preview import write_preview
@@ -81,7 +89,7 @@ def prepare_dataset(
         found = [replace(found[0], intervals=tuple(sorted(intervals)))]
     split_of = read_splits(splits) if splits else None
     folder = make_folder(folder)
-    with exclusive(folder, f"{folder}: another process is preparing this dataset; wait for it to end"):
+    with own_dataset(folder):
         return _prepare(found, refused, folder, split_of, settings, licence, workers, cluster, downloader)
 
 

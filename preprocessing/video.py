@@ -10,6 +10,7 @@ import numpy as np
 
 from .media import media_path
 
+SYNTHETIC = "generated from speech by Audio2Faces"  # in the comment of every video with a generated face
 SHORTEST_SIDE = 256  # pixels; smaller faces are scaled up by a whole factor
 SOUND_RATE = 44100  # Hz
 SOUND_BIT_RATE = 128000  # bit/s
@@ -25,6 +26,15 @@ FORMATS = {  # by suffix: container and its options, codecs and their options
         ("libopus", 48000),
     ),
 }
+
+
+def is_synthetic(path):
+    """Whether a file is a video whose comment says that its face was generated; False if it cannot be read."""
+    try:
+        with av.open(media_path(path), metadata_errors="ignore") as container:
+            return any(SYNTHETIC in text for key, text in container.metadata.items() if key.lower() == "comment")
+    except (av.error.FFmpegError, OSError):
+        return False
 
 
 class TalkingVideo:

@@ -15,6 +15,7 @@ from began.run_folder import check_run, own_run, run_settings
 from preprocessing.clips import Settings
 from preprocessing.dataset import open_dataset
 from preprocessing.files import check_output_folder
+from preprocessing.interrupts import say_when_interrupted
 from preprocessing.prepare import prepare_dataset
 from preprocessing.program import ArgumentParser, InputError, check_backend, command, import_keras, number, program
 
@@ -139,18 +140,12 @@ def main():
     if not read_cluster():  # where several processes share a run, one of them holds it
         check(arguments.mode, config, dataset, run_dir, arguments.stage)
     print(f"training on {dataset.folder}, run {run_dir}", file=sys.stderr)
+    say_when_interrupted(f"stopped; the same command with --run {run_dir} goes on from its last checkpoint, if any")
 
     import_keras()
     module, name = MODES[arguments.mode][1]
     train = getattr(importlib.import_module(module), name)
-    try:
-        model = train(config, dataset, run_dir, *([arguments.stage] if arguments.stage else []))
-    except KeyboardInterrupt:
-        print(
-            f"stopped; the same command with --run {run_dir} goes on from its last checkpoint, if there is one",
-            file=sys.stderr,
-        )
-        raise
+    model = train(config, dataset, run_dir, *([arguments.stage] if arguments.stage else []))
     if arguments.mode == "vae":
         print(f"wrote {model}, the best encoder on the validation clips; a BEGAN hears through it with")
         print(f"  {command('train')} --mode began --data {dataset.folder} --audio-encoder vae:{run_dir}")

@@ -13,9 +13,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from . import __version__
+from .interrupts import prompt_interrupts, say_last_words
 
 WHOLE = {int: "whole ", float: ""}
-INTERRUPTED = 130  # the shell's status of a program ended by Ctrl-C
 REMEDIES = {
     errno.ENOSPC: "; free some space and run the same command again",
     errno.EDQUOT: "; free some space and run the same command again",
@@ -47,7 +47,7 @@ def program(main):
 
     Returns:
         function of no argument that returns 0 when done, 1 when the input or the environment is at fault, 130 when
-        interrupted.
+        interrupted, at most two seconds after that.
     """
 
     @functools.wraps(main)
@@ -55,7 +55,8 @@ def program(main):
         _open_streams()
         os.environ["MPLBACKEND"] = "Agg"  # pictures go to files, also where a notebook's shell names its own backend
         try:
-            main()
+            with prompt_interrupts():
+                main()
         except InputError as error:
             return _complain(f"error: {error}", 1)
         except BrokenPipeError:
@@ -64,7 +65,7 @@ def program(main):
             place = f"{error.filename}: " if error.filename else ""
             return _complain(f"error: {place}{error.strerror or error}{REMEDIES.get(error.errno, '')}", 1)
         except KeyboardInterrupt:
-            return _complain("interrupted: only finished files are kept", INTERRUPTED)
+            return say_last_words()
         return 0
 
     return run

@@ -1,0 +1,81 @@
+"""Ctrl-C ends a program within two seconds, also in the middle of a long computation of a library.
+
+Python raises KeyboardInterrupt between two of its own instructions. A matrix decomposition, or a network's first step,
+is one instruction that may take minutes. So a thread watches: it is told of the signal at once and ends the process
+where the main thread has not heard of it in time. That is as safe as any kill: outputs are whole or not there.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+
+PATIENCE = 1.5  # seconds for the main thread to hear of the signal by itself
+AT_ONCE = 0.5  # seconds before the watcher looks, in which it may have heard already
+ENDED = b"\0"  # tells the watcher that the program has ended; the other bytes are numbers of signals
+INTERRUPTED = 130  # the shell's status of a program ended by Ctrl-C
+LAST_WORDS = ["interrupted: only finished files are kept"]  # what an interrupted program says
+
+
+def say_when_interrupted(line):
+    """Adds a line to what this program says when it is interrupted."""
+    LAST_WORDS.insert(0, line)
+
+
+def say_last_words():
+    """Prints what an interrupted program says; returns its exit status."""
+    print("\n".join(LAST_WORDS), file=sys.stderr, flush=True)
+    return INTERRUPTED
+
+
+@contextlib.contextmanager
+def prompt_interrupts():
+    """Makes Ctrl-C end the process within two seconds, whatever it is doing.
+
+    Raises:
+        KeyboardInterrupt: it was pressed, and the main thread has heard of it; also in the place of an error that a
+            library made of it.
+    """
+    del LAST_WORDS[:-1]
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # e.g. ignored
+        yield
+        return
+    heard = -AT_ONCE  # when, in seconds of the clock that starts at 0
+
+    def hear(number, frame):
+        nonlocal heard
+        heard = time.monotonic()
+        signal.default_int_handler(number, frame)
+
+    def watch():
+        while (told := os.read(reader, 1)) and told != ENDED:
+            since = time.monotonic()
+            if told[0] != signal.SIGINT or ended.wait(PATIENCE) or heard > since - AT_ONCE:
+                continue
+            say_last_words()
+            os._exit(INTERRUPTED)
+
+    ended = threading.Event()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGINT, hear)
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    except Exception as error:
+        if heard > 0:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.set_wakeup_fd(before)
+        ended.set()
+        os.write(writer, ENDED)
+        watcher.join()
+        os.close(reader)
+        os.close(writer)

@@ -19,6 +19,7 @@ from audio2faces.frames import MotionSet
 from audio2faces.generation import Options, stream_faces
 from audio2faces.model_folder import TalkingFace, load_model
 from audio2faces.regressor import build_regressor
+from preprocessing.alignment import mouth_slices
 from preprocessing.audio_features import FeatureStatistics, speech_maps
 from preprocessing.media import read_speech
 from preprocessing.program import InputError
@@ -110,6 +111,18 @@ def test_a_stream_gives_the_very_frames_of_the_whole(served, exported, samples, 
     expected = whole(served, samples)
     np.testing.assert_array_equal(np.concatenate(made), expected["frames"][0])
     np.testing.assert_array_equal(np.concatenate(times), expected["times"][0])
+
+
+@pytest.mark.parametrize("damaged", [[np.nan], [np.inf, -np.inf], [1e30], [np.nan] * 400])
+def test_samples_that_are_no_sound_do_not_spoil_the_face(served, samples, damaged):
+    broken = samples.copy()
+    broken[24000 : 24000 + len(damaged)] = damaged
+    frames, clean = (whole(served, each)["frames"][0].astype(int) for each in (broken, samples))
+    rows, columns = mouth_slices(64)
+    brightness = np.abs((frames - clean)[:, rows, columns].mean(axis=(1, 2, 3)))
+    assert brightness.max() < (1 if len(damaged) < 10 else 4)  # grey levels: the face does not flash
+    np.testing.assert_array_equal(frames[:28], clean[:28])  # half a second away
+    np.testing.assert_array_equal(frames[48:], clean[48:])
 
 
 def test_a_batch_changes_nothing(served, samples):
@@ -268,3 +281,6 @@ def test_onnx_and_litert_give_the_faces_of_the_model(name, tmp_path, samples):
     speak = interpreter.get_signature_runner("features")
     for of_frame, face in zip(maps, expected, strict=True):
         assert np.abs(speak(maps=of_frame[None])["frames"][0] - face).max() <= 1
+    maps[3, 20, 0] = np.nan
+    for made in (session.run(None, {"maps": maps[3:4]})[0][0], speak(maps=maps[3:4])["frames"][0]):
+        assert abs(made.mean() - expected[3].mean()) < 3

@@ -69,6 +69,7 @@ class Job:
         state: "waiting", "working", "done" or "failed".
         share: of the frames that are there, None where their number is not known.
         message: why it failed.
+        wrong: which file is at fault, "speech" or "source"; empty where it is none, or not known.
         result: what the worker tells of a finished video (`video_worker`).
         version: goes up with each change.
         since: time of the last change.
@@ -82,6 +83,7 @@ class Job:
     state: str = "waiting"
     share: float | None = 0.0
     message: str = ""
+    wrong: str = ""
     result: dict = field(default_factory=dict)
     version: int = 0
     since: float = field(default_factory=time.monotonic)
@@ -106,6 +108,13 @@ class Job:
     def ended(self):
         """Whether nothing more will come."""
         return self.state in ("done", "failed")
+
+    def at_fault(self, text):
+        """The file that a complaint is about: see `wrong`."""
+        if text == UNREADABLE:
+            return "speech" if self.source is None else ""
+        paths = {"speech": self.speech, "source": self.source}
+        return next((name for name, path in paths.items() if path is not None and str(path) in text), "")
 
     def named(self, text):
         """The same text with the user's names in the place of paths."""
@@ -255,7 +264,7 @@ class Studio:
             self._fail(job, content)
 
     def _fail(self, job, message):
-        job.change(state="failed", message=job.named(message))
+        job.change(state="failed", message=job.named(message), wrong=job.at_fault(message))
         for left in job.output.parent.glob(f"*{job.output.name}"):  # by a worker that was killed
             _delete(left)
 

@@ -31,7 +31,7 @@ from preprocessing.program import InputError
 from .articulation import Articulation
 from .config import RegressorConfig
 from .idle import IdleMotion
-from .published import check_model
+from .published import PICTURE, check_model
 from .refiner import WhereItMoves
 from .regressor import add_motion
 
@@ -150,7 +150,7 @@ def save_model(folder, model):
         save_network(partial / "regressor.keras", model.network)
         if model.refiner is not None:
             save_network(partial / "refiner.keras", model.refiner)
-        write_png(partial / "reference.png", model.reference)
+        write_png(partial / PICTURE, model.reference)
         np.save(partial / "reference_map.npy", model.reference_map)
         if model.articulation is not None:
             np.save(partial / "articulation.npy", [model.articulation.directions, model.articulation.moving])
@@ -204,7 +204,7 @@ def load_model(folder):
     try:
         config = RegressorConfig.from_json(content["config"])
         refined, frame_rate, gains = bool(content["refined"]), float(content["frame_rate"]), content["articulation"]
-        names = ["regressor.keras", "reference.png", "reference_map.npy"]
+        names = ["regressor.keras", PICTURE, "reference_map.npy"]
         names += ["refiner.keras"] * refined + ["articulation.npy"] * (gains is not None)
         names += ["idle_kernel.npy", "idle_stretches.npy"] * (config.idle > 0)
         for name in names:
@@ -221,7 +221,7 @@ def load_model(folder):
             frame_rate=frame_rate,
             statistics=FeatureStatistics.from_json(content["feature_statistics"]),
             network=_network(folder / "regressor.keras"),
-            reference=read_png(folder / "reference.png"),
+            reference=read_png(folder / PICTURE),
             reference_map=_array(folder / "reference_map.npy"),
             idle=idle,
             refiner=_network(folder / "refiner.keras") if refined else None,
@@ -232,7 +232,7 @@ def load_model(folder):
     except (KeyError, TypeError, ValueError, OSError, EOFError) as error:
         raise InputError(f"{folder}: damaged model ({error}); copy the whole model folder again") from error
     if model.reference.shape != (config.size, config.size, 3):
-        raise InputError(f"{folder / 'reference.png'}: not of {config.size} pixels; copy the model folder again")
+        raise InputError(f"{folder / PICTURE}: not of {config.size} pixels; copy the model folder again")
     return model
 
 

@@ -15,6 +15,7 @@ def _folder(name):
 
 
 MODELS, SAMPLES = _folder("models"), _folder("samples")
+PICTURE = "reference.png"  # in a model folder: its face at rest
 DEFAULT_MODEL = MODELS / "grid-s1-128"  # of every program that asks for none
 
 
@@ -57,12 +58,16 @@ def is_began(folder):
 
 
 def described(models):
-    """What a user should know of each model: a list of dictionaries with its `name` and a few words `about` it."""
-    about = {}
+    """What a user should know of each model: a list of dictionaries.
+
+    Each holds its `name`, a few words `about` it, and whether there is a `picture` of its face at rest.
+    """
+    described = []
     for name, folder in models.items():
         size = read_json(folder / "config.json").get("config", {}).get("size")
-        about[name] = f"{size} pixels{', a BEGAN' if is_began(folder) else ''}"
-    return [{"name": name, "about": text} for name, text in about.items()]
+        about = f"{size} pixels{', a BEGAN' if is_began(folder) else ''}"
+        described.append({"name": name, "about": about, "picture": (folder / PICTURE).is_file()})
+    return described
 
 
 def models_of(given):

@@ -19,7 +19,7 @@ from preprocessing.program import InputError
 from .guard import Guard
 from .jobs import FullError, Studio, remove
 from .live import LiveSeat
-from .published import SAMPLES, described
+from .published import PICTURE, SAMPLES, described
 
 PAGE = Path(__file__).parent / "page"
 FILES = {"page.js": "text/javascript", "live.js": "text/javascript", "microphone.js": "text/javascript",
@@ -53,6 +53,7 @@ def build_app(models, limits, token=None):
         Route("/", answers.page),
         Route("/page/{name}", answers.page_file),
         Route("/api/choices", answers.choices),
+        Route("/api/models/{name}/picture", answers.picture),
         Route("/api/examples/{name}", answers.example),
         Route("/api/uploads", answers.upload, methods=["POST"]),
         Route("/api/jobs", answers.ask, methods=["POST"]),
@@ -121,6 +122,13 @@ class Answers:
         limits = {"upload": self.limits.upload, "speech": self.limits.speech}
         return JSONResponse({"models": described(self.models), "examples": list(EXAMPLES), "limits": limits})
 
+    async def picture(self, request):
+        """A model's face at rest."""
+        folder = self.models.get(request.path_params["name"])
+        if folder is None or not (folder / PICTURE).is_file():
+            raise NotHereError("no such picture")
+        return FileResponse(folder / PICTURE, media_type="image/png")
+
     async def example(self, request):
         """The sound of an example, as any browser plays it."""
         name = request.path_params["name"]
@@ -174,7 +182,8 @@ class Answers:
             await job.news(int(seen), LONGEST_WAIT)
         place = self.studio.queue.index(key) + 1 if key in self.studio.queue else 0
         answer = {"version": job.version, "state": job.state, "share": job.share, "place": place}
-        return JSONResponse(answer | {"message": job.message} | ({"result": job.result} if job.result else {}))
+        answer |= {"message": job.message, "wrong": job.wrong}
+        return JSONResponse(answer | ({"result": job.result} if job.result else {}))
 
     async def cancel(self, request):
         """Ends a job."""

@@ -37,6 +37,9 @@ def test_speech_becomes_a_video(server, tmp_path):
     names = [model["name"] for model in choices["models"]]
     assert names == ["tiny", "grid-s1-128", "grid-s1-64", "began-grid-s1"]
     assert choices["models"][3]["about"] == "64 pixels, a BEGAN" and choices["limits"]["upload"] == 3_000_000
+    assert [model["picture"] for model in choices["models"]] == [True, True, True, False]
+    assert server.ask("/api/models/tiny/picture")[1][:4] == b"\x89PNG"
+    assert server.ask("/api/models/began-grid-s1/picture")[0] == server.ask("/api/models/none/picture")[0] == 404
     for name in choices["examples"]:
         sound = tmp_path / "example.wav"
         sound.write_bytes(server.ask(f"/api/examples/{urllib.parse.quote(name)}")[1])
@@ -54,10 +57,10 @@ def test_speech_becomes_a_video(server, tmp_path):
 
 def test_what_is_no_sound_is_refused_in_the_users_words(server):
     state, _ = server.job(speech=server.upload(b"this is a text, not a sound", "../../notes\n.txt"))
-    assert state["state"] == "failed" and "../../notes.txt" in state["message"]
+    assert state["state"] == "failed" and "../../notes.txt" in state["message"] and state["wrong"] == "speech"
     assert str(server.scratch) not in state["message"] and "Traceback" not in state["message"]
     state, _ = server.job(speech=EXAMPLE, source=server.upload(b"no picture", "me.png"))
-    assert state["state"] == "failed" and "me.png" in state["message"]
+    assert state["state"] == "failed" and "me.png" in state["message"] and state["wrong"] == "source"
 
 
 @pytest.mark.parametrize(

@@ -89,12 +89,20 @@ def test_three_clicks_make_a_video(user, tmp_path):
         "new Set(document.getElementById('curves').getContext('2d').getImageData(0, 0, 960, 160).data).size"
     )
     assert colours > 10  # something is drawn there
+    assert user.text("state").startswith("“Lay red")
     (tmp_path / "text.wav").write_text("this is no sound")
     user.give("speech", tmp_path / "text.wav")
+    assert user.see("document.getElementById('result').hidden") and user.text("state") == ""  # they are of other speech
     user.click("#make")
-    assert "text.wav: cannot be read" in user.wait("document.getElementById('problem').textContent")
-    assert user.see("document.getElementById('result').hidden")
+    assert "text.wav: cannot be read" in user.wait("document.getElementById('speech-problem').textContent")
+    assert user.text("problem") == "" and not user.see("document.getElementById('speech-problem').hidden")
     user.give("speech", SAMPLES / "speech.wav")
+    assert user.text("speech-problem") == ""
+    user.give("source", tmp_path / "text.wav")
+    user.click("#make")
+    assert "text.wav: " in user.wait("document.getElementById('source-problem').textContent")
+    assert user.text("problem") == user.text("speech-problem") == ""
+    user.click("#source-none")
     user.click("#make")  # and goes on
     user.watch()
 
@@ -145,6 +153,33 @@ def test_a_recording_and_a_source_make_a_video(user):
     assert user.see("document.getElementById('video').videoWidth") == 360
     user.click("#source-none")
     assert user.text("source-chosen").startswith("none")
+
+
+FACE = """(() => {
+  const face = document.getElementById("live-face"), pixels = face.getContext("2d").getImageData(100, 100, 50, 50).data;
+  return {seen: face.offsetHeight > 0, light: pixels.reduce((sum, value) => sum + value) / pixels.length,
+          strength: Number(getComputedStyle(face).opacity)};
+})()"""  # of which a black square is as light as 64, an empty one as 0
+
+
+def test_the_live_face_is_seen_before_and_after_it_speaks(user):
+    user.open()
+    user.browser.execute_script(
+        "window.lent = navigator.mediaDevices.getUserMedia; "
+        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotFoundError'))"
+    )
+    user.click("#live")
+    user.wait("document.getElementById('live-state').textContent === 'There is no microphone.'")
+    assert not user.see(FACE)["seen"] and user.see("document.getElementById('live-progress').hidden")
+    user.browser.execute_script("navigator.mediaDevices.getUserMedia = window.lent")
+    user.click("#live")
+    user.wait("document.getElementById('live-state').textContent.startsWith('loading')")
+    user.wait(f"{FACE}.seen")
+    at_rest = user.see(FACE)
+    assert at_rest["light"] > 150 and not user.see("document.getElementById('live-progress').hidden")
+    user.click("#live")
+    user.wait("document.getElementById('live').textContent === 'Speak with this face'")
+    assert user.see(FACE) == at_rest | {"strength": 1} and user.see("document.getElementById('live-progress').hidden")
 
 
 def test_the_live_face_keeps_in_step(user):

@@ -7,10 +7,37 @@
   const MARGIN = 0.015, LONGEST = 2; // seconds
   const WINDOW = 50; // frames: so many tell how long frames need
   let session = null; // of the microphone, from the click on
+  let asked = 0; // pictures of faces at rest
 
   function tell(text, wrong = false) {
     $("live-state").textContent = text;
     $("live-state").className = wrong ? "problem" : "";
+  }
+
+  // Shows the face of a model at rest, where there is a picture of it, or nothing.
+  async function rest(model) {
+    const ours = ++asked, picture = new Image();
+    if (!faces[model]) return hide();
+    picture.src = `/api/models/${encodeURIComponent(model)}/picture`;
+    await picture.decode().catch(() => {});
+    if (ours === asked && picture.naturalWidth) draw(picture);
+  }
+
+  function hide() {
+    asked += 1;
+    $("live-face").hidden = true;
+  }
+
+  function draw(picture) {
+    asked += 1; // another one that is still on its way comes too late
+    const canvas = $("live-face");
+    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+    canvas.hidden = false;
+  }
+
+  function wait(waiting) {
+    $("live-progress").hidden = !waiting;
+    $("live-face").classList.toggle("waiting", waiting);
   }
 
   class Session {
@@ -35,7 +62,7 @@
       this.later = new DelayNode(this.context, { maxDelayTime: LONGEST });
       this.volume = new GainNode(this.context, { gain: 0 });
       this.microphone.connect(this.later).connect(this.volume).connect(this.context.destination);
-      tell("waking the model; this takes some seconds");
+      tell("loading the face; the first time this takes up to half a minute");
       const query = `model=${encodeURIComponent(model)}&rate=${this.context.sampleRate}`;
       this.socket = new WebSocket(`${location.origin.replace("http", "ws")}/live?${query}`);
       this.socket.binaryType = "arraybuffer";
@@ -91,8 +118,8 @@
         frame = this.waiting.shift();
       }
       if (frame) {
-        const canvas = $("live-face");
-        canvas.getContext("2d").drawImage(frame.picture, 0, 0, canvas.width, canvas.height);
+        wait(false);
+        draw(frame.picture);
         stats.delay = time - frame.heard;
         stats.offsets.push(stats.delay - delay);
         if (stats.offsets.length > 250) stats.offsets.shift();
@@ -120,18 +147,24 @@
     if (which !== session) return;
     session = null;
     tell(text, text !== "");
+    wait(false);
     $("live-numbers").textContent = "";
-    $("live-face").classList.add("over");
     $("live").textContent = "Speak with this face";
+    if (which.socket) rest($("model").value);
+    else hide(); // no microphone was lent
   }
 
-  $("model").addEventListener("change", () => session && end(session, "Another model was chosen; start again."));
+  $("model").addEventListener("change", () => {
+    if (session) end(session, "Another model was chosen; start again.");
+    else if (!$("live-face").hidden) rest($("model").value);
+  });
   $("live").onclick = async () => {
     if (session) return end(session, "");
     const ours = session = new Session();
     $("live").textContent = "Stop";
-    $("live-face").classList.remove("over");
     $("live-view").hidden = false;
+    wait(true);
+    rest($("model").value);
     try {
       await ours.begin($("model").value);
     } catch (error) {

@@ -5,6 +5,7 @@ const $ = (id) => document.getElementById(id);
 const NO_SOURCE = "none: the model's own face";
 const PATIENCE = 5; // requests in a row that may fail before a video is given up
 const chosen = { speech: null, source: null }; // {file, name} to upload, or {example}
+const faces = {}; // by name: whether there is a picture of the model's face at rest
 let limits = {};
 
 function complain(where, text) {
@@ -43,6 +44,16 @@ function choose(speech, name, address) {
   $("heard").hidden = false;
   $("make").disabled = making !== null;
   complain("speech-problem", "");
+  forget();
+}
+
+// What is shown belongs to what was chosen when it was made.
+function forget() {
+  if (making) return;
+  $("video").pause();
+  $("result").hidden = true;
+  $("state").textContent = "";
+  complain("problem", "");
 }
 
 function tooLarge(file, where) {
@@ -62,6 +73,8 @@ function chooseSource(file) {
   $("source-chosen").textContent = file ? file.name : NO_SOURCE;
   $("source-none").hidden = !file;
   $("source").value = "";
+  complain("source-problem", "");
+  forget();
 }
 
 // Recording: from the click on there is one, until it is stopped or as long as a speech may be.
@@ -109,11 +122,16 @@ function hear(sound) {
 let making = null; // {key, cancelled} of the video that is being made
 let moving = 0; // the cursor on the curves
 
-async function uploaded(what) {
+async function uploaded(name) { // "speech" or "source"
+  const what = chosen[name];
   if (!what) return null;
   if (what.example) return what.example;
   const path = `/api/uploads?name=${encodeURIComponent(what.name)}`;
-  return (await ask(path, { method: "POST", body: what.file })).key;
+  try {
+    return (await ask(path, { method: "POST", body: what.file })).key;
+  } catch (error) {
+    throw error.passing ? error : Object.assign(error, { wrong: name });
+  }
 }
 
 async function news(key, seen) {
@@ -128,10 +146,9 @@ async function news(key, seen) {
 }
 
 async function make() {
+  forget();
+  for (const where of ["speech-problem", "source-problem"]) complain(where, "");
   const ours = making = { key: null, cancelled: false };
-  complain("problem", "");
-  $("result").hidden = true;
-  $("video").pause();
   $("make").disabled = true;
   $("cancel").hidden = $("progress").hidden = false;
   $("cancel").focus();
@@ -142,15 +159,15 @@ async function make() {
     const plays = document.createElement("video").canPlayType('video/mp4; codecs="avc1.64001E, mp4a.40.2"');
     const request = {
       model: $("model").value,
-      speech: await uploaded(chosen.speech),
-      source: await uploaded(chosen.source),
+      speech: await uploaded("speech"),
+      source: await uploaded("source"),
       format: plays ? "mp4" : "webm",
     };
     ({ key: ours.key } = await ask("/api/jobs", { method: "POST", body: JSON.stringify(request) }));
     if (ours.cancelled) await cancel();
     for (let job = { version: "" }; job.state !== "done"; ) {
       job = await news(ours.key, job.version);
-      if (job.state === "failed") throw new Error(job.message);
+      if (job.state === "failed") throw Object.assign(new Error(job.message), { wrong: job.wrong });
       const text = { waiting: `number ${job.place} in the queue`, done: "" }[job.state] ??
         (job.share ? "drawing the face" : "reading the speech, waking the model");
       if ($("state").textContent !== text) $("state").textContent = text;
@@ -158,8 +175,12 @@ async function make() {
       if (job.state === "done") show(ours.key, job.result, about);
     }
   } catch (error) {
-    complain("problem", ours.cancelled ? "" : error.message);
     $("state").textContent = ours.cancelled ? "cancelled" : "";
+    if (!ours.cancelled) {
+      const where = error.wrong ? `${error.wrong}-problem` : "problem"; // beside the file that is at fault
+      complain(where, error.message);
+      $(where).scrollIntoView({ block: "nearest" });
+    }
   }
   making = null;
   $("cancel").hidden = $("progress").hidden = true;
@@ -220,12 +241,14 @@ async function start() {
   $("source").onchange = ({ target }) => target.files[0] && chooseSource(target.files[0]);
   $("source-none").onclick = () => chooseSource(null);
   $("record").onclick = record;
+  $("model").onchange = forget;
   $("make").onclick = make;
   $("cancel").onclick = cancel;
   $("heard").onerror = () => { $("heard").hidden = true; }; // a sound that this browser does not play, or none
   try {
     const choices = await ask("/api/choices");
     limits = choices.limits;
+    for (const { name, picture } of choices.models) faces[name] = picture;
     $("model").replaceChildren(...choices.models.map(({ name, about }) => new Option(`${name}: ${about}`, name)));
     for (const name of choices.examples) {
       const button = document.createElement("button");

@@ -2,10 +2,9 @@
 
 import cv2
 import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image
 
-from began.figures import draw_rows, save_figure
+from began.figures import draw_panels, draw_rows
 from preprocessing.files import whole_file
 from preprocessing.media import SPEECH_RATE
 from preprocessing.video import SHORTEST_SIDE, SOUND_RATE, SYNTHETIC, TalkingVideo
@@ -17,13 +16,13 @@ STRIP_SPAN = (0.2, 0.8)  # of the clip: where people speak
 
 
 def draw_curves(path, rows):
-    """Writes a PNG of the losses and of the mouth measures over the steps.
+    """Writes a PNG of a regressor's losses and of the mouth measures over the steps.
 
     Args:
         path: of the PNG.
         rows: dictionaries of metrics.csv.
     """
-    _draw_panels(
+    draw_panels(
         path,
         rows,
         {
@@ -34,34 +33,18 @@ def draw_curves(path, rows):
 
 
 def draw_refiner_curves(path, rows):
-    """Writes a PNG of a refiner's errors, its balance and the mouth measures over the steps: see `draw_curves`."""
-    _draw_panels(
-        path,
-        rows,
-        {
-            "errors": ("real_error", "generated_error", "paired_error"),
-            "balance": ("k",),
-            "validation clips": ("correlation", "explained_variance", "amplitude", "mouth_sharpness"),
-        },
-    )
+    """Writes a PNG of a refiner's errors, its balance and the mouth measures over the steps: see `draw_curves`.
 
-
-def _draw_panels(path, rows, panels):
-    """What is 0 all along, as the balance where there is no discriminator, is left out."""
-    steps = [int(row["step"]) for row in rows]
-    curves = {name: np.array([float(row[name]) for row in rows]) for names in panels.values() for name in names}
-    drawn = {title: [name for name in names if np.nan_to_num(curves[name]).any()] for title, names in panels.items()}
-    panels = {title: names for title, names in drawn.items() if names} or panels
-    figure = Figure(figsize=(4.5 * len(panels), 3.2), layout="constrained")
-    all_axes = figure.subplots(1, len(panels))
-    for axes, (title, names) in zip(np.ravel(all_axes), panels.items(), strict=True):
-        for name in names:
-            axes.plot(steps, curves[name], label=name.replace("_", " "))
-        axes.set_xlabel("step")
-        axes.grid(alpha=0.3)
-        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
-        axes.set_title(title)
-    save_figure(figure, path)
+    What is 0 all along, as the balance where there is no discriminator, is left out.
+    """
+    panels = {
+        "errors": ("real_error", "generated_error", "paired_error"),
+        "balance": ("k",),
+        "validation clips": ("correlation", "explained_variance", "amplitude", "mouth_sharpness"),
+    }
+    values = {name: np.nan_to_num([float(row[name]) for row in rows]) for names in panels.values() for name in names}
+    drawn = {title: [name for name in names if values[name].any()] for title, names in panels.items()}
+    draw_panels(path, rows, {title: names for title, names in drawn.items() if names} or panels)
 
 
 def draw_strip(path, clips):

@@ -9,12 +9,12 @@ import keras
 import numpy as np
 
 from began.checkpoints import keep_checkpoint, load_weights, open_checkpoint, save_weights
+from began.figures import draw_rows
 from began.frames import batch_indices
 from began.metrics_log import MetricsLog
 from began.model_folder import BATCH, standardiser
 from began.run_folder import DivergenceError, choose_precision, open_run, run_settings, seed_layers
 from preprocessing.audio_features import FeatureStatistics
-from preprocessing.pictures import write_png
 from preprocessing.pixels import to_signed
 from preprocessing.program import progress
 
@@ -186,12 +186,12 @@ def learn(config, training, held_out, model, step, run_dir):
                 if not np.isfinite(losses[-1]):
                     raise DivergenceError(run_dir, step, log.last_step)
                 rate = len(losses) / (time.monotonic() - since)
-                values, picture = examine(model)
+                values, rows = examine(model)
                 values = {"train_loss": np.mean(losses), **values, "steps_per_second": rate}
                 if values["validation_loss"] < best:
                     best = values["validation_loss"]
                     save_weights(run_dir / "best.weights.h5", model)
-                write_png(run_dir / "samples" / f"step-{step:06d}.png", picture)
+                picture = draw_rows(run_dir / "samples" / f"step-{step:06d}.png", rows)
                 log.add(step, values)
                 log.add_picture(step, "real above generated", picture)
                 draw_curves(run_dir / "curves.png", log.rows)

@@ -3,7 +3,6 @@
 import numpy as np
 
 from began.mouth import MouthComponents, mouth_measures
-from preprocessing.pictures import tile
 from preprocessing.pixels import to_signed, to_uint8
 
 GRID_FACES = 12  # columns of the picture
@@ -33,8 +32,8 @@ class Validation:
         """Examines a compiled model.
 
         Returns:
-            (values, picture): `validation_loss` and the mouth measures; for GRID_CLIPS sentences a row of real
-            faces above the generated ones, uint8 RGB.
+            (values, rows): `validation_loss` and the mouth measures; rows of faces for `began.figures.draw_rows`, for
+            each of GRID_CLIPS sentences the real faces above the generated ones.
         """
         ends = np.cumsum([len(of_clip) for of_clip in self.maps])
         *made, of_reference, _ = np.split(model.predict(np.concatenate(self.maps), batch_size=256, verbose=0), ends)
@@ -46,16 +45,16 @@ class Validation:
             "validation_loss": float(np.concatenate(losses).mean()),
             **{name: measures[name] for name in ("correlation", "amplitude", "explained_variance")},
         }
-        return values, self._picture(faces)
+        return values, self._rows(faces)
 
     def _target(self, place):
         if not self.motion:
             return to_signed(self.clips[place].faces)
         return self.frames.motion(np.flatnonzero(self.frames.clip_of == place))
 
-    def _picture(self, faces):
-        rows = []
-        for clip, generated in list(zip(self.clips, faces, strict=True))[:GRID_CLIPS]:
+    def _rows(self, faces):
+        rows = {}
+        for number, (clip, generated) in enumerate(zip(self.clips[:GRID_CLIPS], faces, strict=False), 1):
             chosen = np.linspace(0, len(generated) - 1, GRID_FACES).round().astype(int)
-            rows += [clip.faces[chosen], generated[chosen]]
-        return tile(np.concatenate(rows), GRID_FACES)
+            rows |= {f"clip {number}: real": clip.faces[chosen], f"clip {number}: generated": generated[chosen]}
+        return rows

@@ -1,7 +1,8 @@
-"""Figures with axes and words: curves of a run, and rows of faces set one below the other."""
+"""Figures with axes and words: curves of any run, and rows of faces set one below the other."""
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from preprocessing.audio_features import speech_maps
 from preprocessing.files import whole_file
@@ -9,6 +10,7 @@ from preprocessing.pictures import read_png, tile
 
 from .frames import SHOWN, shown_moments
 
+TICKS, ROUND = 5, (1, 2, 2.5, 5, 10)  # at most so many on an axis, and what they may be multiples of
 PANELS = {  # of a BEGAN's curves: title and columns of metrics.csv
     "reconstruction errors": ("real_error", "generated_error", "m_global"),
     "balance k": ("k",),
@@ -18,23 +20,37 @@ PANELS = {  # of a BEGAN's curves: title and columns of metrics.csv
 
 
 def draw_curves(path, rows):
-    """Writes a PNG of a BEGAN's run: errors, k, collapse meter and mouth motion over the steps.
+    """Writes a PNG of a BEGAN's run: errors, k, collapse meter and mouth motion over the steps: see `draw_panels`."""
+    draw_panels(path, rows, PANELS, columns=2, from_zero=True)
+
+
+def draw_panels(path, rows, panels, columns=3, from_zero=False):
+    """Writes a PNG of curves over the steps of a run.
 
     Args:
         path: of the PNG.
         rows: dictionaries of metrics.csv.
+        panels: dictionary from the title of each panel to the columns of metrics.csv that it shows.
+        columns: most panels beside each other.
+        from_zero: whether the panels reach down to 0 at least.
     """
+    across = min(columns, len(panels))
+    down = -(-len(panels) // across)
     steps = [int(row["step"]) for row in rows]
-    figure = Figure(figsize=(10, 7), layout="constrained")
-    panels = figure.subplots(2, 2)
-    for axes, (title, names) in zip(panels.flat, PANELS.items(), strict=True):
+    figure = Figure(figsize=(4.7 * across, 3.6 * down), layout="constrained")
+    for axes, (title, names) in zip(figure.subplots(down, across, squeeze=False).flat, panels.items(), strict=False):
         for name in names:
             axes.plot(steps, [float(row[name]) for row in rows], marker=".", label=name.replace("_", " "))
         axes.set_title(title)
         axes.set_xlabel("step")
-        axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False, fontsize=8)
+        # As many ticks whatever the room: else the layout gives new ones room for the old ones' labels, and cuts them.
+        axes.xaxis.set_major_locator(MaxNLocator(TICKS, steps=ROUND, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(TICKS, steps=ROUND))
+        axes.ticklabel_format(useOffset=False, style="plain")
+        if from_zero and axes.get_ylim()[0] > 0:
+            axes.set_ylim(bottom=0)
+        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     save_figure(figure, path)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from .figures import save_figure
+from .figures import draw_panels, save_figure
 
 
 def draw_reconstructions(path, real, reconstructed):
@@ -69,23 +69,12 @@ def draw_vae_curves(path, rows):
         path: of the PNG.
         rows: dictionaries of metrics.csv.
     """
-    steps = [int(row["step"]) for row in rows]
-    figure = Figure(figsize=(12, 3.2), layout="constrained")
-    panels = figure.subplots(1, 3)
-    contents = (
-        ("loss", ("train_loss", "validation_loss")),
-        ("share of variance explained", ("explained_variance",)),
-        ("nats of a code, units in use", ("kl", "active_units")),
-    )
-    for axes, (title, names) in zip(panels, contents, strict=True):
-        for name in names:
-            axes.plot(steps, [float(row[name]) for row in rows], ".-", label=name.replace("_", " "))
-        axes.set_title(title)
-        axes.set_xlabel("step")
-        axes.grid(alpha=0.3)
-        if len(names) > 1:
-            axes.legend(frameon=False)
-    save_figure(figure, path)
+    panels = {
+        "loss": ("train_loss", "validation_loss"),
+        "share of variance explained": ("explained_variance",),
+        "nats of a code, units in use": ("kl", "active_units"),
+    }
+    draw_panels(path, rows, panels)
 
 
 def _draw_maps(axes, maps, row_labels, column_labels=()):

@@ -14,13 +14,18 @@ import cv2
 import numpy as np
 from starlette.websockets import WebSocketDisconnect
 
+from preprocessing.audio_features import frame_centres
+from preprocessing.hearing import SoundRepair
 from preprocessing.program import InputError, import_keras
 
 from .worker import Worker
 
 JPEG_QUALITY = 88
 HEADER = struct.Struct("<If")  # number of the frame, milliseconds that it was computed
+SOUND_HEADER = struct.Struct("<d")  # number of the first sample that follows; 0 began the session
 LONGEST_PUSH = 256_000  # bytes of samples at once
+LONGEST_SESSION = 86_400  # seconds
+LONGEST_GAP = 1.0  # seconds of lost sound that become silence; more is passed over
 RATES = range(8000, 192_001)  # samples per second that a microphone may have
 LOADING, LONGEST_SILENCE = 120, 10  # seconds to wait for a model, and for either side afterwards
 PATIENCE = 3  # seconds to wait for the seat
@@ -51,6 +56,14 @@ class LiveFace:
         self._heard = np.zeros(self.face.context, np.float32)  # from sample number `_start - context` on
         self._start = 0  # frames before this sample are made
         self._next = 0  # number of the next frame
+
+    def skip(self, sample):
+        """Goes on at a later sample of the speech; what comes before it counts as silence and gets no more frames."""
+        self.reset()
+        self._start = sample
+        times = np.arange(2) + np.floor(sample / self.face.features.sample_rate * self.face.frame_rate)
+        before = frame_centres(times / self.face.frame_rate, self.face.features) < sample
+        self._next = int(times[0]) + int(before.sum())
 
     def push(self, samples):
         """Hears some more.
@@ -102,17 +115,70 @@ class AnyRate:
         return np.concatenate([np.zeros(0, np.float32), *parts])
 
 
+class LiveSpeech:
+    """Sound that arrives in pieces, each with its place in time, on its way to a `LiveFace`.
+
+    What was lost on the way becomes silence, so that what comes after it is in its place.
+
+    Args:
+        face: `LiveFace`.
+        sample_rate: of the pieces, in Hz.
+    """
+
+    def __init__(self, face, sample_rate):
+        self._face, self._rate = face, sample_rate
+        self._resampled, self._repair = AnyRate(sample_rate, face.face.features.sample_rate), SoundRepair(sample_rate)
+        self._next = 0  # number of the sample that is expected
+
+    def hear(self, number, samples):
+        """Hears some more.
+
+        Args:
+            number: of the first of the samples since the session began.
+            samples: float32, mono [shape=(n,)]; what was heard before is passed over.
+
+        Returns:
+            as `LiveFace.push`.
+        """
+        lost = number - self._next
+        self._next = max(self._next, number + len(samples))
+        samples = self._repair(samples[None, max(-lost, 0) :])[0].clip(-1, 1)
+        if lost > LONGEST_GAP * self._rate:
+            wanted = self._face.face.features.sample_rate
+            self._face.skip(round(number / self._rate * wanted))
+            self._resampled = AnyRate(self._rate, wanted)
+        elif lost > 0:
+            samples = np.concatenate([np.zeros(lost, np.float32), samples])
+        return self._face.push(self._resampled(samples))
+
+
 def packed(number, milliseconds, face):
     """A frame as it goes over the wire: HEADER, then a JPEG of uint8 RGB [shape=(size, size, 3)]."""
     picture = cv2.imencode(".jpg", face[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     return HEADER.pack(number, milliseconds) + picture.tobytes()
 
 
-def speak_live(pipe):
-    """The worker: through the pipe come a model folder and a sample rate, then samples, then None, and so on.
+def unpacked(content, rate):
+    """The sound that a message holds: the number of its first sample, float32 samples [shape=(n,)]; None if none.
 
-    It answers the first with a dictionary of the model's rates, or the text of an error, and each array of samples with
-    a list of frames, `packed`.
+    Args:
+        content: bytes of a SOUND_HEADER and of samples.
+        rate: samples per second.
+    """
+    length = len(content) - SOUND_HEADER.size
+    if not 0 < length <= LONGEST_PUSH or length % 4:
+        return None
+    (number,) = SOUND_HEADER.unpack_from(content)
+    if not 0 <= number <= LONGEST_SESSION * rate:  # nor NaN
+        return None
+    return int(number), np.frombuffer(content, "<f4", offset=SOUND_HEADER.size)
+
+
+def speak_live(pipe):
+    """The worker: through the pipe come a model folder and a sample rate, then sound, then None, and so on.
+
+    It answers the first with a dictionary of the model's rates, or the text of an error, and each piece of sound, a
+    sample's number and an array from it on, with a list of frames, `packed`.
     """
     import_keras()
     from .model_folder import load_model
@@ -133,10 +199,10 @@ def speak_live(pipe):
         features = face.face.features
         look_ahead = face.face.look_ahead / features.sample_rate
         pipe.send({"frame_rate": face.face.frame_rate, "look_ahead": look_ahead, "size": face.face.size})
-        resampled = AnyRate(sample_rate, features.sample_rate)
-        while (samples := pipe.recv()) is not None:
+        speech = LiveSpeech(face, sample_rate)
+        while (sound := pipe.recv()) is not None:
             begun = time.monotonic()
-            first, frames = face.push(resampled(samples))
+            first, frames = speech.hear(*sound)
             took = (time.monotonic() - begun) * 1000
             pipe.send([packed(first + place, took, frame) for place, frame in enumerate(frames)])
 
@@ -213,12 +279,11 @@ class LiveSeat:
                 message = coming.result()
                 if message["type"] == "websocket.disconnect":
                     raise WebSocketDisconnect
-                content = message.get("bytes") or b""
-                if not content or len(content) % 4 or len(content) > LONGEST_PUSH:
+                sound = unpacked(message.get("bytes") or b"", rate)
+                if sound is None:
                     return "what came is no sound"
                 coming = asyncio.create_task(socket.receive())
-                samples = np.nan_to_num(np.frombuffer(content, "<f4")).clip(-1, 1)
-                for frame in await asyncio.to_thread(answer, samples, LONGEST_SILENCE):
+                for frame in await asyncio.to_thread(answer, sound, LONGEST_SILENCE):
                     await socket.send_bytes(frame)
         finally:
             coming.cancel()

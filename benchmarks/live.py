@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audio2faces.live import HEADER
+from audio2faces.live import HEADER, SOUND_HEADER
 from preprocessing.media import read_speech
 from preprocessing.program import ArgumentParser, program
 
@@ -80,7 +80,7 @@ async def _talk(url, samples):
         for first in range(0, len(samples), STEP):
             heard = (first + STEP) / RATE  # when the last of these samples has been spoken
             await asyncio.sleep(max(0, begun + heard - time.monotonic()))
-            await live.send(samples[first : first + STEP].tobytes())
+            await live.send(SOUND_HEADER.pack(first) + samples[first : first + STEP].tobytes())
         await asyncio.sleep(2)
         listening.cancel()
     return about, arrivals, computing

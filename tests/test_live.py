@@ -15,7 +15,7 @@ from .conftest import SAMPLES
 
 pytest.importorskip("starlette")
 from audio2faces import live as live_module
-from audio2faces.live import HEADER, AnyRate, LiveFace, LiveSeat
+from audio2faces.live import HEADER, SOUND_HEADER, AnyRate, LiveFace, LiveSeat, LiveSpeech, unpacked
 
 
 def live_address(server, rate, model="tiny"):
@@ -35,6 +35,76 @@ def test_live_frames_are_those_of_the_whole(tiny_model_folder):
     assert np.abs(np.array(made).astype(int) - whole[: len(made)]).max() <= 1
 
 
+@pytest.fixture(scope="module")
+def live(tiny_model_folder):
+    """A face whose head is held still."""
+    return LiveFace(load_model(tiny_model_folder), seed=None)
+
+
+def spoken(live, sample_rate, pieces):
+    """Numbers and faces of the frames that (number of the first sample, samples) of a new session give."""
+    live.reset()
+    speech, numbers, faces = LiveSpeech(live, sample_rate), [], []
+    for number, samples in pieces:
+        first, frames = speech.hear(number, samples)
+        numbers += range(first, first + len(frames))
+        faces += list(frames.astype(int))
+    return numbers, np.array(faces)
+
+
+def in_pieces(samples, length, lost=range(0)):
+    """The samples in pieces with their numbers; those that begin at a lost sample do not come."""
+    return [(first, samples[first : first + length]) for first in range(0, len(samples), length) if first not in lost]
+
+
+@pytest.mark.parametrize("rate", [16000, 48000])
+def test_lost_sound_becomes_silence_and_shifts_nothing(live, rate):
+    samples, length = read_speech(SAMPLES / "speech.wav", rate), rate // 50
+    lost = range(50 * length, 65 * length)
+    damaged = samples.copy()
+    damaged[lost.start : lost.stop] = 0
+    numbers, faces = spoken(live, rate, in_pieces(samples, length, lost))
+    expected_numbers, expected = spoken(live, rate, in_pieces(damaged, length))
+    assert numbers == expected_numbers == list(range(len(numbers)))
+    assert np.abs(faces - expected).max() <= 1
+    twice = [piece for piece in in_pieces(samples, length) for _ in range(2)]  # what comes again is passed over
+    numbers, faces = spoken(live, rate, twice)
+    assert np.abs(faces - spoken(live, rate, in_pieces(samples, length))[1]).max() <= 1
+
+
+@pytest.mark.parametrize("rate", [16000, 48000])
+def test_after_a_long_gap_frames_go_on_in_their_places(live, rate):
+    speech, length = read_speech(SAMPLES / "speech.wav", rate), rate // 50
+    start = 3000 * length + 7  # a minute later
+    later = [(start + first, samples) for first, samples in in_pieces(speech, length)]
+    numbers, faces = spoken(live, rate, in_pieces(speech, length) + later)
+    jump = int(np.flatnonzero(np.diff(numbers) > 1)[0]) + 1
+    assert numbers[jump] == 1501 and numbers[jump:] == list(range(1501, 1501 + len(numbers) - jump))
+    shifted = np.concatenate([np.zeros(7 + 50 * length), speech]).astype(np.float32)  # as after a second of silence
+    expected_numbers, expected = spoken(live, rate, in_pieces(shifted, length))
+    assert expected_numbers == list(range(len(expected)))
+    assert np.abs(faces[jump:] - expected[26 : 26 + len(faces) - jump]).mean() < 1
+
+
+def test_sound_that_is_none_does_not_spoil_the_face(live):
+    samples = read_speech(SAMPLES / "speech.wav", 48000)
+    broken = samples.copy()
+    broken[50000], broken[60000:60010] = np.nan, np.inf
+    _, faces = spoken(live, 48000, in_pieces(broken, 960))
+    assert np.abs(faces - spoken(live, 48000, in_pieces(samples, 960))[1]).mean() < 1
+
+
+def test_what_is_no_sound_is_refused():
+    sound = np.float32([0.5, -0.5]).tobytes()
+    number, samples = unpacked(SOUND_HEADER.pack(320) + sound, 16000)
+    assert number == 320 and samples.tolist() == [0.5, -0.5]
+    for content in (
+        b"", sound[:3], SOUND_HEADER.pack(0), SOUND_HEADER.pack(0) + sound[:3], SOUND_HEADER.pack(0) + bytes(300_000),
+        *(SOUND_HEADER.pack(number) + sound for number in (np.nan, np.inf, -1, 1e18)),
+    ):  # fmt: skip
+        assert unpacked(content, 16000) is None
+
+
 def test_a_microphone_moves_the_face(server):
     from websockets.asyncio.client import connect
     from websockets.exceptions import ConnectionClosed
@@ -48,7 +118,7 @@ def test_a_microphone_moves_the_face(server):
             async with connect(url) as second:
                 assert "already" in json.loads(await second.recv())["error"]
             for first in range(0, len(samples), 320):
-                await live.send(samples[first : first + 320].tobytes())
+                await live.send(SOUND_HEADER.pack(first) + samples[first : first + 320].tobytes())
             for _ in range(int(np.ceil((len(samples) - about["look_ahead"] * 16000) / 640))):
                 frames.append(await live.recv())
             await live.send(b"odd")  # no float32
@@ -141,7 +211,8 @@ class Pipe:
 
 @pytest.mark.parametrize(
     ("messages", "why"),
-    [((), "Nothing came from the microphone"), (({"type": "websocket.receive", "bytes": bytes(8)},), "does not answer"),
+    [((), "Nothing came from the microphone"),
+     (({"type": "websocket.receive", "bytes": bytes(16)},), "does not answer"),
      (({"type": "websocket.disconnect"},), None)],
 )  # fmt: skip
 def test_the_seat_is_free_again_whoever_falls_silent(tmp_path, monkeypatch, messages, why):

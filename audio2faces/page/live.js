@@ -1,6 +1,7 @@
 "use strict";
 // The microphone to the server, frames back; picture and sound are shown the same time after they were heard.
-// Frame i belongs to the sound i / rate after the first sample. Both are shown as long after it as the slowest of the
+// Sound goes with the number of its sample, so that a part that is lost does not shift what comes after it. Frame i
+// belongs to the sound i / rate after the first sample. Both are shown as long after it as the slowest of the
 // last frames has needed, and a little more: `later`, through which the sound goes, says how long that is.
 
 (() => {
@@ -79,15 +80,19 @@
       requestAnimationFrame(() => this.paint());
     }
 
-    send({ samples, begun }) {
+    send({ samples, number }) {
       if (!this.about || this.socket.readyState !== WebSocket.OPEN) return;
-      if (this.first === undefined) this.first = begun;
-      this.socket.send(samples.buffer);
+      if (this.first === undefined) this.first = number;
+      const message = new ArrayBuffer(8 + samples.byteLength);
+      new DataView(message).setFloat64(0, number - this.first, true);
+      new Float32Array(message, 8).set(samples);
+      this.socket.send(message);
     }
 
     receive(buffer) {
       const view = new DataView(buffer), number = view.getUint32(0, true), { stats } = this;
-      const arrived = this.context.currentTime, heard = this.first + number / this.about.frame_rate;
+      const { currentTime: arrived, sampleRate } = this.context;
+      const heard = this.first / sampleRate + number / this.about.frame_rate;
       stats.frames += 1;
       stats.expected = number + 1;
       stats.computing = view.getFloat32(4, true);

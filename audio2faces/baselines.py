@@ -2,14 +2,16 @@
 
 import numpy as np
 
+from began.frames import clip_mean
 from preprocessing.audio_features import speech_maps
 from preprocessing.pixels import to_signed, to_uint8
 
 
 def mean_face(clips):
     """The mean face of some clips, every frame counting alike: uint8 RGB [shape=(size, size, 3)]."""
-    total = sum(clip.faces.sum(axis=0, dtype=np.int64) for clip in clips)
-    return to_uint8(to_signed(total / sum(len(clip.faces) for clip in clips)))
+    counts = [len(clip.faces) for clip in clips]
+    means = (clip_mean(clip.faces) for clip in clips)
+    return to_uint8(to_signed(sum(count * mean for count, mean in zip(counts, means, strict=True)) / sum(counts)))
 
 
 class NearestAudio:

@@ -64,7 +64,7 @@ def evaluate(models, dataset, split):
             for name, method in methods.items():
                 faces[name].append(method(clip))
             bar.update(1)
-    real = [np.asarray(clip.faces) for clip in clips]
+    real = [clip.faces for clip in clips]
     references = _real_measures(real, components)
     report = {
         "model": models[0].name,

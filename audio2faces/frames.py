@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from began.collapse import sharpness
-from began.frames import FrameSet
+from began.frames import FrameSet, clip_mean
 from preprocessing.alignment import mouth_slices
 from preprocessing.audio_features import speech_maps
 from preprocessing.augmentation import AugmentationSettings, augment, noise
@@ -59,7 +59,7 @@ class MotionSet(FrameSet):
         if clips[0].faces.shape[1] != config.motion_size:
             clips = [SmallerClip(clip, config.motion_size) for clip in clips]
         super().__init__(clips, config.feature_settings)
-        self.clip_means = np.stack([to_signed(clip.faces.mean(axis=0)) for clip in clips])
+        self.clip_means = np.stack([to_signed(clip_mean(clip.faces)) for clip in clips])
 
     def motion(self, indices):
         """Faces less their clip's mean face: float32 in [-2, 2] [shape=(len(indices), size, size, 3)]."""

@@ -84,7 +84,7 @@ class RefinerExamination:
 
     def __init__(self, training, face, clips):
         self.face, self.clips = face, clips
-        self.real = [np.asarray(clip.faces) for clip in clips]
+        self.real = [clip.faces for clip in clips]
         features = training.config.feature_settings
         frames = FrameSet(clips, features)
         self.motion = [face.motion(maps) for maps in frames.maps]

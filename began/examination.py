@@ -15,7 +15,7 @@ from .collapse import (
     sharpness,
     two_groups,
 )
-from .frames import SHOWN, FrameSet, shown_moments
+from .frames import SHOWN, FrameSet, clip_mean, shown_moments
 from .mouth import MouthComponents, mouth_measures
 
 SAMPLES = 400  # faces that the collapse is measured on during training; afterwards there are more
@@ -161,7 +161,7 @@ def evaluate(models, dataset, split, samples):
             examine = Examination(train, held_out, samples)
         if not methods:
             others = train.faces(np.sort(np.random.default_rng(1).permutation(len(train))[:samples]))
-            mean = np.rint(np.mean([face.mean(axis=0) for face in (clip.faces for clip in train_clips)], axis=0))
+            mean = np.rint(np.mean([clip_mean(clip.faces) for clip in train_clips], axis=0))
             real = examine.collapse(examine.real)
             methods["real"] = real | {"duplicates": real["real_duplicates"]}
             methods["real, of the training clips"] = examine.collapse(others)

@@ -8,10 +8,11 @@ from preprocessing.audio_features import speech_maps
 from preprocessing.program import InputError
 
 SHOWN = 12  # frames of a clip, or faces of a row, in pictures
+AT_ONCE = 512  # frames that are held in memory when a whole clip is looked at
 
 
 class FrameSet:
-    """All frames of some clips; faces stay on disk, memory-mapped.
+    """All frames of some clips; faces stay on disk.
 
     Args:
         clips: list of `preprocessing.dataset.Clip`.
@@ -45,12 +46,21 @@ class FrameSet:
 
     def faces(self, indices):
         """uint8 RGB faces of some frames [shape=(len(indices), size, size, 3)]."""
-        return np.stack([self.clips[clip].faces[number] for clip, number in map(self.place, indices)])
+        faces = np.empty((len(indices), *self.clips[0].faces.shape[1:]), np.uint8)
+        for face, (clip, number) in zip(faces, map(self.place, indices), strict=True):
+            face[:] = self.clips[clip].faces[number]
+        return faces
 
     def companions(self, indices, generator):
         """For each frame another of the same clip, any with the same chance (itself among them) [same shape]."""
         first, end = self._first_of[self.clip_of[indices]], self._first_of[self.clip_of[indices] + 1]
         return first + (generator.random(len(indices)) * (end - first)).astype(int)
+
+
+def clip_mean(faces):
+    """The mean over the frames of a clip, of which a part at a time is read: float64 [shape=(size, size, 3)]."""
+    parts = (faces[first : first + AT_ONCE] for first in range(0, len(faces), AT_ONCE))
+    return sum(part.sum(axis=0, dtype=np.int64) for part in parts) / len(faces)
 
 
 def shown_moments(count):

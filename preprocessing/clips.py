@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from .blocks import GAP_REASON, LEAST_SECONDS, TOLERANCE, Part, divide
+from .dataset import files_digest
 from .detection import make_detector
 from .files import scratch_folder, sha256, whole_folder, write_json
 from .intervals import clip_name
@@ -280,10 +281,12 @@ def _write_clip(task, take, part, others):
         )
         for file in SPEECH_FILES.values():
             _cut_sound(recording.folder / file, partial / file, segment)
+        digest = files_digest(partial)
     return {
         "name": name,
         "source": task.location,
         "sha256": task.sha256,
+        "files_sha256": digest,
         "start": round(part.start, 3),
         "end": round(part.end, 3),
         "fps": round(recording.frame_rate, 3),

@@ -1,8 +1,10 @@
 """The dataset on disk: a manifest and, for each clip, faces, speech and track."""
 
+import errno
 import hashlib
 import json
 import zipfile
+import zlib
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,15 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
+from .array_file import ArrayFile
 from .blocks import GAP, LEAST_SECONDS
-from .files import exclusive, read_json, read_lines, write_json
+from .files import exclusive, read_json, read_lines, sha256, write_json
 from .intervals import safe_name
 from .media import SPEECH_FILES, SPEECH_RATE, read_speech
-from .program import InputError
+from .program import InputError, progress
 
 SCHEMA = 3
 SPLITS = ("train", "validation", "test")
 MORE_CLIPS = f"prepare a video of {LEAST_SECONDS:g} s or more with --segments auto, or more clips, or give --splits"
+LEARNED_FROM = ("faces.npy", *SPEECH_FILES.values())  # and the times of the faces
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # what the process lacks; no file is at fault
 
 
 @dataclass(frozen=True)
@@ -35,34 +40,52 @@ class Clip:
 
     @cached_property
     def faces(self):
-        """Aligned faces, memory-mapped: uint8 RGB [shape=(frames, size, size, 3)]."""
-        return _load(self.folder / "faces.npy", mmap_mode="r")
+        """Aligned faces, read from disk when they are indexed: uint8 RGB [shape=(frames, size, size, 3)]."""
+        return _read(self.folder / "faces.npy", ArrayFile)
 
     @cached_property
     def times(self):
         """Time of each face in seconds; the speech starts at zero [shape=(frames,)]."""
-        return _load(self.folder / "track.npz", lambda track: track["time"])
+        return _read(self.folder / "track.npz", lambda path: _arrays(path, ["time"])["time"])
 
     @cached_property
     def track(self):
         """The arrays of track.npz by name: see docs/formats.md."""
-        return _load(self.folder / "track.npz", lambda track: {name: track[name] for name in track.files})
+        return _read(self.folder / "track.npz", _arrays)
 
     @cached_property
     def landmarks(self):
         """Landmarks in pixels of the source frame, left and right as seen in the faces [shape=(frames, 5, 2)]."""
-        return _load(self.folder / "track.npz", lambda track: track["landmarks"])
+        return _read(self.folder / "track.npz", lambda path: _arrays(path, ["landmarks"])["landmarks"])
 
     def speech(self, sample_rate=SPEECH_RATE):
         """Mono samples in [-1, 1] at 16 or 44.1 kHz [shape=(samples,)]."""
         return read_speech(self.folder / SPEECH_FILES[sample_rate], sample_rate, start=0.0)
 
 
-def _load(path, part=lambda content: content, **options):
+def _read(path, how):
+    """What `how` makes of a file of a clip.
+
+    Raises:
+        InputError: it is missing or damaged, or cannot be read.
+        OSError: the process has no more files to open, or no memory.
+    """
     try:
-        return part(np.load(path, allow_pickle=False, **options))
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        return how(path)
+    except InputError:
+        raise
+    except (FileNotFoundError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: missing or damaged ({error}); run preprocessing again") from error
+    except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); run preprocessing again") from error
+
+
+def _arrays(path, names=None):
+    """Arrays of an .npz file by name, all if `names` is None."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in names or arrays.files}
 
 
 @dataclass(frozen=True)
@@ -82,13 +105,20 @@ class Dataset:
         """Frames per second of the clips."""
         return self.manifest["fps"]
 
-    @property
+    @cached_property
     def fingerprint(self):
-        """Twelve digits of the SHA-256 over names, contents and splits of all clips: they change with the data."""
-        clips = sorted(
-            [entry["name"], entry.get("sha256"), entry["split"], *(["mirrored"] if entry.get("mirrored") else [])]
-            for entry in self.manifest["clips"]
-        )
+        """Twelve digits of the SHA-256 over names, splits and files of all clips: they change with the data.
+
+        Raises:
+            InputError: a file of a clip is damaged or cannot be read.
+        """
+        digests = {entry["name"]: entry.get("files_sha256") for entry in self.manifest["clips"]}
+        if unknown := [name for name, digest in digests.items() if not digest]:  # mirroring was interrupted
+            with progress(len(unknown), "clip", "looking at files") as bar:
+                for name in unknown:
+                    digests[name] = files_digest(self.folder / "clips" / name)
+                    bar.update(1)
+        clips = sorted([entry["name"], entry["split"], digests[entry["name"]]] for entry in self.manifest["clips"])
         return hashlib.sha256(json.dumps(clips).encode()).hexdigest()[:12]
 
     @property
@@ -109,6 +139,21 @@ class Dataset:
         if not clips:
             raise InputError(f"{self.folder}: no clip in the {name} split; {MORE_CLIPS}")
         return clips
+
+
+def files_digest(folder):
+    """The SHA-256 over all that a clip is learned from: its faces, their times and the speech.
+
+    Args:
+        folder: of the clip.
+
+    Raises:
+        InputError: a file is damaged or cannot be read.
+    """
+    folder = Path(folder)
+    digests = {name: _read(folder / name, sha256) for name in LEARNED_FROM if (folder / name).exists()}
+    digests["time"] = hashlib.sha256(np.ascontiguousarray(Clip(folder, {}).times, np.float64)).hexdigest()
+    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 
 def open_dataset(folder):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .contact_sheet import write_contact_sheet
-from .dataset import note_in_clips, open_dataset, own_dataset
+from .dataset import files_digest, note_in_clips, open_dataset, own_dataset
 from .files import check_output
 from .flip_2017 import choose_references, distances_2017, threshold_2017
 from .flip_decision import KEPT, MIRRORED, UNDECIDED, decide
@@ -110,6 +110,8 @@ def apply_finding(dataset, finding):
 def _apply(dataset, finding):
     mirrored = finding.of(MIRRORED)
     done = 0
+    named = {finding.clips[index].name for index in mirrored}  # killed now, the digests would be those of other faces
+    note_in_clips(dataset.folder, lambda clip: {"files_sha256": None} if clip["name"] in named else {})
     try:
         with progress(len(mirrored), "clip", "mirroring") as bar:
             for index in mirrored:
@@ -117,8 +119,12 @@ def _apply(dataset, finding):
                 bar.update(1)
     finally:
         dataset = open_dataset(dataset.folder)
-        mirrored = {clip.name for clip in dataset.clips if is_mirrored(clip)}
-        note_in_clips(dataset.folder, lambda clip: {"mirrored": True} if clip["name"] in mirrored else {})
+        notes = {
+            clip.name: {"files_sha256": files_digest(clip.folder)} | ({"mirrored": True} if is_mirrored(clip) else {})
+            for clip in dataset.clips
+            if clip.name in named or is_mirrored(clip)
+        }
+        note_in_clips(dataset.folder, lambda clip: notes.get(clip["name"], {}))
     write_contact_sheet(dataset)
     write_preview(dataset)
     return done

@@ -22,6 +22,7 @@ REMEDIES = {
     errno.EFBIG: "; the system limits the size of files (ulimit -f)",
     errno.EACCES: "; choose another place or ask for access",
     errno.EROFS: "; choose another place",
+    errno.EMFILE: "; raise the number of files that a process may open (ulimit -n)",
 }
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX"}  # of Keras, which the networks run on
 EPSILON = 1e-7  # Keras's own

@@ -71,7 +71,7 @@ def survey_dataset(dataset):
     with progress(len(dataset.clips), "clip", "measuring") as bar:
         for clip in dataset.clips:
             try:
-                measures.append(measure_clip(replace(clip)))  # a copy: with it goes what it has opened
+                measures.append(measure_clip(replace(clip)))  # a copy: with it goes what it has read
             except InputError as error:
                 damaged.append(str(error))
             bar.update(1)

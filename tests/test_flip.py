@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from preprocessing.contact_sheet import write_contact_sheet
-from preprocessing.dataset import Clip, open_dataset
+from preprocessing.dataset import Clip, files_digest, note_in_clips, open_dataset
 from preprocessing.detection import LEFT_EYE, RIGHT_EYE
 from preprocessing.flip import apply_finding, find_mirrored
 from preprocessing.flip_2017 import choose_references, distances_2017, mirrored_2017, strip_width, threshold_2017
@@ -53,6 +53,7 @@ def spoilt(prepared, tmp_path):
         track["transform"] = mirror_transforms(track["transform"], 64) @ frame_mirror
         np.save(clip.folder / "faces.npy", faces)
         np.savez(clip.folder / "track.npz", **track)
+    note_in_clips(folder, lambda clip: {"files_sha256": files_digest(folder / "clips" / clip["name"])})
     write_contact_sheet(open_dataset(folder))
     return folder, names
 

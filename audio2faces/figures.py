@@ -20,7 +20,7 @@ def draw_curves(path, rows):
 
     Args:
         path: of the PNG.
-        rows: dictionaries of metrics.csv.
+        rows: of a `MetricsLog`.
     """
     draw_panels(
         path,
@@ -42,8 +42,7 @@ def draw_refiner_curves(path, rows):
         "balance": ("k",),
         "validation clips": ("correlation", "explained_variance", "amplitude", "mouth_sharpness"),
     }
-    values = {name: np.nan_to_num([float(row[name]) for row in rows]) for names in panels.values() for name in names}
-    drawn = {title: [name for name in names if values[name].any()] for title, names in panels.items()}
+    drawn = {title: [name for name in names if any(row[name] for row in rows)] for title, names in panels.items()}
     draw_panels(path, rows, {title: names for title, names in drawn.items() if names} or panels)
 
 
@@ -76,7 +75,11 @@ def write_comparison(path, model, clips, faces):
     size = -(-SHORTEST_SIDE // model.config.size) * model.config.size
     width = (size + GAP) * len(shown) - GAP
     chosen = np.linspace(0, len(clips) - 1, COMPARED_CLIPS).round().astype(int)
-    sentences = [(clips[index], [of_clips[index] for of_clips in shown]) for index in chosen]
+    sentences = []
+    for index in chosen:
+        clip = clips[index]
+        places = _shown(clip.times, model.frame_rate)
+        sentences.append((clip, [of_clips[index][places] for of_clips in shown]))
     with whole_file(path) as partial:
         if str(path).lower().endswith(".webp"):
             pictures = [Image.fromarray(picture) for picture in _side_by_side(sentences[0][1], size)]
@@ -88,10 +91,16 @@ def write_comparison(path, model, clips, faces):
             for clip, rows in sentences:
                 video.write_faces(_side_by_side(rows, size))
                 samples = clip.speech()
-                wanted = round(len(clip.times) / model.frame_rate * SOUND_RATE)
+                wanted = round(len(rows[0]) / model.frame_rate * SOUND_RATE)
                 times = np.arange(wanted) / SOUND_RATE + clip.times[0]
                 sound = np.interp(times, np.arange(len(samples)) / SPEECH_RATE, samples)
                 video.write_sound(sound.astype(np.float32))
+
+
+def _shown(times, frame_rate):
+    """Which frame of a clip each frame of a video shows: where some were dropped, the last one stays [shape=(n,)]."""
+    moments = times[0] + np.arange(round((times[-1] - times[0]) * frame_rate) + 1) / frame_rate
+    return np.maximum(0, np.searchsorted(times, moments + 0.5 / frame_rate) - 1)
 
 
 def _side_by_side(rows, size):

@@ -119,7 +119,7 @@ class Trained:
         training, idle = self.training, None
         if self.kernel is not None:
             codes = self.codes - self.codes[training.reference]
-            stretches = stretches_of(codes, training.frames.clip_of, frame_rate)
+            stretches = stretches_of(codes, training.frames.sequence_of, frame_rate)
             idle = IdleMotion(self.kernel.astype(np.float16), stretches.astype(np.float16), frame_rate)
         return TalkingFace(
             name=name,
@@ -172,7 +172,6 @@ def learn(config, training, held_out, model, step, run_dir):
     examine = Validation(training, held_out)
     speech = Speech(training.frames, config, training.standardise)
     log = MetricsLog(run_dir, COLUMNS, step)
-    best = min((float(row["validation_loss"]) for row in log.rows), default=np.inf)
     losses, since = [], time.monotonic()
     with progress(config.steps, "step", "training the regressor", start=step) as bar:
         while step < config.steps:
@@ -187,9 +186,10 @@ def learn(config, training, held_out, model, step, run_dir):
                     raise DivergenceError(run_dir, step, log.last_step)
                 rate = len(losses) / (time.monotonic() - since)
                 values, rows = examine(model)
+                if not np.isfinite(values["validation_loss"]):
+                    raise DivergenceError(run_dir, step, log.last_step)
                 values = {"train_loss": np.mean(losses), **values, "steps_per_second": rate}
-                if values["validation_loss"] < best:
-                    best = values["validation_loss"]
+                if values["validation_loss"] < log.lowest("validation_loss"):
                     save_weights(run_dir / "best.weights.h5", model)
                 picture = draw_rows(run_dir / "samples" / f"step-{step:06d}.png", rows)
                 log.add(step, values)

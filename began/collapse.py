@@ -30,9 +30,18 @@ def pair_distances(faces):
     return distances(faces, faces)[np.triu_indices(len(faces), 1)]
 
 
+def ratio(made, real):
+    """One number over another as a float; None where there is nothing to compare with: the second is 0 or NaN."""
+    return float(made / real) if real > 0 else None
+
+
 def diversity(generated, real):
-    """Mean distance of generated pairs over that of real pairs; 1 is as different as real faces, 0 one face."""
-    return float(pair_distances(generated).mean() / pair_distances(real).mean())
+    """Mean distance of generated pairs over that of real pairs; 1 is as different as real faces, 0 one face.
+
+    None where the real faces are all the same.
+    """
+    pairs = pair_distances(real)
+    return ratio(pair_distances(generated).mean(), pairs.mean()) if len(pairs) else None
 
 
 def duplicate_threshold(real, clip_of):

@@ -80,7 +80,7 @@ def format_table(methods):
     """The measures as a Markdown table, a line per method."""
     lines = [["faces", *(title for title, _, _ in TABLE)], ["---", *["--:"] * len(TABLE)]]
     for name, values in methods.items():
-        cells = [f"{values[key]:.{digits}f}" if key in values else "-" for _, key, digits in TABLE]
+        cells = ["-" if values.get(key) is None else f"{values[key]:.{digits}f}" for _, key, digits in TABLE]
         lines.append([name, *cells])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

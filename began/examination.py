@@ -12,6 +12,7 @@ from .collapse import (
     mouths,
     nearest,
     pair_distances,
+    ratio,
     sharpness,
     two_groups,
 )
@@ -56,9 +57,8 @@ class Examination:
 
         self.components = MouthComponents.of(train.clips)
         self.real_motion = [self.components.of_faces(clip.faces) for clip in held_out.clips]
-        stills = [clip.faces[::5] for clip in held_out.clips]
-        self.within = np.mean([pair_distances(faces).mean() for faces in stills])
-        self.mouth_within = np.mean([pair_distances(mouths(faces)).mean() for faces in stills])
+        stills = [clip.faces[:: max(1, min(5, len(clip.faces) - 1))] for clip in held_out.clips]  # two at the least
+        self.within, self.mouth_within = _mean_distance(stills), _mean_distance([mouths(faces) for faces in stills])
 
     def _any(self, frames, generator):
         return generator.choice(len(frames), self.samples)
@@ -70,7 +70,8 @@ class Examination:
             face: `model_folder.BeganFace`.
 
         Returns:
-            (values, rows): a dictionary of floats (see docs/measures.md), and labelled rows of SHOWN faces.
+            (values, rows): a dictionary of floats (see docs/measures.md), None where there is nothing to compare with,
+            and labelled rows of SHOWN faces.
         """
         z = face.draw(self.samples, seed=0)
         generated, swapped, learned = (face.faces(maps, z) for maps in (self.speech, self.foreign, self.learned_speech))
@@ -79,12 +80,12 @@ class Examination:
         values = {
             **self.collapse(generated),
             "learned_diversity": diversity(learned, self.real),
-            "swap": aligned_distance(generated, swapped) / self.within,
-            "mouth_swap": aligned_distance(mouths(generated), mouths(swapped)) / self.mouth_within,
+            "swap": ratio(aligned_distance(generated, swapped), self.within),
+            "mouth_swap": ratio(aligned_distance(mouths(generated), mouths(swapped)), self.mouth_within),
             **{name: motion[name] for name in ("correlation", "amplitude", "explained_variance")},
         }
         values["score"] = score(values, hears=face.config.audio_code > 0)
-        return {name: float(value) for name, value in values.items()}, self._rows(face, generated, z, talking[0])
+        return values, self._rows(face, generated, z, talking[0])
 
     def collapse(self, faces):
         """The measures of some faces that need neither speech nor z, as a dictionary."""
@@ -96,8 +97,8 @@ class Examination:
             "duplicates": duplicate_rate(faces, self.threshold),
             "real_duplicates": duplicate_rate(self.real, self.threshold, self.real_clips),
             "coverage": len(near) / self.real_coverage,
-            "rarer_group": min(group, 1 - group),
-            "sharpness": sharpness(faces) / sharpness(self.real),
+            "rarer_group": float(min(group, 1 - group)),
+            "sharpness": ratio(sharpness(faces), sharpness(self.real)),
         }
 
     def _clips_near(self, faces):
@@ -119,17 +120,25 @@ class Examination:
         return rows
 
 
+def _mean_distance(clips):
+    """Mean distance between faces of one clip, over clips; 0 where none has two."""
+    return float(np.mean([pair_distances(faces).mean() for faces in clips if len(faces) > 1] or [0.0]))
+
+
 def aligned_distance(faces, others):
     """Mean distance of each face to the one in the same place."""
     return np.mean([distances(faces[[index]], others[[index]])[0, 0] for index in range(len(faces))])
 
 
 def score(values, hears):
-    """What the best step is chosen by: the product of diversities, sharpness and mouth correlation, each at most 1."""
+    """What the best step is chosen by: the product of diversities, sharpness and mouth correlation, each at most 1.
+
+    What cannot be measured does not count.
+    """
     factors = [values["diversity"], values["mouth_diversity"], values["sharpness"]]
     if hears:
         factors.append(max(0.0, values["correlation"]))
-    return float(np.prod(np.minimum(factors, 1.0)))
+    return float(np.prod([min(factor, 1.0) for factor in factors if factor is not None]))
 
 
 def evaluate(models, dataset, split, samples):

@@ -4,11 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from preprocessing.audio_features import speech_maps
 from preprocessing.files import whole_file
 from preprocessing.pictures import read_png, tile
 
-from .frames import SHOWN, shown_moments
+from .frames import SHOWN, clip_maps, shown_moments
 
 TICKS, ROUND = 5, (1, 2, 2.5, 5, 10)  # at most so many on an axis, and what they may be multiples of
 PANELS = {  # of a BEGAN's curves: title and columns of metrics.csv
@@ -29,18 +28,18 @@ def draw_panels(path, rows, panels, columns=3, from_zero=False):
 
     Args:
         path: of the PNG.
-        rows: dictionaries of metrics.csv.
+        rows: of a `MetricsLog`.
         panels: dictionary from the title of each panel to the columns of metrics.csv that it shows.
         columns: most panels beside each other.
         from_zero: whether the panels reach down to 0 at least.
     """
     across = min(columns, len(panels))
     down = -(-len(panels) // across)
-    steps = [int(row["step"]) for row in rows]
+    steps = [row["step"] for row in rows]
     figure = Figure(figsize=(4.7 * across, 3.6 * down), layout="constrained")
     for axes, (title, names) in zip(figure.subplots(down, across, squeeze=False).flat, panels.items(), strict=False):
         for name in names:
-            axes.plot(steps, [float(row[name]) for row in rows], marker=".", label=name.replace("_", " "))
+            axes.plot(steps, np.array([row[name] for row in rows], float), marker=".", label=name.replace("_", " "))
         axes.set_title(title)
         axes.set_xlabel("step")
         axes.grid(alpha=0.3)
@@ -95,7 +94,7 @@ def draw_grid(path, face, clips):
     clip = clips[0]
     features = face.config.feature_settings
     moments = shown_moments(len(clip.faces))
-    maps = speech_maps(clip.speech(features.sample_rate), clip.times, features)[moments]
+    maps = clip_maps(clip, features)[moments]
     rows = {"real": clip.faces[moments]}
     for seed in range(4):
         rows[f"z {seed + 1}, speech varied"] = face.faces(maps, face.draw(1, seed))

@@ -1,6 +1,6 @@
 """The frames of a split, and which of them a training step sees: a function of the step's number alone."""
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class FrameSet:
 
     def __init__(self, clips, features):
         self.clips = clips
-        self.maps = [speech_maps(clip.speech(features.sample_rate), clip.times, features) for clip in clips]
+        self.maps = [clip_maps(clip, features) for clip in clips]
         for clip, of_clip in zip(clips, self.maps, strict=True):
             if not np.isfinite(of_clip).all():
                 raise InputError(f"{clip.folder}: its speech gives no finite features; prepare the clip again")
@@ -51,10 +51,38 @@ class FrameSet:
             face[:] = self.clips[clip].faces[number]
         return faces
 
+    @cached_property
+    def sequence_of(self):
+        """Number of the unbroken sequence of frames that each frame is in; dropped frames end one [shape=(len(self),)].
+
+        Frames of one sequence that lie side by side are neighbours in time.
+        """
+        numbers = [frame_numbers(clip) for clip in self.clips]
+        begins = [np.concatenate([[True], np.diff(of_clip) > 1]) for of_clip in numbers]
+        return np.cumsum(np.concatenate(begins)) - 1
+
     def companions(self, indices, generator):
         """For each frame another of the same clip, any with the same chance (itself among them) [same shape]."""
         first, end = self._first_of[self.clip_of[indices]], self._first_of[self.clip_of[indices] + 1]
         return first + (generator.random(len(indices)) * (end - first)).astype(int)
+
+
+def clip_maps(clip, features):
+    """Raw MFCC maps of the frames of a clip, of its speech at the rate of the features [shape=(frames, rows, n)]."""
+    return speech_maps(clip.speech(features.sample_rate), clip.times, features)
+
+
+def frame_numbers(clip):
+    """Which frame of its video each face of a clip is, counted from the first face: frames that were dropped count.
+
+    Args:
+        clip: `preprocessing.dataset.Clip`.
+
+    Returns:
+        whole numbers in rising order [shape=(frames,)].
+    """
+    steps = np.rint(np.diff(clip.times) * clip.entry["fps"]).astype(int)
+    return np.concatenate([[0], np.cumsum(np.maximum(steps, 1))])
 
 
 def clip_mean(faces):

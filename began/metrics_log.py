@@ -1,6 +1,7 @@
 """Numbers of a run over its steps: metrics.csv for people and programs, TensorBoard where TensorFlow runs."""
 
 import csv
+import math
 from pathlib import Path
 
 import keras
@@ -12,6 +13,10 @@ class MetricsLog:
     """Appends rows of named numbers; a continued run drops the rows that its checkpoint does not know.
 
     One that does not write keeps its rows to itself: where several processes share a run, one writes.
+
+    Attributes:
+        rows: dictionaries from "step" and the names of columns to numbers, None where there is none; a continued run
+            has the very numbers of the one that was interrupted.
     """
 
     def __init__(self, run_dir, columns, step, writes=True):
@@ -19,7 +24,7 @@ class MetricsLog:
         self.path = self.run_dir / "metrics.csv"
         self.columns = ["step", *columns]
         self.writes = writes
-        self.rows = [row for row in self._read() if int(row["step"]) <= step]
+        self.rows = [row for row in self._read() if row["step"] <= step]
         self._write()
         self.board = None
         if writes and keras.backend.backend() == "tensorflow":
@@ -31,16 +36,29 @@ class MetricsLog:
     @property
     def last_step(self):
         """Of the last row; 0 without one."""
-        return int(self.rows[-1]["step"]) if self.rows else 0
+        return self.rows[-1]["step"] if self.rows else 0
+
+    def lowest(self, name):
+        """The lowest number in a column; infinity where there is none."""
+        return min(self._known(name), default=math.inf)
+
+    def highest(self, name):
+        """The highest number in a column; minus infinity where there is none."""
+        return max(self._known(name), default=-math.inf)
+
+    def _known(self, name):
+        return [row[name] for row in self.rows if row[name] is not None]
 
     def add(self, step, values):
-        """Logs `values`, a dictionary with the columns given at the start."""
-        self.rows.append({"step": step, **{name: f"{value:.6g}" for name, value in values.items()}})
+        """Logs `values`, a dictionary with the columns given at the start; None and NaN leave a cell empty."""
+        values = {name: _number(value) for name, value in values.items()}
+        self.rows.append({"step": step, **values})
         self._write()
         if self.board:
             with self.board.as_default(step=step):
                 for name, value in values.items():
-                    self._tf.summary.scalar(name, value)
+                    if value is not None:
+                        self._tf.summary.scalar(name, value)
             self.board.flush()
 
     def add_picture(self, step, name, image):
@@ -54,7 +72,11 @@ class MetricsLog:
         if not self.path.exists():
             return []
         with open(self.path, newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+            rows = list(csv.DictReader(file))
+        return [
+            {"step": int(row["step"]), **{name: _number(row.get(name) or None) for name in self.columns[1:]}}
+            for row in rows
+        ]
 
     def _write(self):
         if not self.writes:
@@ -63,3 +85,10 @@ class MetricsLog:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
             writer.writerows(self.rows)
+
+
+def _number(value):
+    """A float, which Python writes and reads without loss; None for what is not finite."""
+    if value is None or not math.isfinite(number := float(value)):
+        return None
+    return number

@@ -48,25 +48,27 @@ class MouthComponents:
         return mouth_motion(faces) @ self.basis.T
 
 
-def mouth_measures(real, generated):
+def mouth_measures(real, generated, numbers=None):
     """How well generated mouth motion follows the real one, pooled over all frames.
 
     Args:
         real: positions along the components, one array per clip [shape=(frames, COMPONENTS) each].
         generated: the same of the generated faces.
+        numbers: `frames.frame_numbers` of each clip; None for clips without dropped frames.
 
     Returns:
         dictionary: `correlation` (Pearson, first component), `amplitude` (ratio of its standard deviations),
         `explained_variance` (share of the real variance within all components), `best_lag` (frames by which the
-        generated motion comes late; None where nothing moves).
+        generated motion comes late). None for what does not exist where nothing moves.
     """
     x, y = np.concatenate(real), np.concatenate(generated)
     lags = range(-LARGEST_LAG, LARGEST_LAG + 1)
-    by_lag = [_lagged_correlation(real, generated, lag) for lag in lags]
+    numbers = numbers or [np.arange(len(clip)) for clip in real]
+    by_lag = [_lagged_correlation(real, generated, numbers, lag) for lag in lags]
     return {
         "correlation": correlation(x[:, 0], y[:, 0]),
-        "amplitude": float(y[:, 0].std() / x[:, 0].std()),
-        "explained_variance": float(1 - ((x - y) ** 2).sum() / (x**2).sum()),
+        "amplitude": float(y[:, 0].std() / x[:, 0].std()) if x[:, 0].std() >= STILL else None,
+        "explained_variance": float(1 - ((x - y) ** 2).sum() / (x**2).sum()) if x.std() >= STILL else None,
         "best_lag": lags[int(np.argmax(by_lag))] if max(by_lag) > 0 else None,
     }
 
@@ -78,9 +80,11 @@ def correlation(x, y):
     return float(np.mean((x - x.mean()) * (y - y.mean())) / (x.std() * y.std()))
 
 
-def _lagged_correlation(real, generated, lag):
-    """Correlation of the first component of generated frame t + lag with real frame t."""
-    shared = [max(0, len(clip) - abs(lag)) for clip in real]
-    x = np.concatenate([clip[max(0, -lag) :][:n, 0] for clip, n in zip(real, shared, strict=True)])
-    y = np.concatenate([clip[max(0, lag) :][:n, 0] for clip, n in zip(generated, shared, strict=True)])
-    return correlation(x, y)
+def _lagged_correlation(real, generated, numbers, lag):
+    """Correlation of the first component of generated frame t + lag with real frame t, where both frames are there."""
+    x, y = [], []
+    for of_real, of_generated, of_clip in zip(real, generated, numbers, strict=True):
+        _, now, later = np.intersect1d(of_clip + lag, of_clip, assume_unique=True, return_indices=True)
+        x.append(of_real[now, 0])
+        y.append(of_generated[later, 0])
+    return correlation(np.concatenate(x), np.concatenate(y))

@@ -192,7 +192,7 @@ def learn(config, model, learner, batches, devices, log):
 
 def keep(run_dir, model, log, step, values, rows):
     """Writes what an examination found: the weights if they are the best, pictures, the log, a checkpoint."""
-    if values["score"] > max((float(row["score"]) for row in log.rows), default=-np.inf):
+    if values["score"] > log.highest("score"):
         save_weights(run_dir / "best.weights.h5", model)
     picture = draw_rows(run_dir / "samples" / f"step-{step:06d}.png", rows)
     log.add(step, values)
@@ -270,12 +270,13 @@ def learning_rate_at(step, rows, config):
 
     Args:
         step: number of the step, from 0.
-        rows: rows of metrics.csv before it.
+        rows: of a `MetricsLog`, before it.
         config: `BeganConfig`.
     """
     halvings, lowest, since = 0, np.inf, 0
-    for row in rows if config.patience else ():
-        if (m_global := float(row["m_global"])) < lowest * (1 - STALLED):
+    known = [row["m_global"] for row in rows if row["m_global"] is not None]
+    for m_global in known if config.patience else ():
+        if m_global < lowest * (1 - STALLED):
             lowest, since = m_global, 0
         elif (since := since + 1) == config.patience:
             halvings, since = halvings + 1, 0
@@ -288,11 +289,11 @@ def learning_rate_at(step, rows, config):
 def warn_of_collapse(run_dir, rows):
     """Says early that a run is lost, on the terminal and in warnings.txt: the last rows of metrics.csv tell."""
     last, complaints = rows[-1], []
-    if (diversity := float(last["diversity"])) < COLLAPSED:
+    if (diversity := last["diversity"]) is not None and diversity < COLLAPSED:
         complaints.append(f"step {last['step']}: faces are {diversity:.2f} as different as real ones")
-    if len(rows) > 1 and all(float(row["k"]) < CLOSED for row in rows[-2:]):  # at first it may wait for D to learn
+    if len(rows) > 1 and all(row["k"] < CLOSED for row in rows[-2:]):  # at first it may wait for D to learn
         complaints.append(
-            f"step {last['step']}: k stays at {float(last['k']):.5f}, the discriminator does not look at generated "
+            f"step {last['step']}: k stays at {last['k']:.5f}, the discriminator does not look at generated "
             "faces (at first it learns from real ones alone; later it should look)"
         )
     for complaint in complaints:

@@ -67,7 +67,7 @@ def draw_vae_curves(path, rows):
 
     Args:
         path: of the PNG.
-        rows: dictionaries of metrics.csv.
+        rows: of a `MetricsLog`.
     """
     panels = {
         "loss": ("train_loss", "validation_loss"),

@@ -60,7 +60,6 @@ def _train(config, dataset, run_dir):
     examine = VaeValidation(model, maps, validation, statistics)
     step = int(model.optimizer.iterations)
     log = MetricsLog(run_dir, COLUMNS, step)
-    best = min((float(row["validation_loss"]) for row in log.rows), default=np.inf)
     since, first = time.monotonic(), step
     with progress(config.steps, "step", "training", start=step) as bar:
         while step < config.steps:
@@ -77,9 +76,10 @@ def _train(config, dataset, run_dir):
                 model.reset_metrics()
                 rate = (step - first) / (time.monotonic() - since)
                 values, seen = examine(model)
+                if not np.isfinite(values["validation_loss"]):
+                    raise DivergenceError(run_dir, step, log.last_step)
                 values = {"train_loss": means["loss"], **values, "steps_per_second": rate}
-                if values["validation_loss"] < best:
-                    best = values["validation_loss"]
+                if values["validation_loss"] < log.lowest("validation_loss"):
                     save_weights(run_dir / "best.weights.h5", model)
                 log.add(step, values)
                 pictures = {name: run_dir / "samples" / f"{name}-{step:06d}.png" for name in ("maps", "codes")}

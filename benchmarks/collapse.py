@@ -120,7 +120,7 @@ def history(path):
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     names = ("step", "k", "m_global", "real_error", "generated_error", "diversity", "mouth_diversity", "correlation")
-    return {name: [float(row[name]) for row in rows] for name in names}
+    return {name: [float(row[name]) if row[name] else None for row in rows] for name in names}
 
 
 def format_table(rows, results):
@@ -136,6 +136,9 @@ def format_table(rows, results):
         cells = []
         for _, key, digits in TABLE:
             values = [r["history"]["k"][-1] if key == "k" else r["measures"][key] for r in done]
+            if None in values:  # a ratio to nothing
+                cells.append("-")
+                continue
             cell = f"{np.mean(values):.{digits}f}"
             cells.append(f"{cell} ({min(values):.{digits}f}-{max(values):.{digits}f})" if len(values) > 1 else cell)
         lost = len(results[row.name]) - len(done)

@@ -6,6 +6,7 @@ import errno
 import functools
 import hashlib
 import json
+import math
 import os
 import shutil
 import stat
@@ -164,9 +165,18 @@ def make_folder(path):
 
 
 def write_json(path, content):
-    """Writes `content` as indented JSON, whole or not at all."""
+    """Writes `content` as indented JSON, whole or not at all; NaN and infinity, which JSON lacks, become null."""
     with whole_file(path) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _finite(content):
+    """The same with None for numbers that are not finite."""
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def read_json(path):

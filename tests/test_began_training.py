@@ -287,7 +287,7 @@ def test_precision_is_what_the_gpu_or_else_the_processor_has(capability, flags, 
 
 
 def test_the_rate_is_halved_when_m_global_stalls():
-    rows = [{"m_global": str(value)} for value in (1.0, 0.9, 0.9, 0.9, 0.8, 0.8, 0.8, 0.8)]
+    rows = [{"m_global": value} for value in (1.0, 0.9, 0.9, 0.9, 0.8, 0.8, 0.8, 0.8)]
     config = dataclasses.replace(TINY, learning_rate=8e-5, smallest_rate=3e-5, patience=2)
     rates = [learning_rate_at(0, rows[:count], config) for count in range(9)]
     assert rates == [8e-5] * 4 + [4e-5] * 3 + [3e-5] * 2

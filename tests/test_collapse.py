@@ -18,7 +18,7 @@ from began.evaluate import format_table
 from began.examination import Examination, score
 from began.frames import FrameSet
 
-from .conftest import one_line, run_program
+from .conftest import dataset_of, drawn_clip, one_line, run_program
 
 
 def grey(*levels, size=16):
@@ -116,6 +116,23 @@ def test_a_collapsed_generator_is_told(examine):
     assert values["diversity"] == values["mouth_diversity"] == values["swap"] == values["mouth_swap"] == 0
     assert values["duplicates"] == 1 and values["correlation"] == 0 and values["rarer_group"] == 0
     assert values["coverage"] <= 1
+
+
+@pytest.mark.parametrize("moving", [True, False])
+def test_clips_of_five_frames_and_clips_that_stand_still_can_be_measured(tiny_dataset, tmp_path, moving):
+    dataset = dataset_of(tmp_path, [drawn_clip(tmp_path, f"clip{index}", "test", index, frames=5) for index in (0, 1)])
+    if not moving:
+        for clip in dataset.clips:
+            np.save(clip.folder / "faces.npy", np.full((5, 16, 16, 3), 90, np.uint8))
+    features = BeganConfig().feature_settings
+    examine = Examination(
+        *(FrameSet(part, features) for part in (tiny_dataset.split("train"), dataset.clips)), samples=9
+    )
+    values, _ = examine(Puppet())
+    assert all(value is None or np.isfinite(value) for value in values.values())
+    for name in ("swap", "mouth_swap", "diversity", "sharpness", "amplitude"):
+        assert (values[name] is not None) == moving, name
+    assert " nan " not in format_table({"tiny": values})
 
 
 def test_real_faces_measure_as_real(examine):

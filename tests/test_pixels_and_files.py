@@ -45,6 +45,13 @@ def test_a_file_that_fails_leaves_the_old_one_and_nothing_else(tmp_path):
     assert os.listdir(tmp_path) == ["result.json"]
 
 
+def test_json_is_valid_whatever_was_measured(tmp_path):
+    write_json(tmp_path / "x.json", {"a": [np.nan, (1.5, np.inf)], "b": np.float64("-inf"), "c": {"d": 2}})
+    content = (tmp_path / "x.json").read_text()
+    assert "NaN" not in content and "Inf" not in content
+    assert json.loads(content) == {"a": [None, [1.5, None]], "b": None, "c": {"d": 2}}
+
+
 def test_a_folder_is_replaced_whole(tmp_path):
     path = tmp_path / "clip"
     path.mkdir()

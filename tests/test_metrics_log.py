@@ -1,0 +1,37 @@
+import math
+
+import numpy as np
+
+from began.figures import draw_curves
+from began.metrics_log import MetricsLog
+from began.training import learning_rate_at
+from preprocessing.pictures import read_png
+
+from .test_began_training import TINY
+
+
+def test_a_continued_run_compares_with_the_very_numbers_of_before(tmp_path):
+    """Two losses that differ in the seventh digit: the second is no better, before and after an interruption."""
+    log = MetricsLog(tmp_path, ["loss", "score"], 0)
+    assert (log.lowest("loss"), log.highest("score")) == (math.inf, -math.inf)
+    log.add(4, {"loss": np.float32(0.12345674), "score": 1 / 3})
+    log.add(8, {"loss": np.float32(0.12345678), "score": 0.1})
+    resumed = MetricsLog(tmp_path, ["loss", "score"], 4)
+    assert resumed.rows == log.rows[:1]
+    for each in (log, resumed):
+        assert each.lowest("loss") < float(np.float32(0.12345678)) and each.highest("score") == 1 / 3
+
+
+def test_what_is_not_known_is_an_empty_cell(tmp_path):
+    names = ["real_error", "generated_error", "m_global", "k", "diversity", "mouth_diversity", "sharpness", "coverage"]
+    names += ["correlation", "amplitude", "mouth_swap"]
+    log = MetricsLog(tmp_path, names, 0)
+    log.add(0, dict.fromkeys(names) | {"k": 0.5})
+    log.add(4, dict.fromkeys(names, 0.25) | {"amplitude": math.nan, "k": math.inf})
+    lines = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert lines[1:] == ["0,,,,0.5,,,,,,,", "4,0.25,0.25,0.25,,0.25,0.25,0.25,0.25,0.25,,0.25"]
+    rows = MetricsLog(tmp_path, names, 4).rows
+    assert rows == log.rows and rows[1]["amplitude"] is rows[0]["real_error"] is None
+    assert learning_rate_at(8, rows, TINY) > 0
+    draw_curves(tmp_path / "curves.png", rows)
+    assert read_png(tmp_path / "curves.png").std() > 1

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from began.frames import clip_mean
-from preprocessing.audio_features import speech_maps
+from began.frames import clip_maps, clip_mean
 from preprocessing.pixels import to_signed, to_uint8
 
 
@@ -35,5 +34,5 @@ class NearestAudio:
         return np.stack([self.frames[index][0].faces[self.frames[index][1]] for index in nearest])
 
     def _flat_maps(self, clip):
-        maps = self.statistics.standardise(speech_maps(clip.speech(), clip.times, self.features))
+        maps = self.statistics.standardise(clip_maps(clip, self.features))
         return maps.reshape(len(maps), -1)

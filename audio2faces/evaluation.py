@@ -3,9 +3,9 @@
 import numpy as np
 
 from began.collapse import sharpness
+from began.frames import clip_maps, frame_numbers
 from began.mouth import MouthComponents, correlation, mouth_measures
 from preprocessing.alignment import mouth_slices
-from preprocessing.audio_features import speech_maps
 from preprocessing.program import InputError, progress
 
 from .baselines import NearestAudio, mean_face
@@ -65,7 +65,7 @@ def evaluate(models, dataset, split):
                 faces[name].append(method(clip))
             bar.update(1)
     real = [clip.faces for clip in clips]
-    references = _real_measures(real, components)
+    references = real_measures(real, components, [frame_numbers(clip) for clip in clips])
     report = {
         "model": models[0].name,
         "split": split,
@@ -96,7 +96,7 @@ def _methods_of(name, model, mean):
     features = model.config.feature_settings
 
     def maps(clip):
-        return speech_maps(clip.speech(features.sample_rate), clip.times, features)
+        return clip_maps(clip, features)
 
     def on_first_frame(refined):
         def faces(clip):
@@ -121,22 +121,25 @@ def _methods_of(name, model, mean):
     if model.idle:
 
         def with_idle_motion(clip):
-            codes = model.idle.replay(model.frame_rate, seed=0)
-            return model.faces(maps(clip), idle=np.stack([next(codes) for _ in clip.times]))
+            codes = model.idle.replay(clip.entry["fps"], seed=0)
+            numbers = frame_numbers(clip)
+            idle = np.stack([next(codes) for _ in range(numbers[-1] + 1)])[numbers]
+            return model.faces(maps(clip), idle=idle)
 
         methods[f"{refined if model.refiner else regressor}, idle motion replayed"] = with_idle_motion
     return methods
 
 
-def _real_measures(real, components):
-    """What is computed of the real clips once."""
+def real_measures(real, components, numbers=None):
+    """What is computed of the real clips once; `numbers` are as for `mouth_measures`."""
     return [
         {
             "components": components.of_faces(faces),
             "opening": _centred(mouth_opening(faces)),
             "region": still_region(faces),
+            "numbers": of_clip,
         }
-        for faces in real
+        for faces, of_clip in zip(real, numbers or [np.arange(len(faces)) for faces in real], strict=True)
     ]
 
 
@@ -147,14 +150,14 @@ def measure(real, generated, components, references=None):
         real: uint8 RGB, one array per clip [shape=(frames, size, size, 3) each].
         generated: the same frames, generated.
         components: `MouthComponents`.
-        references: what `_real_measures` computed of the real clips, or None.
+        references: what `real_measures` computed of the real clips, or None for clips without dropped frames.
 
     Returns:
         dictionary of floats; sharpness, mouth sharpness and flicker are relative to the real clips. None stands for
         what does not exist: the lag of what does not move, a ratio to nothing. Under `intervals` the lower and the
         upper bound of each: percentiles of RESAMPLED draws of as many clips (bootstrap; Efron 1979).
     """
-    references = references or _real_measures(real, components)
+    references = references or real_measures(real, components)
     of_clips = [
         _of_clip(x, y, components, reference) for x, y, reference in zip(real, generated, references, strict=True)
     ]
@@ -190,7 +193,7 @@ def _of_clip(real, generated, components, reference):
     """What is summed over clips: arrays over the frames of one."""
     rows, columns = mouth_slices(real.shape[1])
     mouth, generated_mouth = real[:, rows, columns], generated[:, rows, columns]
-    region = reference["region"]
+    region, numbers = reference["region"], reference["numbers"]
     return {
         "psnr": psnr(real, generated),
         "ssim": ssim(real, generated),
@@ -200,7 +203,8 @@ def _of_clip(real, generated, components, reference):
         "opening": (reference["opening"], _centred(mouth_opening(generated))),
         "sharpness": (sharpness(generated), sharpness(real)),
         "mouth_sharpness": (sharpness(generated_mouth), sharpness(mouth)),
-        "flicker": (flicker(generated, region), flicker(real, region)),
+        "flicker": (flicker(generated, region, numbers), flicker(real, region, numbers)),
+        "numbers": numbers,
     }
 
 
@@ -211,7 +215,7 @@ def _pooled(of_clips):
     return {
         **{name: float(np.mean(np.concatenate([of_clip[name] for of_clip in of_clips]))) for name in
            ("psnr", "ssim", "mouth_psnr", "mouth_ssim")},
-        **mouth_measures(real, generated),
+        **mouth_measures(real, generated, [of_clip["numbers"] for of_clip in of_clips]),
         "opening_correlation": correlation(*openings),
         **{name: _ratio([of_clip[name] for of_clip in of_clips]) for name in
            ("swap", "sharpness", "mouth_sharpness", "flicker")},

@@ -16,7 +16,7 @@ from began.mouth import COMPONENTS, MouthComponents
 from preprocessing.program import progress
 
 AT_ONCE = 1024  # frames, when all of them are looked at
-STRETCH_SECONDS = 3.0  # of a stretch; each stays within one clip
+STRETCH_SECONDS = 3.0  # of a stretch; each stays within one clip, and within its unbroken frames
 STRETCHES = 48  # kept with a model
 JOIN_SECONDS = 0.4  # in which one stretch turns into the next
 CANDIDATES = 12  # stretches drawn for the next one: the nearest follows
@@ -115,18 +115,18 @@ class IdleMotion:
             current = np.concatenate([joined, following[join:]])
 
 
-def stretches_of(codes, clip_of, frame_rate):
+def stretches_of(codes, sequence_of, frame_rate):
     """Cuts the codes of training frames into stretches: at most STRETCHES, evenly over the clips.
 
     Args:
         codes: of all frames [shape=(frames, z_size)].
-        clip_of: clip of each frame, in rising order [shape=(frames,)].
+        sequence_of: `began.frames.FrameSet.sequence_of`; no stretch goes over dropped frames [shape=(frames,)].
         frame_rate: frames per second.
 
     Returns:
-        [shape=(n, length, z_size)]; of length STRETCH_SECONDS, or of the longest clip, if that is shorter.
+        [shape=(n, length, z_size)]; of length STRETCH_SECONDS, or of the longest sequence, if that is shorter.
     """
-    counts = np.bincount(clip_of)
+    counts = np.bincount(sequence_of)
     length = min(round(STRETCH_SECONDS * frame_rate), counts.max())
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     firsts = [

@@ -79,6 +79,17 @@ def still_region(real):
     return outside & (deviation <= np.median(deviation[outside]))
 
 
-def flicker(faces, region):
-    """Mean absolute change from frame to frame within a region, in grey levels."""
-    return float(np.abs(np.diff(np.asarray(faces, np.float32), axis=0))[:, region].mean())
+def flicker(faces, region, numbers=None):
+    """Mean absolute change from a frame to the very next one within a region, in grey levels.
+
+    Args:
+        faces: of a clip.
+        region: bool [shape=(size, size)].
+        numbers: `began.frames.frame_numbers` of the clip; None for one without dropped frames.
+
+    Returns:
+        float; 0 where no frame has a neighbour.
+    """
+    neighbours = np.diff(np.arange(len(faces)) if numbers is None else numbers) == 1
+    changes = np.abs(np.diff(np.asarray(faces, np.float32), axis=0))[neighbours][:, region]
+    return float(changes.mean()) if changes.size else 0.0

@@ -139,7 +139,7 @@ class Refiner(Began):
 
     A batch is that of `Began` without what is not heard, and with `moving`, faces that the regressor moved
     [batch, size, size, 3], and `reference`, the faces it started from, same shape. Every second face shows the moment
-    right after the one before it.
+    right after the one before it, or the same one, where that has no neighbour.
     """
 
     def build_players(self, config):
@@ -180,9 +180,10 @@ class Refiner(Began):
             weights = mouth_weights(config.size // factor, config.mouth_weight)
             loss = loss + config.coarse * ops.mean(weighted_error(*small, weights, config.paired_power))
         if config.temporal:
-            changes = [faces[1::2] - faces[::2] for faces in (real, generated)]
+            changes = [faces[1::2] - faces[:-1:2] for faces in (real, generated)]  # a last one without a second is left
             error = weighted_error(*changes, self.mouth_weights, config.paired_power)
-            loss = loss + config.paired * config.temporal * ops.mean(error)
+            pairs = ops.maximum(ops.shape(error)[0], 1)  # a batch of one face has none
+            loss = loss + config.paired * config.temporal * ops.sum(error) / ops.cast(pairs, error.dtype)
         if config.detail:
             half = [_averaged(faces, 2) for faces in (real, generated)]
             detail = ops.mean(detail_error(real, generated)) + ops.mean(detail_error(*half))

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from began.checkpoints import keep_checkpoint, open_checkpoint
-from began.collapse import sharpness
+from began.collapse import ratio, sharpness
 from began.devices import OneDevice
 from began.figures import draw_rows
 from began.frames import FrameSet, batch_indices, shown_moments
@@ -33,9 +33,9 @@ COLUMNS = (*WATCHED, *MEASURED, "learning_rate", "steps_per_second", "loading_sh
 class RefinerBatches:
     """The batches of a run: what a step sees is a function of its number alone.
 
-    Pairs of neighbouring frames, as the regressor shows them when it starts from a quiet face of the same clip, as it
-    does in generation. (Starting from any face, whose own motion it knows no better than that of the others, the
-    refiner learns to distrust all motion: the mouth moved less by a tenth.)
+    Pairs of frames that follow each other in time, as the regressor shows them when it starts from a quiet face of the
+    same clip, as it does in generation. (Starting from any face, whose own motion it knows no better than that of the
+    others, the refiner learns to distrust all motion: the mouth moved less by a tenth.)
 
     Args:
         config: `RefinerConfig`.
@@ -53,10 +53,12 @@ class RefinerBatches:
         """The batch of a step, as `Refiner` takes it."""
         config, trained, faces = self.config, self.trained, self.faces
         generator = np.random.default_rng((config.seed, step))
-        first = batch_indices(len(faces), config.batch_size // 2 or 1, step, config.seed, config.shuffled)
-        clip_ends = np.searchsorted(faces.clip_of, faces.clip_of[first], side="right")
-        first = np.where(first + 1 < clip_ends, first, np.maximum(first - 1, 0))
-        indices = np.stack([first, np.minimum(first + 1, clip_ends - 1)], axis=1).ravel()[: config.batch_size]
+        first = batch_indices(len(faces), -(-config.batch_size // 2), step, config.seed, config.shuffled)
+        begin, end = (
+            np.searchsorted(faces.sequence_of, faces.sequence_of[first], side=side) for side in ("left", "right")
+        )
+        first = np.where(first + 1 < end, first, np.maximum(first - 1, begin))
+        indices = np.stack([first, np.minimum(first + 1, end - 1)], axis=1).ravel()[: config.batch_size]
         reference = moving = trained.motion(indices)
         if trained.training.config.motion:
             clips = faces.clip_of[indices]
@@ -103,7 +105,7 @@ class RefinerExamination:
         measures = mouth_measures(self.real_motion, [self.components.of_faces(faces) for faces in made])
         real, refined = ([faces[:, self.rows, self.columns] for faces in of_clips] for of_clips in (self.real, made))
         values = {name: measures[name] for name in ("correlation", "amplitude", "explained_variance")}
-        values["mouth_sharpness"] = sum(map(sharpness, refined)) / sum(map(sharpness, real))
+        values["mouth_sharpness"] = ratio(sum(map(sharpness, refined)), sum(map(sharpness, real)))
         values["mouth_psnr"] = float(np.mean(np.concatenate([psnr(x, y) for x, y in zip(real, refined, strict=True)])))
         moments = shown_moments(len(self.real[0]))
         rows = {"real": self.real[0], "regressor": self.face.paint(self.motion[0], refined=False), "refined": made[0]}
@@ -140,7 +142,7 @@ def train_refiner(config, dataset, trained, faces, face, run_dir):
         batches = RefinerBatches(config, trained, faces)
         log = MetricsLog(run_dir, COLUMNS, int(model.steps_done))
         if not log.rows:  # the regressor alone
-            log.add(0, dict.fromkeys(COLUMNS, np.nan) | examine(None)[0])
+            log.add(0, dict.fromkeys(COLUMNS) | examine(None)[0])
         for step, values in learn(config, model, model, batches, devices, log):
             measured, rows = examine(model.generator)
             values |= measured

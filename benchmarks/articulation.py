@@ -27,24 +27,25 @@ def main():
     import_keras()
     from matplotlib.figure import Figure
 
-    from audio2faces.evaluation import measure
+    from audio2faces.evaluation import measure, real_measures
     from audio2faces.model_folder import load_model
     from began.figures import save_figure
+    from began.frames import clip_maps, frame_numbers
     from began.mouth import MouthComponents
-    from preprocessing.audio_features import speech_maps
 
     model = load_model(arguments.model)
     features = model.config.feature_settings
     clips = dataset.split(arguments.split)
-    maps = [speech_maps(clip.speech(features.sample_rate), clip.times, features) for clip in clips]
+    maps = [clip_maps(clip, features) for clip in clips]
     real = [np.asarray(clip.faces) for clip in clips]
     components = MouthComponents.of(dataset.split("train"))
+    references = real_measures(real, components, [frame_numbers(clip) for clip in clips])
     print(f"{model.name}, {len(clips)} {arguments.split} clips; its own strength is {model.articulation.strength:g}\n")
     print("| strength | " + " | ".join(name.replace("_", " ") for name in SHOWN) + " |\n|--:|" + "--:|" * len(SHOWN))
     rows = []
     for strength in STRENGTHS:
         stronger = model.articulated(strength)
-        values = measure(real, [stronger.faces(of_clip) for of_clip in maps], components)
+        values = measure(real, [stronger.faces(of_clip) for of_clip in maps], components, references)
         rows.append([values[name] for name in SHOWN])
         print(f"| {strength:g} | " + " | ".join(f"{value:.3f}" for value in rows[-1]) + " |", flush=True)
     if arguments.plot:

@@ -29,8 +29,9 @@ def main():
     arguments = parser.parse_args()
     dataset = open_dataset(arguments.data)
     import_keras()
-    from audio2faces.evaluation import measure
+    from audio2faces.evaluation import measure, real_measures
     from audio2faces.model_folder import load_model
+    from began.frames import frame_numbers
     from began.mouth import MouthComponents, correlation
     from preprocessing.audio_features import speech_maps
 
@@ -62,7 +63,9 @@ def main():
     print("| clips | " + " | ".join(name.replace("_", " ") for name in SHOWN) + " |\n|---|" + "--:|" * len(SHOWN))
     for name, chosen in (("all", np.full(len(clips), True)), ("without those", ~np.array(apart))):
         kept = [index for index in range(len(clips)) if chosen[index]]
-        values = measure([np.asarray(clips[k].faces) for k in kept], [made[k] for k in kept], components)
+        real = [np.asarray(clips[k].faces) for k in kept]
+        references = real_measures(real, components, [frame_numbers(clips[k]) for k in kept])
+        values = measure(real, [made[k] for k in kept], components, references)
         print(f"| {name} ({len(kept)}) | " + " | ".join(f"{values[key]:.3f}" for key in SHOWN) + " |")
 
 

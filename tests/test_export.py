@@ -7,13 +7,14 @@ import subprocess
 import sys
 import textwrap
 import urllib.error
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from audio2faces.config import PRESETS
-from audio2faces.export import export, main, prediction_log, write_litert, write_onnx
+from audio2faces.export import export, prediction_log, write_litert, write_onnx
 from audio2faces.frames import MotionSet
 from audio2faces.generation import Options, stream_faces
 from audio2faces.model_folder import TalkingFace, load_model
@@ -187,16 +188,6 @@ def test_the_2017_networks_are_exported_at_their_own_rate(tiny_dataset, tmp_path
     assert counts == [2, 3]
 
 
-def test_the_example_of_the_documentation_prints_what_it_says(exported, tmp_path, monkeypatch, capsys):
-    (example,) = re.findall(r"```\n(import numpy.*?)```", (ROOT / "docs" / "serving.md").read_text(), re.S)
-    (tmp_path / "served" / "face").mkdir(parents=True)
-    (tmp_path / "served" / "face" / "1").symlink_to(exported)
-    (tmp_path / "samples").symlink_to(SAMPLES)
-    monkeypatch.chdir(tmp_path)
-    exec(example, {})
-    assert capsys.readouterr().out == "[74] (1, 74, 64, 64, 3)\n"  # the document's model has 128 pixels
-
-
 def test_clients_of_the_documentation_get_the_frames(exported, served, samples):
     """The code in docs/serving.md, as it stands there, against the interfaces of TensorFlow Serving."""
     pytest.importorskip("tensorflow_serving")
@@ -225,6 +216,15 @@ def test_rows_and_columns_say_the_same(exported, samples):
     maps = np.zeros((3, 51, 13)).tolist()
     of_rows = stand_in.rest({"signature_name": "features", "instances": maps})["predictions"]
     assert of_rows == stand_in.rest({"signature_name": "features", "inputs": maps})["outputs"] and len(of_rows) == 3
+
+
+def test_saved_model_cli_runs_it(exported, tmp_path):
+    np.save(tmp_path / "maps.npy", np.zeros((2, 51, 13), np.float32))
+    command = [Path(sys.executable).with_name("saved_model_cli"), "run", "--dir", exported, "--tag_set", "serve"]
+    command += ["--signature_def", "features", "--inputs", "maps=maps.npy", "--outdir", "out"]
+    done = subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert np.load(tmp_path / "out" / "frames.npy").shape == (2, 64, 64, 3)
 
 
 def test_warm_up_requests_are_what_tensorflow_serving_reads(exported):
@@ -261,18 +261,6 @@ def test_the_program_exports_and_refuses(tiny_model_folder, tmp_path):
     ):
         assert complaint in one_line(run_program("-m", "audio2faces.export", *arguments, cwd=ROOT))
     assert not (tmp_path / "p").exists()
-
-
-def test_an_output_that_cannot_be_written_does_not_keep_the_others(tiny_model_folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "tf2onnx", None)  # it is not installed
-    onnx, litert = tmp_path / "a" / "face.onnx", tmp_path / "b" / "face.tflite"
-    asked = ["export", "--model", tiny_model_folder, "--onnx", onnx, "--litert", litert]
-    monkeypatch.setattr(sys, "argv", [str(word) for word in asked])
-    assert main() == 1
-    told = capsys.readouterr()
-    assert not onnx.exists() and litert.read_bytes()[4:8] == b"TFL3" and f"wrote {litert}," in told.out
-    assert "not written: " in told.err and "face.onnx: an ONNX file needs another package: pip install" in told.err
-    assert "error: 1 of 2 outputs could not be written" in told.err
 
 
 @pytest.mark.parametrize("name", ["grid-s1-128", "began-grid-s1"])

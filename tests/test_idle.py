@@ -55,13 +55,13 @@ def test_pictures_are_linear_in_the_code(idle):
     np.testing.assert_allclose(idle.pictures(2 * one - other), 2 * idle.pictures(one) - idle.pictures(other), atol=1e-4)
 
 
-def test_stretches_stay_within_their_clip():
-    clip_of = np.repeat([0, 1, 2], [160, 30, 80])
+def test_stretches_stay_within_their_sequence():
+    sequence_of = np.repeat([0, 1, 2], [160, 30, 80])
     codes = np.arange(270.0)[:, None]
-    stretches = stretches_of(codes, clip_of, 25.0)
+    stretches = stretches_of(codes, sequence_of, 25.0)
     assert [(stretch[0, 0], len(stretch)) for stretch in stretches] == [(0, 75), (75, 75), (190, 75)]
     assert len(stretches_of(np.zeros((20000, 1)), np.zeros(20000, int), 25.0)) == STRETCHES
-    assert stretches_of(codes[:20], clip_of[:20], 25.0).shape == (1, 20, 1)
+    assert stretches_of(codes[:20], sequence_of[:20], 25.0).shape == (1, 20, 1)
 
 
 def test_idle_motion_is_what_the_regressor_leaves_less_what_goes_with_the_mouth(tiny_dataset, tiny_config):

@@ -5,11 +5,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from audio2faces.baselines import NearestAudio
 from audio2faces.evaluation import measure
 from audio2faces.measures import flicker, mouth_opening, psnr, ssim, still_region
 from began.collapse import sharpness
+from began.frames import FrameSet, frame_numbers
 from began.mouth import MouthComponents, mouth_measures, mouth_motion
 from preprocessing.alignment import mouth_slices
+from preprocessing.audio_features import FEATURE_PRESETS, FeatureStatistics
+from preprocessing.media import write_wav
+
+from .conftest import dataset_of, drawn_clip
 
 
 def talking(frames, seed, size=32):
@@ -93,6 +99,42 @@ def test_flicker_looks_where_the_real_clip_is_still():
     trembling = real.copy()
     trembling[1::2] += 4
     assert flicker(trembling, region) == 4
+
+
+def test_frames_across_dropped_ones_are_no_neighbours():
+    faces = np.zeros((4, 32, 32, 3), np.uint8)
+    faces[1] = 2
+    faces[2:] = 90
+    assert flicker(faces, np.ones((32, 32), bool), numbers=[0, 1, 7, 8]) == 1
+    assert flicker(faces, np.ones((32, 32), bool), numbers=[0, 2, 7, 9]) == 0
+
+
+def test_the_lag_is_counted_in_frames_of_the_video():
+    """Motion that comes two frames late, in clips of which frames were dropped."""
+    generator = np.random.default_rng(0)
+    real, late, numbers = [], [], []
+    for _ in range(4):
+        motion = generator.normal(size=(62, 5))
+        kept = np.sort(generator.permutation(60)[:35])
+        real.append(motion[2:][kept])
+        late.append(motion[:-2][kept])
+        numbers.append(kept)
+    assert mouth_measures(real, late, numbers)["best_lag"] == 2
+
+
+def test_frame_numbers_count_what_was_dropped():
+    clip = SimpleNamespace(times=np.array([0.0, 0.041, 0.08, 0.201, 0.24]), entry={"fps": 25.0})
+    assert frame_numbers(clip).tolist() == [0, 1, 2, 5, 6]
+
+
+def test_the_nearest_audio_is_heard_at_the_rate_of_the_features(tmp_path):
+    dataset = dataset_of(tmp_path, [drawn_clip(tmp_path, f"clip{index}", "train", index) for index in range(2)])
+    for clip in dataset.clips:
+        write_wav(clip.folder / "speech.wav", np.zeros(16000), 16000)  # which features of 2017 do not hear
+    features = FEATURE_PRESETS["2017-networks"]
+    statistics = FeatureStatistics.of(FrameSet(dataset.clips, features).maps)
+    for clip in dataset.clips:
+        np.testing.assert_array_equal(NearestAudio(dataset.clips, statistics, features)(clip), clip.faces)
 
 
 def drawn_mouth(opening, size=128, skin=(200, 150, 130), lip=(190, 90, 90), inside=(60, 40, 35)):

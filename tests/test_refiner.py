@@ -2,6 +2,7 @@ import dataclasses
 import importlib.util
 import json
 import shutil
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -21,7 +22,7 @@ from preprocessing.alignment import mouth_slices
 from preprocessing.pixels import to_signed
 from preprocessing.program import InputError
 
-from .conftest import TINY_REFINER, one_line, run_program
+from .conftest import TINY_REFINER, dataset_of, drawn_clip, one_line, run_program
 
 
 def config_of(**changes):
@@ -124,6 +125,21 @@ def test_the_loss_by_hand():
     assert loss == pytest.approx((2 + 3) * (0.1**2 + 0.4**2) / 2 + 2 * 0.5 * 0.3**2, rel=1e-5)
 
 
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_face_without_a_partner_changes_nothing_in_time(frames):
+    model = new_model(config_of(temporal=1.0, batch_size=frames), Refiner)
+    losses = {}
+    for count in (frames, frames - 1 or frames):
+        batch = {name: part[:count] for name, part in batch_of(frames=3).items()}
+        losses[count] = float(model.ask(batch, model(batch), training=False)[0])
+        assert np.isfinite(losses[count])
+    model.config = config_of(temporal=0.0)
+    batch = {name: part[:frames] for name, part in batch_of(frames=3).items()}
+    without = float(model.ask(batch, model(batch), training=False)[0])
+    assert (losses[frames] > without) == (frames > 1)
+    assert np.isfinite(model.train_on_batch(batch, return_dict=True)["loss"])
+
+
 def test_small_faces_do_not_see_where_an_edge_lies():
     """A line of 128 pixels, one pixel off: as an error of small faces it is a fraction of what it is of large ones."""
     config = config_of(size=128, paired=1.0, coarse=1.0, temporal=0.0, detail=0.0, mouth_weight=1.0)
@@ -172,6 +188,36 @@ def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, trained, tiny
         assert np.abs(expected - moving).max(axis=(1, 2, 3)).min() < 2e-3  # kept as float16
     again = batches(3)
     assert all((batch[name] == again[name]).all() for name in batch)
+
+
+@pytest.mark.parametrize("size", [1, 3, 4])
+def test_no_pair_joins_frames_across_dropped_ones(training, trained, tmp_path, size):
+    """Frames 0 to 6, one alone, and 10 to 12 of each clip."""
+    kept = np.r_[0:7, 8, 10:13]
+    entries = [drawn_clip(tmp_path, f"clip{index}", "train", index) for index in range(5)]
+    for entry in entries:
+        clip = tmp_path / "clips" / entry["name"]
+        np.save(clip / "faces.npy", np.load(clip / "faces.npy")[: len(kept)])
+        np.savez(clip / "track.npz", time=kept / 25)
+    faces = FrameSet(dataset_of(tmp_path, entries).split("train"), training.config.feature_settings)
+    assert [(faces.sequence_of == number).sum() for number in range(6)] == [7, 1, 3, 7, 1, 3]
+    batches = RefinerBatches(config_of(batch_size=size), trained, faces)
+    seen = []
+    batches.trained = SimpleNamespace(
+        training=SimpleNamespace(config=SimpleNamespace(motion=False)),
+        maps=trained.maps,
+        motion=lambda indices: seen.append(indices) or np.zeros((len(indices), 16, 16, 3), np.float32),
+    )
+    for step in range(40):
+        assert {part.shape[0] for part in batches(step).values()} == {size}
+    drawn = np.concatenate([indices[: size // 2 * 2].reshape(-1, 2) for indices in seen])
+    clips, numbers = faces.clip_of[drawn], kept[drawn % len(kept)]
+    steps = numbers[:, 1] - numbers[:, 0]
+    assert (
+        (clips[:, 0] == clips[:, 1]).all()
+        and set(steps[numbers[:, 0] != 8]) <= {1}
+        and not steps[numbers[:, 0] == 8].any()
+    )
 
 
 def test_motion_of_training_frames_is_heard_and_idle(training, trained):

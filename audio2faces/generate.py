@@ -11,9 +11,11 @@ from preprocessing.program import ArgumentParser, InputError, command, import_ke
 from preprocessing.video import FORMATS, is_synthetic
 
 from .published import DEFAULT_MODEL, check_model, choice, model_folder
+from .source import LONGEST_SIDE
 
 SOUNDS = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".mp4", ".mkv", ".mov", ".webm", ".avi", ".mpg")
 HIGHEST_RATE = 120.0  # frames per second
+SHORTEST_SIDE, LARGEST_SIDE = 64, 8192  # pixels of a source
 STRONGEST = 3.0  # articulation
 LONGEST_SMOOTHING = 1.0  # seconds
 
@@ -30,6 +32,13 @@ def parse_arguments():
     )
     parser.add_argument(
         "--source", metavar="FILE", help="picture or video of the speaker to put the face into (default: none)"
+    )
+    parser.add_argument(
+        "--longest-side",
+        type=number(SHORTEST_SIDE, LARGEST_SIDE, int),
+        metavar="PIXELS",
+        default=LONGEST_SIDE,
+        help=f"shrink a larger --source to so many pixels, {SHORTEST_SIDE} to {LARGEST_SIDE} (default: {LONGEST_SIDE})",
     )
     parser.add_argument("--frames", metavar="FOLDER", help="also write every picture as PNG")
     parser.add_argument(
@@ -152,7 +161,9 @@ def maker(arguments):
 
     model = load_model(arguments.model)
     seed = None if arguments.still else arguments.seed
-    options = Options(arguments.source, arguments.fps, arguments.smooth, arguments.articulation, seed)
+    options = Options(
+        arguments.source, arguments.fps, arguments.smooth, arguments.articulation, seed, arguments.longest_side
+    )
 
     def make(speech, output):
         started = time.monotonic()

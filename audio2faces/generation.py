@@ -15,7 +15,7 @@ from preprocessing.pictures import write_png
 from preprocessing.program import InputError, progress
 from preprocessing.video import SOUND_RATE, SYNTHETIC, TalkingVideo
 
-from .source import open_source
+from .source import LONGEST_SIDE, open_source
 
 RATES = (1, 120)  # frames per second that a video may have
 
@@ -30,7 +30,7 @@ class Options:
         smooth: standard deviation in seconds of a Gaussian over time that calms the motion; 0 leaves it as it is.
         articulation: its strength (`articulation.Articulation`), or None for the model's.
         seed: of what the head does by itself (turns, blinks); None holds it still.
-        longest_side: pixels; a larger source is made smaller. None keeps its resolution.
+        longest_side: pixels; a larger source is shrunk. None keeps its resolution.
     """
 
     source: str | None = None
@@ -38,7 +38,7 @@ class Options:
     smooth: float = 0.0
     articulation: float | None = None
     seed: int | None = 0
-    longest_side: int | None = None
+    longest_side: int | None = LONGEST_SIDE
 
 
 def generate_video(model, speech, output, frames_folder=None, options=Options(), watch=None):

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,17 +18,24 @@ from preprocessing.pictures import read_png
 from preprocessing.program import InputError, progress
 from preprocessing.quality import remedy
 
+from .source_frames import VideoFrames, fitted
+
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 FIRST_BYTES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"RIFF....WEBP")  # of pictures, whatever their name; a dot is any
 LONGEST = 40.0  # seconds of a video that are used; longer speech plays them back and forth
+LONGEST_SIDE = 1920  # pixels of the video written: any player takes it, and generated mouths have no more detail
+FOUND_SIDE = 1280  # pixels of the frames in which the face is looked for: a second of them waits in memory
 JUDGED_SIZE = 64  # pixels of the crops by which faces are found usable, whatever the model's size
-STORED_QUALITY = 97  # JPEG quality at which its frames wait in memory
 SHORT_GAP = 5  # frames without a usable face through which the last place is held; in longer ones the face fades
 FADE = 5  # frames
+GLANCE, GLANCE_AT_FACE = 96, 16  # rows of the small pictures, and of the face in them, by which frames are compared
+STILL_THERE = 12.0  # grey levels; a speaker's face changes by up to 5 within five frames, another picture's by 20
 
 # The part of the aligned face that is put back: an ellipse around mouth and chin, in units of the crop's side.
 CENTRE, RADII, FEATHER = (0.5, 0.79), (0.25, 0.185), 0.035
+INNER_CENTRE, INNER_RADII = (0.5, 0.78), (0.17, 0.14)  # the part of it that moves, put back whatever it shows
 COLOUR_REACH = 0.15  # standard deviation, in the same unit, over which colours are matched
+ANOTHER_THING = 30.0  # grey levels between the generated and the real face that are no matter of light
 
 
 @dataclass(frozen=True)
@@ -36,8 +44,8 @@ class Source:
 
     Attributes:
         name: of the file.
-        frame_rate: frames per second; 0 for a picture.
-        frames: JPEG files in memory, of the same size.
+        times: of the frames, in seconds from 0 on [shape=(frames,)].
+        frames: uint8 RGB each, of the same, even size [shape=(height, width, 3)].
         transforms: from frame to crop of `size` pixels [shape=(frames, 2, 3)].
         opacity: how much of the generated face each frame shows, 0..1 [shape=(frames,)].
         size: side of the crops in pixels.
@@ -45,8 +53,8 @@ class Source:
     """
 
     name: str
-    frame_rate: float
-    frames: list
+    times: np.ndarray
+    frames: Sequence
     transforms: np.ndarray
     opacity: np.ndarray
     size: int
@@ -55,16 +63,16 @@ class Source:
     @property
     def shape(self):
         """Width and height of the frames in pixels."""
-        height, width = cv2.imdecode(self.frames[0], cv2.IMREAD_COLOR).shape[:2]
+        height, width = self.frames.shape if isinstance(self.frames, VideoFrames) else self.frames[0].shape[:2]
         return width, height
 
     def place(self, seconds):
         """The frame that is shown after some seconds: forth through all of them, back, and forth again."""
-        count = len(self.frames)
-        if count == 1:
+        duration = float(self.times[-1])
+        if not duration:
             return 0
-        place = round(seconds * self.frame_rate) % (2 * count - 2)
-        return min(place, 2 * count - 2 - place)
+        seconds %= 2 * duration
+        return int(np.abs(self.times - min(seconds, 2 * duration - seconds)).argmin())
 
     def with_face(self, face, seconds):
         """A frame into which a generated face was put.
@@ -77,11 +85,12 @@ class Source:
             uint8 RGB [shape=(height, width, 3)], both even.
         """
         place = self.place(seconds)
-        frame = cv2.cvtColor(cv2.imdecode(self.frames[place], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        frame = self.frames[place].copy()
         if not self.opacity[place]:
             return frame
         transform = self.transforms[place]
-        matched = match_colours(face, crop_face(frame, transform, self.size))
+        real = crop_face(frame, transform, self.size)
+        matched = match_colours(face, real)
         back = inverse_transform(transform)
         corners = (np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) * self.size - 0.5) @ back[:, :2].T + back[:, 2]
         left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
@@ -89,20 +98,43 @@ class Source:
         back[:, 2] -= [left, top]
         size = (int(right - left), int(bottom - top))
         face = cv2.warpAffine(matched, back, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        mask = cv2.warpAffine(face_mask(self.size), back, size, flags=cv2.INTER_LINEAR)[..., None] * self.opacity[place]
+        mask = (
+            cv2.warpAffine(blend_mask(matched, real), back, size, flags=cv2.INTER_LINEAR)[..., None]
+            * self.opacity[place]
+        )
         part = frame[top:bottom, left:right]
         frame[top:bottom, left:right] = np.clip(np.rint(part + mask * (face - part)), 0, 255).astype(np.uint8)
         return frame
 
 
-def face_mask(size):
+def face_mask(size, centre=CENTRE, radii=RADII):
     """What is put back: 1 within the ellipse, fading to 0 at the edge of the crop [shape=(size, size)], float32."""
     mask = np.zeros((size, size), np.float32)
-    centre, radii = (tuple(round(size * part) for part in parts) for parts in (CENTRE, RADII))
+    centre, radii = (tuple(round(size * part) for part in parts) for parts in (centre, radii))
     cv2.ellipse(mask, centre, radii, 0, 0, 360, 1.0, cv2.FILLED)
     mask = cv2.GaussianBlur(mask, (0, 0), FEATHER * size, borderType=cv2.BORDER_CONSTANT)
     rim = np.minimum(np.arange(size), np.arange(size)[::-1]) / (2 * FEATHER * size)
     return mask * np.minimum(1, np.minimum(rim[:, None], rim[None]))
+
+
+def blend_mask(face, real):
+    """How much of a generated face is put into the real one, pixel by pixel.
+
+    Around the part that moves it is less where the two show different things, as at a jaw in another pose: there the
+    generated face has the background or the collar where the real one has skin.
+
+    Args:
+        face: generated, in the light of the real one [shape=(size, size, 3)].
+        real: the aligned face of the frame, same shape.
+
+    Returns:
+        float32 in 0..1 [shape=(size, size)].
+    """
+    size = len(face)
+    apart = np.abs(np.asarray(face, np.float32) - real).max(axis=-1)
+    apart = cv2.GaussianBlur(cv2.dilate(apart, np.ones((3, 3))), (0, 0), 0.015 * size)
+    alike = 1 / (1 + (apart / ANOTHER_THING) ** 4)
+    return face_mask(size) * np.maximum(alike, face_mask(size, INNER_CENTRE, INNER_RADII))
 
 
 def match_colours(face, real):
@@ -120,15 +152,21 @@ def match_colours(face, real):
     wide = np.zeros((size, size), np.float32)
     rows, columns = slice(round(0.45 * size), round(0.97 * size)), slice(round(0.2 * size), round(0.8 * size))
     wide[rows, columns] = 1
-    known = wide * (1 - np.clip(1.5 * face_mask(size), 0, 1)) + 1e-4
+    around = wide * (1 - np.clip(1.5 * face_mask(size), 0, 1))
+    difference = real - face
 
     def blurred(picture):
         return cv2.GaussianBlur(picture, (0, 0), COLOUR_REACH * size)
 
-    return face + blurred((real - face) * known[..., None]) / blurred(known)[..., None]
+    light = np.median(difference[around > 0.5], axis=0)
+    for _ in range(2):  # what differs by more than light does, background against skin, does not count
+        apart = np.abs(difference - light).max(axis=-1)
+        known = around / (1 + (apart / ANOTHER_THING) ** 4) + 1e-4
+        light = blurred(difference * known[..., None]) / blurred(known)[..., None]
+    return face + light
 
 
-def open_source(path, size, seconds, longest_side=None):
+def open_source(path, size, seconds, longest_side=LONGEST_SIDE):
     """Reads a picture or a video and finds the face in it.
 
     Args:
@@ -141,17 +179,15 @@ def open_source(path, size, seconds, longest_side=None):
         InputError: the file cannot be read, or no frame shows a face that can be used (the reasons are named).
     """
     if is_picture(path):
-        frame_rate, frames = 0.0, [(0.0, read_png(path))]
-        total = 1
+        info, frames, total = None, [(0.0, read_png(path))], 1
     else:
         info = video_info(path)
         end = min(LONGEST, seconds or LONGEST)
-        frame_rate, frames = info.frame_rate, read_frames(path, end=end)
-        total = round(min(end, info.duration or end) * frame_rate)
-    stored, faces = [], []
+        frames, total = read_frames(path, end=end), round(min(end, info.duration or end) * info.frame_rate)
+    seen, faces = _Seen(longest_side), []
     with progress(total, "frame", "finding the face") as bar:
-        frames = _storing(frames, stored, longest_side)
-        for face in extract_faces(frames, make_detector("mtcnn"), frame_rate or 25.0, JUDGED_SIZE):
+        frame_rate = 25.0 if info is None else info.frame_rate
+        for face in extract_faces(seen.passed_on(frames), make_detector("mtcnn"), frame_rate, JUDGED_SIZE):
             faces.append(face)
             bar.update(1)
         bar.total = len(faces)
@@ -166,15 +202,76 @@ def open_source(path, size, seconds, longest_side=None):
             f"{remedy(reasons, 'give one large, sharp, frontal face of the speaker')}"
         )
     notes = []
-    if frame_rate and end == LONGEST and (info.duration or 0) > LONGEST:
+    if info is not None and end == LONGEST and (info.duration or 0) > LONGEST:
         notes.append(f"{path}: its first {LONGEST:g} s are used, back and forth; cut the part you want for another")
+    if seen.shrunk:
+        (height, width), (written_height, written_width) = seen.full, seen.shape
+        notes.append(
+            f"{path}: {width}x{height} pixels, shrunk to {written_width}x{written_height}: the longest side of the "
+            f"video is limited to {longest_side}"
+        )
     if reasons:
         notes.append(f"{path}: {len(faces) - usable.sum()} of {len(faces)} frames show no usable face ({why})")
     if several := sum(face.faces > 1 for face in faces):
         notes.append(f"{path}: several faces in {several} of {len(faces)} frames; the largest one speaks")
     nearest = nearest_usable(usable)
-    transforms = np.stack([resized_transform(faces[index].transform, size / JUDGED_SIZE) for index in nearest])
-    return Source(str(path), frame_rate, stored, transforms, opacity_of(usable), size, tuple(notes))
+    transforms = np.stack([of_scaled_frame(faces[index].transform, seen.found, seen.shape) for index in nearest])
+    opacity = opacity_of(usable, seen.still_there(transforms, nearest))
+    times = np.array([face.time for face in faces])
+    stored = seen.kept if info is None else VideoFrames(path, times, seen.shape)
+    transforms = np.stack([resized_transform(transform, size / JUDGED_SIZE) for transform in transforms])
+    return Source(str(path), times - times[0], stored, transforms, opacity, size, tuple(notes))
+
+
+class _Seen:
+    """What is remembered of frames while the face is looked for in them.
+
+    Attributes:
+        full, shape, found: height and width of the frames as they are, as they are written, and as they are passed on.
+        glances: grey pictures of GLANCE rows of all frames.
+        kept: the first frame as it is written.
+    """
+
+    def __init__(self, longest_side):
+        self._longest_side = longest_side
+        self.full = self.shape = self.found = self._glance = None
+        self.glances, self.kept = [], []
+
+    @property
+    def shrunk(self):
+        """Whether frames are written in fewer pixels than they have, but for an odd row or column."""
+        return max(self.full) > max(self.shape) + 1
+
+    def passed_on(self, frames):
+        """Passes frames (time, image) on, as they are written or smaller."""
+        for time, image in frames:
+            written = fitted(image, self._longest_side)
+            if self.full is None:
+                self.full, self.shape, self.kept = image.shape[:2], written.shape[:2], [written]
+                self.found = fitted(written, FOUND_SIDE).shape[:2]
+                self._glance = max(1, round(GLANCE * written.shape[1] / written.shape[0])), GLANCE
+            self.glances.append(
+                cv2.resize(cv2.cvtColor(written, cv2.COLOR_RGB2GRAY), self._glance, interpolation=cv2.INTER_AREA)
+            )
+            yield time, fitted(written, FOUND_SIDE)
+
+    def still_there(self, transforms, nearest):
+        """Whether each frame shows the face where its nearest usable frame does [shape=(frames,)].
+
+        Args:
+            transforms: of those usable frames as they are written, to crops of JUDGED_SIZE [shape=(frames, 2, 3)].
+            nearest: their numbers [shape=(frames,)].
+        """
+        there = np.ones(len(nearest), bool)
+        for number in np.flatnonzero(nearest != np.arange(len(nearest))):
+            transform = resized_transform(transforms[number], GLANCE_AT_FACE / JUDGED_SIZE)
+            transform = of_scaled_frame(transform, self.shape, self._glance[::-1])
+            one, other = (
+                crop_face(self.glances[index], transform, GLANCE_AT_FACE).astype(float)
+                for index in (number, nearest[number])
+            )
+            there[number] = np.abs(one - other).mean() < STILL_THERE
+        return there
 
 
 def is_picture(path):
@@ -190,16 +287,11 @@ def is_picture(path):
     return named or any(re.match(begin, first, re.DOTALL) for begin in FIRST_BYTES)
 
 
-def _storing(frames, stored, longest_side):
-    """Passes frames on, shrunk if they are too large and cut to even sides, and keeps each as JPEG."""
-    for time, image in frames:
-        if longest_side is not None and max(image.shape) > longest_side:
-            scale = longest_side / max(image.shape)
-            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        image = np.ascontiguousarray(image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2])
-        quality = [cv2.IMWRITE_JPEG_QUALITY, STORED_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111]
-        stored.append(cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)[1])
-        yield time, image
+def of_scaled_frame(transform, shape, scaled_shape):
+    """The transform [shape=(2, 3)] from a frame that was resized from one shape (height, width) to another."""
+    down, across = (before / after for before, after in zip(shape, scaled_shape, strict=True))
+    back = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1]])  # centres lie at integers
+    return transform @ back
 
 
 def nearest_usable(usable):
@@ -208,17 +300,23 @@ def nearest_usable(usable):
     return places[np.abs(np.arange(len(usable))[:, None] - places).argmin(axis=1)]
 
 
-def opacity_of(usable):
+def opacity_of(usable, still_there):
     """How much of the face each frame shows: all through short gaps, fading into and out of longer ones.
 
     Args:
-        usable: bool [shape=(frames,)], at least one true.
+        usable: bool, at least one true [shape=(frames,)].
+        still_there: whether a frame shows the same picture around the face as the nearest usable one [shape=(frames,)];
+            where it does not, as behind a cut, and beyond, nothing of the face is shown.
     """
     count = len(usable)
-    away = np.abs(np.arange(count) - nearest_usable(usable))
+    nearest = nearest_usable(usable)
+    away = np.abs(np.arange(count) - nearest)
     edges = np.flatnonzero(np.diff(np.concatenate([[1], usable.astype(int), [1]])))
     opacity = np.ones(count)
     for first, end in zip(edges[::2], edges[1::2], strict=True):
         if end - first > SHORT_GAP:
             opacity[first:end] = np.maximum(0, 1 - away[first:end] / FADE)
+    for number in np.flatnonzero(~usable):
+        towards = slice(nearest[number] + 1, number + 1) if nearest[number] < number else slice(number, nearest[number])
+        opacity[number] *= still_there[towards].all()
     return opacity

@@ -263,13 +263,17 @@ def read_frames(path, damage=None, start=0.0, end=None):
         (time, image): seconds since `start`; uint8 RGB [shape=(height, width, 3)].
 
     Raises:
-        InputError: the file cannot be opened or has no video.
+        InputError: the file cannot be opened, has no video, or is a picture in tiles.
     """
     damage = [] if damage is None else damage
     info = video_info(path)
     first = start - 0.5 / info.frame_rate
     last = np.inf if end is None else end - 0.5 / info.frame_rate
     with open_media(path, "video") as (container, stream):
+        if stream.disposition & av.stream.Disposition.dependent:
+            raise InputError(
+                f"{path}: a picture of several tiles (HEIC), of which one alone can be read; save it as JPEG"
+            )
         timeless = container.format.name == "avi" or bool(container.format.flags & Flags.no_timestamps.value)
         if start > SEEKING_MARGIN and not timeless:
             frames = _decode_from(path, container, stream, damage, info.start + start)
@@ -278,7 +282,7 @@ def read_frames(path, damage=None, start=0.0, end=None):
         if timeless:
             frames = _numbered(container, frames, stream, info.frame_rate)
         convert = VideoReformatter().reformat  # one for all frames: making it takes longer than using it
-        size = None  # of the first frame; others come in it, should the stream change its size
+        size = turn = None  # of the first frame; others come in this size, should the stream change it
         before = -np.inf
         for frame in _deinterlaced(frames, stream):
             if frame.time is None:
@@ -292,9 +296,8 @@ def read_frames(path, damage=None, start=0.0, end=None):
                 damage.append("picture out of order left out")
             elif time >= first:
                 before = time
-                size = size or _square_size(frame, stream)
-                image = convert(frame, *size, format="rgb24", threads=1).to_ndarray()
-                yield time - start, _upright(image, frame)
+                size, turn = size or _square_size(frame, stream), turn or _turn(frame)
+                yield time - start, turn(convert(frame, *size, format="rgb24", threads=1).to_ndarray())
 
 
 def _square_size(frame, stream):
@@ -305,15 +308,24 @@ def _square_size(frame, stream):
     return round(frame.width * max(ratio, 1)), round(frame.height * max(1 / ratio, 1))
 
 
-def _upright(image, frame):
-    """The image turned by right angles and mirrored as the frame's display matrix says, as the ffmpeg program does."""
-    if "DISPLAYMATRIX" not in frame.side_data:
-        return image
+def _turn(frame):
+    """Function that turns images by right angles and mirrors them as a display matrix says, as the ffmpeg program does.
+
+    To be asked of one frame alone: each that is asked for its matrix stays in memory until Python collects garbage.
+    """
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return lambda image: image
     # Position (x, y) of the image is shown at (a x + c y, b x + d y), but for a shift.
-    (a, b, _), (c, d, _), _ = np.frombuffer(frame.side_data["DISPLAYMATRIX"], np.int32).reshape(3, 3).tolist()
-    if abs(b) > abs(a):
-        image, a, d = image.transpose(1, 0, 2), c, b
-    return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+    (a, b, _), (c, d, _), _ = np.frombuffer(matrix, np.int32).reshape(3, 3).tolist()
+    swap = abs(b) > abs(a)
+    across, down = (c, b) if swap else (a, d)
+
+    def turned(image):
+        image = image.transpose(1, 0, 2) if swap else image
+        return np.ascontiguousarray(image[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])
+
+    return turned
 
 
 def _deinterlaced(frames, stream):

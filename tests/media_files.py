@@ -1,11 +1,27 @@
 """Media files that the tests make for themselves."""
 
+import base64
+import zlib
 from fractions import Fraction
 
 import av
 import numpy as np
 
 from preprocessing.media import read_frames
+
+# A HEIC picture of two tiles of 64 pixels, as phones write them, packed.
+TILED_HEIC = (
+    "eNpjYGCQSCupLMhIzUxmAILczDRDCJtxT25qSSIDBChmpOQUQdkMBZnJJQxogK8gsyQXzGIGYofMnPxkRiDDBcRnBIsDScY7QFqK"
+    "gQnO/wbmQ1QwQk3iAGLfzMy8NLhpokBOKhNIBVBNRlmyIQOKIBOmIFhfelFmCogpk1mUmgY1XCAlMzcdKMkE0cdwIrOgqABIL8os"
+    "SM4H0kVAk5wZWThABsxfASI/MPz5++MHAwM/8wKgHnEHRh7G//+RFTDI7WJyWAiUU3NiZESVWKDQyDrtlafRzgUKIAEQway4CKiU"
+    "3YXxYNEGJQegjSKZxQWpUNc5QDGyWANUTC6zIBcWG8AAY2pkYmACEcyMzSB/ZaYkloADsQGs2iYXwhfTYFzPUmEjNKvyw/3/f+z/"
+    "d6dFqc7oP4BbBgBehmGo"
+)
+
+
+def write_tiled_heic(path):
+    """Writes TILED_HEIC to a file."""
+    path.write_bytes(zlib.decompress(base64.b64decode(TILED_HEIC)))
 
 
 def tone(seconds, sample_rate, frequency=220.0):

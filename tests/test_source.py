@@ -6,42 +6,58 @@ import numpy as np
 import pytest
 
 import audio2faces.source as source_module
+import audio2faces.source_frames as source_frames
 from audio2faces.generation import Options, generate_video, smoothed
 from audio2faces.model_folder import load_model
-from audio2faces.source import Source, face_mask, match_colours, nearest_usable, opacity_of, open_source
+from audio2faces.source import (
+    Source,
+    blend_mask,
+    face_mask,
+    match_colours,
+    nearest_usable,
+    opacity_of,
+    open_source,
+)
+from audio2faces.source_frames import VideoFrames
 from preprocessing.alignment import crop_face, mouth_slices
 from preprocessing.extraction import ExtractedFace
-from preprocessing.media import video_info, write_wav
+from preprocessing.media import read_frames, video_info, write_wav
 from preprocessing.program import InputError
 
 from .conftest import ROOT, SAMPLES, one_line, run_program
-from .media_files import frames_of, tone
+from .media_files import frames_of, tone, write_tiled_heic, write_video
 
 CLIP = SAMPLES / "bgbu4p.mpg"
 
 
-def still_source(frame, transform, size=64, frame_rate=0.0):
-    jpeg = cv2.imencode(".png", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))[1]
-    return Source("still", frame_rate, [jpeg], np.array([transform]), np.ones(1), size, ())
+def still_source(frame, transform, size=64):
+    return Source("still", np.zeros(1), [frame], np.array([transform]), np.ones(1), size, ())
 
 
-def test_a_video_is_played_back_and_forth():
-    source = Source("s", 10.0, [None] * 4, np.zeros((4, 2, 3)), np.ones(4), 64, ())
+def test_a_video_is_played_back_and_forth_by_its_times():
+    times = np.array([0.0, 0.1, 0.2, 0.3])
+    source = Source("s", times, [None] * 4, np.zeros((4, 2, 3)), np.ones(4), 64, ())
     assert [source.place(seconds / 10) for seconds in range(9)] == [0, 1, 2, 3, 2, 1, 0, 1, 2]
     assert source.place(0.16) == 2  # the nearest in time
-    assert Source("s", 0.0, [None], np.zeros((1, 2, 3)), np.ones(1), 64, ()).place(12.3) == 0
+    gap = Source("s", np.array([0.0, 0.1, 0.6]), [None] * 3, np.zeros((3, 2, 3)), np.ones(3), 64, ())
+    assert [gap.place(seconds / 10) for seconds in range(9)] == [0, 1, 1, 1, 2, 2, 2, 2, 2]
+    assert Source("s", np.zeros(1), [None], np.zeros((1, 2, 3)), np.ones(1), 64, ()).place(12.3) == 0
 
 
 def test_short_gaps_are_held_and_long_ones_fade():
-    usable = np.ones(60, bool)
+    usable, there = np.ones(60, bool), np.ones(60, bool)
     usable[10:13] = usable[30:50] = False
-    opacity = opacity_of(usable)
+    opacity = opacity_of(usable, there)
     assert (opacity[:30] == 1).all() and (opacity[50:] == 1).all()
     np.testing.assert_allclose(opacity[30:36], [0.8, 0.6, 0.4, 0.2, 0, 0])
     np.testing.assert_allclose(opacity[45:50], [0, 0.2, 0.4, 0.6, 0.8])
     assert list(nearest_usable(usable)[[10, 12, 30, 49]]) == [9, 13, 29, 50]
+    there[[11, 32]] = False  # what comes after another picture is not shown either
+    opacity = opacity_of(usable, there)
+    np.testing.assert_allclose(opacity[9:14], [1, 1, 0, 1, 1])
+    np.testing.assert_allclose(opacity[30:35], [0.8, 0.6, 0, 0, 0])
     usable = np.array([False] * 9 + [True])
-    np.testing.assert_allclose(opacity_of(usable)[[0, 5, 8]], [0, 0.2, 0.8])
+    np.testing.assert_allclose(opacity_of(usable, np.ones(10, bool))[[0, 5, 8]], [0, 0.2, 0.8])
 
 
 def test_the_face_comes_back_to_where_it_was_taken_from():
@@ -76,6 +92,69 @@ def test_colours_are_matched_to_the_light_of_the_frame():
     assert difference.mean() < 4 < np.abs(real.astype(float) - face)[40:60, 16:48].mean()
 
 
+def test_background_beside_the_jaw_tints_nothing():
+    """Where the generated face has background and the real one skin, colours are not matched and nothing is put."""
+    generated, real = np.full((64, 64, 3), [190, 150, 120], np.uint8), np.full((64, 64, 3), [200, 160, 130], np.uint8)
+    generated[:, 46:] = [30, 120, 200]
+    matched = match_colours(generated, real)
+    assert np.abs(matched[40:60, 20:44] - real[40:60, 20:44]).max() < 3
+    put = real + blend_mask(matched, real)[..., None] * (matched - real)
+    assert np.abs(put - real).max() < 20  # without the care it is 90
+
+
+def test_frames_are_decoded_again_forth_and_back_in_little_memory(tmp_path, monkeypatch):
+    images = [np.full((64, 96, 3), 8 * index, np.uint8) for index in range(30)]
+    write_video(tmp_path / "a.mp4", images, preset="medium", ticks=[*range(10), *range(15, 35)])
+    times = np.array([time for time, _ in read_frames(tmp_path / "a.mp4")])
+    monkeypatch.setattr(source_frames, "BLOCK", 4 * 64 * 96 * 3)  # four frames
+    frames = VideoFrames(tmp_path / "a.mp4", times, (64, 96))
+    for number in [*range(30), *range(28, -1, -1), 17]:
+        assert round(frames[number].mean() / 8) == number
+        assert len(frames._held) <= 4
+    small = VideoFrames(tmp_path / "a.mp4", times, (32, 48))
+    assert small[29].shape == (32, 48, 3) and round(small[29].mean() / 8) == 29
+
+
+def test_a_source_that_is_gone_is_told(tmp_path):
+    write_video(tmp_path / "a.mp4", [np.zeros((64, 64, 3), np.uint8)] * 3)
+    frames = VideoFrames(tmp_path / "a.mp4", [0, 0.04, 0.08], (64, 64))
+    (tmp_path / "a.mp4").unlink()
+    with pytest.raises(InputError, match=r"a\.mp4"):
+        frames[0]
+
+
+def test_nothing_is_put_on_what_follows_a_cut(tmp_path):
+    frames = frames_of(CLIP)[:40]
+    for number in (*range(12, 15), *range(25, 35)):
+        frames[number] = np.full_like(frames[0], 128)
+    write_video(tmp_path / "cut.mp4", frames)
+    source = open_source(tmp_path / "cut.mp4", 64, seconds=None)
+    assert [number for number in range(40) if source.opacity[number] < 1] == [*range(12, 15), *range(25, 35)]
+    assert not source.opacity[source.opacity < 1].any()
+
+
+def test_a_large_source_is_shrunk_with_a_note(tmp_path):
+    large = cv2.resize(frames_of(CLIP)[10], (900, 720))
+    cv2.imwrite(str(tmp_path / "large.png"), cv2.cvtColor(large, cv2.COLOR_RGB2BGR))
+    source = open_source(tmp_path / "large.png", 64, seconds=None, longest_side=450)
+    assert source.shape == (450, 360) and source.frames[0].shape == (360, 450, 3)
+    assert any("900x720 pixels, shrunk to 450x360" in note for note in source.notes)
+    whole = open_source(tmp_path / "large.png", 64, seconds=None, longest_side=None)
+    assert whole.shape == (900, 720) and whole.notes == ()
+    # The same place of the face in both.
+    np.testing.assert_allclose(source.transforms[0][:, :2] / 2, whole.transforms[0][:, :2], rtol=0.05)
+
+
+def test_the_face_is_looked_for_in_few_pixels_and_put_into_many(tmp_path, monkeypatch):
+    frame = frames_of(CLIP)[10]
+    cv2.imwrite(str(tmp_path / "face.png"), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    whole = open_source(tmp_path / "face.png", 64, seconds=None).transforms[0]
+    monkeypatch.setattr(source_module, "FOUND_SIDE", 180)
+    source = open_source(tmp_path / "face.png", 64, seconds=None)
+    corners = np.array([[120.0, 80, 1], [240, 80, 1], [180, 200, 1]])
+    assert source.shape == (360, 288) and np.abs(corners @ (source.transforms[0] - whole).T).max() < 1.5  # pixels of 64
+
+
 def test_a_real_clip_as_source(tiny_model_folder, tmp_path):
     model = load_model(tiny_model_folder)
     source = open_source(CLIP, 64, seconds=1.0)
@@ -84,7 +163,7 @@ def test_a_real_clip_as_source(tiny_model_folder, tmp_path):
     written = tmp_path / "out.mp4"
     write_wav(tmp_path / "speech.wav", tone(2.0, 16000), 16000)
     count, notes = generate_video(model, tmp_path / "speech.wav", written, options=Options(source=str(CLIP)))
-    assert count == 50 and notes == ()
+    assert count == 50 and not notes
     frames, real = frames_of(written), frames_of(CLIP)
     assert frames[0].shape == (288, 360, 3)
     away = [np.abs(frames[index].astype(int) - real[index])[:150].mean() for index in (0, 20, 40)]
@@ -117,7 +196,7 @@ def test_frames_without_a_face_are_counted(tmp_path, monkeypatch):
     assert source.opacity[20] == 0 and source.opacity[40] == 1
     np.testing.assert_array_equal(
         source.with_face(np.zeros((64, 64, 3), np.uint8), 20 / 25),
-        cv2.cvtColor(cv2.imdecode(source.frames[20], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB),
+        source.frames[20],
     )
 
 
@@ -125,6 +204,12 @@ def test_a_source_that_is_cut_says_so(monkeypatch):
     monkeypatch.setattr(source_module, "LONGEST", 1.0)
     source = open_source(CLIP, 64, seconds=2.0)
     assert len(source.frames) == 25 and "its first 1 s are used" in source.notes[0]
+
+
+def test_a_picture_of_tiles_is_refused_with_a_remedy(tmp_path):
+    write_tiled_heic(tmp_path / "phone.heic")
+    with pytest.raises(InputError, match=r"phone\.heic: .*tiles.*; save it as JPEG"):
+        open_source(tmp_path / "phone.heic", 64, seconds=None)
 
 
 def test_a_source_without_a_face_says_why(tmp_path):

@@ -169,7 +169,7 @@ async function make() {
       job = await news(ours.key, job.version);
       if (job.state === "failed") throw Object.assign(new Error(job.message), { wrong: job.wrong });
       const text = { waiting: `number ${job.place} in the queue`, done: "" }[job.state] ??
-        (job.share ? "drawing the face" : "reading the speech, waking the model");
+        (job.share ? "drawing the face" : "reading the speech, loading the model");
       if ($("state").textContent !== text) $("state").textContent = text;
       if (job.share) $("progress").value = job.share;
       if (job.state === "done") show(ours.key, job.result, about);

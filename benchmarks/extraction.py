@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from preprocessing.extraction import extract_faces
-from preprocessing.media import read_frames, video_info
+from preprocessing.media import media_path, read_frames, video_info
 from preprocessing.mtcnn_detector import MtcnnDetector
 from preprocessing.program import ArgumentParser, peak_memory
 from preprocessing.tracking import track_faces
@@ -42,7 +42,7 @@ for line in sys.stdin:
 
 def scaled_video(source, path, size):
     """Writes the frames of a video at another size."""
-    with av.open(str(path), "w") as container:
+    with av.open(media_path(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(25), options={"crf": "18", "preset": "medium"})
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"

@@ -17,7 +17,7 @@ import av
 from benchmarks.extraction import SIZES, scaled_video
 from preprocessing.clips import Settings, Task, content_hash, prepare_source
 from preprocessing.files import make_folder
-from preprocessing.media import read_speech
+from preprocessing.media import media_path, read_speech
 from preprocessing.program import ArgumentParser
 from preprocessing.scheduling import run_tasks
 
@@ -29,7 +29,7 @@ def repeated_video(clip, path, minutes):
     """Writes a 720p video with sound that repeats a clip: its encoded packets are copied, not encoded again."""
     picture = scaled_video(clip, path.with_name("once.mp4"), SIZES["1280x720"])
     speech = read_speech(clip)[: 3 * 16000]
-    with av.open(picture) as once, av.open(str(path), "w") as container:
+    with av.open(media_path(picture)) as once, av.open(media_path(path), "w") as container:
         source = once.streams.video[0]
         packets = [packet for packet in once.demux(source) if packet.dts is not None]
         length = sum(packet.duration for packet in packets)

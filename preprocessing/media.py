@@ -56,6 +56,20 @@ def media_path(path):
     return os.path.abspath(path)
 
 
+def open_container(path):
+    """The opened container of a media file, of PyAV; text in it that is no UTF-8 is left out.
+
+    Raises:
+        InputError: there is no such file, or FFmpeg cannot read it.
+    """
+    check_is_file(path)
+    try:
+        return av.open(media_path(path), options={"format_whitelist": CONTAINERS}, metadata_errors="ignore")
+    except (av.error.FFmpegError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read as audio or video ({reason}); give a media file") from error
+
+
 @contextlib.contextmanager
 def open_media(path, kind):
     """Opens `path` and gives (container, stream of `kind`), `kind` being "video" or "audio".
@@ -66,13 +80,7 @@ def open_media(path, kind):
     Raises:
         InputError: there is no such file, FFmpeg cannot read it, or it has no such stream.
     """
-    check_is_file(path)
-    try:
-        container = av.open(media_path(path), options={"format_whitelist": CONTAINERS})
-    except (av.error.FFmpegError, OSError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be read as audio or video ({reason}); give a media file") from error
-    with container:
+    with open_container(path) as container:
         if not getattr(container.streams, kind):
             raise InputError(f"{path}: has no {kind} track; give a file that has one")
         streams = _decodable(container, kind)

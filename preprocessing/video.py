@@ -8,7 +8,8 @@ import av
 import cv2
 import numpy as np
 
-from .media import media_path
+from .media import media_path, open_container
+from .program import InputError
 
 SYNTHETIC = "generated from speech by Audio2Faces"  # in the comment of every video with a generated face
 SHORTEST_SIDE = 256  # pixels; smaller faces are scaled up by a whole factor
@@ -31,9 +32,9 @@ FORMATS = {  # by suffix: container and its options, codecs and their options
 def is_synthetic(path):
     """Whether a file is a video whose comment says that its face was generated; False if it cannot be read."""
     try:
-        with av.open(media_path(path), metadata_errors="ignore") as container:
+        with open_container(path) as container:
             return any(SYNTHETIC in text for key, text in container.metadata.items() if key.lower() == "comment")
-    except (av.error.FFmpegError, OSError):
+    except InputError:
         return False
 
 

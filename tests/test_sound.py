@@ -16,7 +16,7 @@ from preprocessing.hearing import SILENCE
 from preprocessing.media import read_frames, read_speech, sound_duration, sound_level, stream_speech, video_info
 from preprocessing.program import InputError
 from preprocessing.sources import read_sources
-from preprocessing.video import TalkingVideo
+from preprocessing.video import TalkingVideo, is_synthetic
 
 from .conftest import SAMPLES
 from .media_files import tone, write_sound, write_tracks, write_video
@@ -169,6 +169,8 @@ def test_pipes_and_devices_are_refused_and_not_waited_for(tmp_path):
         for path in (tmp_path / "pipe.wav", "/dev/zero"):
             with pytest.raises(InputError, match="a pipe or a device, where a file was expected"):
                 ask(path)
+    os.mkfifo(tmp_path / "pipe.mp4")
+    assert not is_synthetic(tmp_path / "pipe.mp4")
     sources, refused = read_sources([tmp_path / "list.csv", SAMPLES / "bgbu4p.mpg"])
     assert len(sources) == 1 and "a pipe or a device" in refused[0]
 

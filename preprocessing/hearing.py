@@ -88,7 +88,7 @@ class SoundRepair:
             return []
         first, last = f"{self.first:.2f}", f"{self.last:.2f}"
         where = f"at {first} s" if first == last else f"from {first} to {last} s"
-        return [f"{self.count} unusable samples (NaN, infinite, or far beyond full scale) replaced, {where}"]
+        return [f"unusable samples (NaN, infinite, or far beyond full scale) replaced: {self.count}, {where}"]
 
 
 def _bridged(values, unusable, before, longest):

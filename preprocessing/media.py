@@ -463,7 +463,7 @@ def _hearing(path, absolute, modified, size):
     if weights is not None:
         notes.append("averaging its channels would lose the voice (opposite signs?): they are weighted")
     if level > 1:
-        notes.append(f"the sound is {level:.2g} times as loud as full scale: it is scaled down")
+        notes.append(f"the sound is {level:.{int(level < 10)}f} times as loud as full scale: it is scaled down")
     return Hearing(track, weights, NORMAL_LEVEL / level if level > 1 else 1.0, tuple(notes))
 
 

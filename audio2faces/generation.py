@@ -15,6 +15,7 @@ from preprocessing.pictures import write_png
 from preprocessing.program import InputError, progress
 from preprocessing.video import SOUND_RATE, SYNTHETIC, TalkingVideo
 
+from .likeness import Likeness
 from .source import LONGEST_SIDE, open_source
 
 RATES = (1, 120)  # frames per second that a video may have
@@ -65,7 +66,8 @@ def generate_video(model, speech, output, frames_folder=None, options=Options(),
     total = None if duration is None else frame_count(duration, frame_rate)
     source = None
     if options.source:
-        source = open_source(options.source, model.config.size, duration, options.longest_side)
+        likeness = Likeness.of_model(model)
+        source = open_source(options.source, model.config.size, duration, options.longest_side, likeness)
     sound = stream_speech(speech, SOUND_RATE)
     comment = f"Synthetic video: this face was {SYNTHETIC}, model {model.name}. It does not show a real recording."
     count = sounded = 0
@@ -80,17 +82,16 @@ def generate_video(model, speech, output, frames_folder=None, options=Options(),
         for faces in stream_faces(model, speech, frame_rate, options, noticed):
             if watch is not None:
                 watch(faces, total)
-            if source is not None:
-                faces = [source.with_face(face, (count + place) / frame_rate) for place, face in enumerate(faces)]
-            video.write_faces(faces)
-            if frames_folder is not None:
-                for index, face in enumerate(faces, count):
-                    write_png(frames_folder / f"frame-{index:06d}.png", face)
+            for index, face in enumerate(faces, count):  # one by one: a batch of a large source takes half a gigabyte
+                picture = face if source is None else source.with_face(face, index / frame_rate)
+                video.write_faces([picture])
+                if frames_folder is not None:
+                    write_png(frames_folder / f"frame-{index:06d}.png", picture)
+                bar.update(1)
             while sounded < video.seconds and (samples := next(sound, None)) is not None:
                 video.write_sound(samples)
                 sounded += len(samples) / SOUND_RATE
             count += len(faces)
-            bar.update(len(faces))
         bar.total = count  # what the container said may be one more or less
         if not count:
             raise InputError(f"{speech}: its audio track is empty; give a file with sound")

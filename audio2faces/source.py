@@ -166,7 +166,7 @@ def match_colours(face, real):
     return face + light
 
 
-def open_source(path, size, seconds, longest_side=LONGEST_SIDE):
+def open_source(path, size, seconds, longest_side=LONGEST_SIDE, likeness=None):
     """Reads a picture or a video and finds the face in it.
 
     Args:
@@ -174,6 +174,7 @@ def open_source(path, size, seconds, longest_side=LONGEST_SIDE):
         size: of the model's faces in pixels.
         seconds: of the speech; no more of a video is read, and no more than LONGEST. None for unknown.
         longest_side: pixels to which a larger picture or video is shrunk; None keeps it.
+        likeness: the `Likeness` by which another person than the model's speaker is noted, or None.
 
     Raises:
         InputError: the file cannot be read, or no frame shows a face that can be used (the reasons are named).
@@ -214,6 +215,12 @@ def open_source(path, size, seconds, longest_side=LONGEST_SIDE):
         notes.append(f"{path}: {len(faces) - usable.sum()} of {len(faces)} frames show no usable face ({why})")
     if several := sum(face.faces > 1 for face in faces):
         notes.append(f"{path}: several faces in {several} of {len(faces)} frames; the largest one speaks")
+    crops = [face.crop for face in faces if not face.reason]
+    if likeness is not None and likeness.is_another(crops):
+        notes.append(
+            f"{path}: looks like another person than the speaker of {likeness.name}: mouth, chin and skin around them "
+            "become that speaker's; give a picture or video of the speaker"
+        )
     nearest = nearest_usable(usable)
     transforms = np.stack([of_scaled_frame(faces[index].transform, seen.found, seen.shape) for index in nearest])
     opacity = opacity_of(usable, seen.still_there(transforms, nearest))

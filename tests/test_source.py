@@ -1,4 +1,5 @@
 import os
+from types import SimpleNamespace
 
 import av
 import cv2
@@ -8,6 +9,7 @@ import pytest
 import audio2faces.source as source_module
 import audio2faces.source_frames as source_frames
 from audio2faces.generation import Options, generate_video, smoothed
+from audio2faces.likeness import Likeness
 from audio2faces.model_folder import load_model
 from audio2faces.source import (
     Source,
@@ -27,7 +29,7 @@ from preprocessing.program import InputError
 from .conftest import ROOT, SAMPLES, one_line, run_program
 from .media_files import frames_of, tone, write_tiled_heic, write_video
 
-CLIP = SAMPLES / "bgbu4p.mpg"
+CLIP, MODELS = SAMPLES / "bgbu4p.mpg", ROOT / "models"
 
 
 def still_source(frame, transform, size=64):
@@ -163,7 +165,7 @@ def test_a_real_clip_as_source(tiny_model_folder, tmp_path):
     written = tmp_path / "out.mp4"
     write_wav(tmp_path / "speech.wav", tone(2.0, 16000), 16000)
     count, notes = generate_video(model, tmp_path / "speech.wav", written, options=Options(source=str(CLIP)))
-    assert count == 50 and not notes
+    assert count == 50 and all("another person" in note for note in notes)  # the model's speaker is drawn
     frames, real = frames_of(written), frames_of(CLIP)
     assert frames[0].shape == (288, 360, 3)
     away = [np.abs(frames[index].astype(int) - real[index])[:150].mean() for index in (0, 20, 40)]
@@ -223,6 +225,33 @@ def test_a_source_without_a_face_says_why(tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(InputError, match="no picture"):
         open_source(tmp_path / "text.png", 64, seconds=None)
+
+
+def drawn_face(seed):
+    """A face-like picture of its own details, float32 [shape=(64, 64, 3)]."""
+    noise = np.random.default_rng(seed).normal(0, 255, (64, 64)).astype(np.float32)
+    return np.repeat(130 + 2 * cv2.GaussianBlur(noise, (0, 0), 2)[..., None], 3, axis=-1)
+
+
+def test_another_person_is_told_from_the_speaker_in_any_light_and_pose():
+    speaker, turn = drawn_face(0), (drawn_face(1) - 130) / 127.5
+    idle = SimpleNamespace(kernel=turn[None].astype(np.float16))
+    model = SimpleNamespace(name="m", idle=idle, articulation=None, reference=np.uint8(np.clip(speaker, 0, 255)))
+    likeness = Likeness.of_model(model)
+    light = np.linspace(0.7, 1.3, 64)[None, :, None] * np.array([1.1, 0.9, 0.8])
+    for face in (speaker, speaker * light, speaker + 0.5 * 127.5 * turn):
+        assert not likeness.is_another([np.uint8(np.clip(face, 0, 255))])
+    others = [np.uint8(np.clip(drawn_face(seed), 0, 255)) for seed in (2, 3)]
+    assert likeness.is_another(others) and not likeness.is_another([*others, model.reference])
+    assert Likeness.of_model(SimpleNamespace(name="m", idle=None, reference=model.reference)) is None
+
+
+def test_a_source_of_another_person_is_noted():
+    likeness = Likeness.of_model(load_model(MODELS / "grid-s1-64"))
+    assert open_source(CLIP, 64, 1.0, likeness=likeness).notes == ()
+    someone = SimpleNamespace(name="someone", is_another=lambda faces: len(faces) == 25)
+    (note,) = open_source(CLIP, 64, 1.0, likeness=someone).notes
+    assert "another person than the speaker of someone" in note
 
 
 def test_a_source_that_is_upside_down_says_so(tmp_path):

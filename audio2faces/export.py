@@ -27,7 +27,7 @@ from preprocessing.files import (
     whole_folder,
     write_json,
 )
-from preprocessing.program import ArgumentParser, InputError, command, import_keras, program
+from preprocessing.program import ArgumentParser, InputError, command, error_text, import_keras, program
 
 from .published import DEFAULT_MODEL, check_model, choice, model_folder
 
@@ -83,23 +83,39 @@ def main():
 
 
 def write(arguments):
-    """Loads the model and writes what was asked for."""
+    """Loads the model and writes what was asked for, each output whether the others can be written or not.
+
+    Raises:
+        InputError: some could not.
+    """
     import_keras()
     from .model_folder import load_model
 
     model = load_model(arguments.model)
     dtype = "float16" if arguments.half else "float32"
-    if arguments.out:
-        seed = None if arguments.still else arguments.seed
-        folder = export(model, arguments.out, arguments.model_version, dtype, seed)
-        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        print(f"wrote {folder}, {size / 1e6:.1f} MB: signatures serving_default, stream and features; docs/serving.md")
-    if arguments.onnx:
-        write_onnx(model, arguments.onnx)
-    if arguments.litert:
-        write_litert(model, arguments.litert, dtype)
-    for path in filter(None, (arguments.onnx, arguments.litert)):
-        print(f"wrote {path}, {Path(path).stat().st_size / 1e6:.1f} MB: MFCC maps -> frames; docs/serving.md")
+    seed = None if arguments.still else arguments.seed
+    signatures, maps = "signatures serving_default, stream and features", "MFCC maps -> frames"
+    outputs = (
+        (arguments.out, signatures, export, arguments.model_version, dtype, seed),
+        (arguments.onnx, maps, write_onnx),
+        (arguments.litert, maps, write_litert, dtype),
+    )
+    outputs = [output for output in outputs if output[0]]
+    failed = 0
+    for place, content, function, *settings in outputs:
+        try:
+            path = function(model, place, *settings)
+        except (InputError, OSError) as error:
+            if len(outputs) == 1:
+                raise
+            failed += 1
+            print(f"not written: {error_text(error)}", file=sys.stderr)
+            continue
+        files = [path, *path.rglob("*")]
+        size = sum(file.stat().st_size for file in files if file.is_file())
+        print(f"wrote {path}, {size / 1e6:.1f} MB: {content}; docs/serving.md")
+    if failed:
+        raise InputError(f"{failed} of {len(outputs)} outputs could not be written; the reasons are told above")
 
 
 def export(model, out, version=None, dtype="float32", seed=0):
@@ -165,6 +181,9 @@ def write_onnx(model, path):
         model: as for `export`.
         path: of the file, replaced whole or not at all.
 
+    Returns:
+        the path.
+
     Raises:
         InputError: tf2onnx is not installed, or the file cannot be written.
     """
@@ -173,11 +192,12 @@ def write_onnx(model, path):
     try:
         import tf2onnx
     except ImportError:
-        raise InputError("an ONNX file needs another package: pip install 'tf2onnx>=1.17,<2'") from None
+        raise InputError(f"{path}: an ONNX file needs another package: pip install 'tf2onnx>=1.17,<2'") from None
     face, specification = _face_and_maps(model, "float32", frames=None)
     function = tf.function(face.together, [specification])
     with whole_file(path) as partial:
         tf2onnx.convert.from_function(function, [specification], opset=OPSET, output_path=str(partial))
+    return Path(path)
 
 
 def write_litert(model, path, dtype="float32"):
@@ -187,6 +207,9 @@ def write_litert(model, path, dtype="float32"):
         model: as for `export`.
         path: of the file, replaced whole or not at all.
         dtype: of the weights, "float32" or "float16".
+
+    Returns:
+        the path.
     """
     import tensorflow as tf
 
@@ -198,6 +221,7 @@ def write_litert(model, path, dtype="float32"):
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
         partial.write_bytes(converter.convert())
+    return Path(path)
 
 
 def _face_and_maps(model, dtype, frames):

@@ -58,18 +58,23 @@ def program(main):
         try:
             with prompt_interrupts():
                 main()
-        except InputError as error:
-            return _complain(f"error: {error}", 1)
         except BrokenPipeError:
             return 1
-        except OSError as error:
-            place = f"{error.filename}: " if error.filename else ""
-            return _complain(f"error: {place}{error.strerror or error}{REMEDIES.get(error.errno, '')}", 1)
+        except (InputError, OSError) as error:
+            return _complain(f"error: {error_text(error)}", 1)
         except KeyboardInterrupt:
             return say_last_words()
         return 0
 
     return run
+
+
+def error_text(error):
+    """An `InputError` or `OSError` as a user is told of it: what, where and the remedy."""
+    if isinstance(error, InputError):
+        return str(error)
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}{REMEDIES.get(error.errno, '')}"
 
 
 def _open_streams():

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from audio2faces.config import PRESETS
-from audio2faces.export import export, prediction_log, write_litert, write_onnx
+from audio2faces.export import export, main, prediction_log, write_litert, write_onnx
 from audio2faces.frames import MotionSet
 from audio2faces.generation import Options, stream_faces
 from audio2faces.model_folder import TalkingFace, load_model
@@ -261,6 +261,18 @@ def test_the_program_exports_and_refuses(tiny_model_folder, tmp_path):
     ):
         assert complaint in one_line(run_program("-m", "audio2faces.export", *arguments, cwd=ROOT))
     assert not (tmp_path / "p").exists()
+
+
+def test_an_output_that_cannot_be_written_does_not_keep_the_others(tiny_model_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)  # it is not installed
+    onnx, litert = tmp_path / "a" / "face.onnx", tmp_path / "b" / "face.tflite"
+    asked = ["export", "--model", tiny_model_folder, "--onnx", onnx, "--litert", litert]
+    monkeypatch.setattr(sys, "argv", [str(word) for word in asked])
+    assert main() == 1
+    told = capsys.readouterr()
+    assert not onnx.exists() and litert.read_bytes()[4:8] == b"TFL3" and f"wrote {litert}," in told.out
+    assert "not written: " in told.err and "face.onnx: an ONNX file needs another package: pip install" in told.err
+    assert "error: 1 of 2 outputs could not be written" in told.err
 
 
 @pytest.mark.parametrize("name", ["grid-s1-128", "began-grid-s1"])

@@ -9,10 +9,12 @@ from preprocessing.alignment import mouth_slices
 from preprocessing.program import InputError, progress
 
 from .baselines import NearestAudio, mean_face
-from .measures import flicker, mouth_opening, psnr, ssim, still_region
+from .idle import idle_frames
+from .measures import eye_measures, flicker, mouth_opening, psnr, ssim, still_region
 
 RESAMPLED = 400  # times that the clips are drawn anew for the confidence intervals
 CONFIDENCE = 0.95
+IDLE_SECONDS = 30  # of idle motion that is looked at
 
 # Name in the table, key of the measure, digits.
 TABLE = (
@@ -73,6 +75,7 @@ def evaluate(models, dataset, split):
         "frames": sum(map(len, real)),
         "training_clips": len(train),
         "methods": {name: measure(real, made, components, references) for name, made in faces.items()},
+        "idle": {model.name: idle_measures(model, real) for model in models if model.idle and len(clips) > 1},
     }
     return report, {"real": real, **faces}
 
@@ -121,13 +124,24 @@ def _methods_of(name, model, mean):
     if model.idle:
 
         def with_idle_motion(clip):
-            codes = model.idle.replay(clip.entry["fps"], seed=0)
             numbers = frame_numbers(clip)
-            idle = np.stack([next(codes) for _ in range(numbers[-1] + 1)])[numbers]
-            return model.faces(maps(clip), idle=idle)
+            codes, eyes = idle_frames(model.idle.replay(clip.entry["fps"], seed=0), numbers[-1] + 1)
+            return model.faces(maps(clip), idle=(codes[numbers], eyes[numbers]))
 
         methods[f"{refined if model.refiner else regressor}, idle motion replayed"] = with_idle_motion
     return methods
+
+
+def idle_measures(model, real):
+    """What is measured of IDLE_SECONDS of idle motion with the mouth at rest, against the real clips: `eye_measures`.
+
+    Args:
+        model: `model_folder.TalkingFace` with idle motion.
+        real: faces of clips, uint8 RGB [shape=(frames, size, size, 3) each].
+    """
+    idle = idle_frames(model.idle.replay(model.frame_rate, seed=0), round(IDLE_SECONDS * model.frame_rate))
+    still = np.zeros((len(idle[0]), *[model.config.motion_size] * 2, 3), np.float32)
+    return eye_measures(model.paint(still, idle), real)
 
 
 def real_measures(real, components, numbers=None):
@@ -261,3 +275,15 @@ def format_table(report, intervals=True):
         "| " + " | ".join(p(cell, width) for p, cell, width in zip(pad, line, widths, strict=True)) + " |"
         for line in [header, rule, *lines]
     )
+
+
+def format_idle(report):
+    """A line for the idle motion of each model, or none."""
+    lines = []
+    for name, values in report["idle"].items():
+        sharpness, distance = (_formatted(values[key], 2) for key in ("eye_sharpness", "eye_distance"))
+        lines.append(
+            f"{name}, {IDLE_SECONDS} s of idle motion: eyes {sharpness} times as sharp as real ones, "
+            f"and {distance} times as far from the nearest real ones as real ones are"
+        )
+    return lines

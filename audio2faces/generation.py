@@ -15,6 +15,7 @@ from preprocessing.pictures import write_png
 from preprocessing.program import InputError, progress
 from preprocessing.video import SOUND_RATE, SYNTHETIC, TalkingVideo
 
+from .idle import idle_frames
 from .likeness import Likeness
 from .source import LONGEST_SIDE, open_source
 
@@ -124,10 +125,9 @@ def stream_faces(model, speech, frame_rate, options, noticed=None):
     maps = stream_maps(sound, features, frame_rate, BATCH)
     motion = smoothed((model.motion(of_batch) for of_batch in maps), options.smooth * frame_rate)
     still = options.seed is None or options.source is not None or model.idle is None
-    codes = None if still else model.idle.replay(frame_rate, options.seed)
+    replay = None if still else model.idle.replay(frame_rate, options.seed)
     for of_batch in motion:
-        idle = None if still else np.stack([next(codes) for _ in of_batch])
-        yield model.paint(of_batch, idle)
+        yield model.paint(of_batch, None if still else idle_frames(replay, len(of_batch)))
 
 
 def smoothed(batches, deviation):

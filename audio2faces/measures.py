@@ -6,10 +6,13 @@ Faces are uint8 RGB [shape=(frames, size, size, 3)] throughout; lists hold one a
 import cv2
 import numpy as np
 
+from began.collapse import ratio, sharpness
 from preprocessing.alignment import mouth_slices
 
 LIPS = (0.70, 0.95, 0.42, 0.58)  # rows and columns of the middle of the lips, in units of the side of the face
 SLIGHT = 5.0  # of a*: less is no lip
+EYES = ((0.36, 0.48, 0.25, 0.45), (0.36, 0.48, 0.55, 0.75))  # each with its lids, likewise
+EYES_ASKED = 5  # every so many-th real frame is compared with those of other clips
 SSIM_DEVIATION = 1.5  # pixels
 SSIM_C1, SSIM_C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
@@ -93,3 +96,46 @@ def flicker(faces, region, numbers=None):
     neighbours = np.diff(np.arange(len(faces)) if numbers is None else numbers) == 1
     changes = np.abs(np.diff(np.asarray(faces, np.float32), axis=0))[neighbours][:, region]
     return float(changes.mean()) if changes.size else 0.0
+
+
+def eye_measures(made, real):
+    """How much the eyes of generated faces are like real ones, whatever the moment and the colour of the light.
+
+    Args:
+        made: faces of any length.
+        real: faces of clips of the same speaker, at least two.
+
+    Returns:
+        dictionary: `eye_sharpness`, ratio to the real eyes; `eye_distance`, the mean distance of an eye (root mean
+        square, each channel's mean removed) to the nearest real one, as a ratio to the distance of real ones to the
+        nearest of another clip: 1 is as near as real eyes are to each other. None where real eyes are of one colour.
+    """
+    clip_of = np.repeat(np.arange(len(real)), [len(faces) for faces in real])
+    real = np.concatenate(real)
+    asked = np.arange(0, len(real), EYES_ASKED)
+    of_made, of_real = 0.0, 0.0
+    for eye in EYES:
+        kept = _eyes(real, eye)
+        among_real = _distances(kept[asked], kept)
+        among_real[clip_of[asked][:, None] == clip_of] = np.inf
+        of_made += _distances(_eyes(made, eye), kept).min(axis=1).mean()
+        of_real += among_real.min(axis=1).mean()
+    sharpnesses = [sum(sharpness(_cut(faces, eye)) for eye in EYES) for faces in (made, real)]
+    return {"eye_sharpness": ratio(*sharpnesses), "eye_distance": ratio(of_made, of_real)}
+
+
+def _cut(faces, box):
+    top, bottom, left, right = (round(edge * faces.shape[1]) for edge in box)
+    return faces[:, top:bottom, left:right]
+
+
+def _eyes(faces, eye):
+    """Pixels of one eye, each channel's mean removed [shape=(frames, pixels)]."""
+    pixels = _cut(faces, eye).astype(np.float32)
+    return (pixels - pixels.mean(axis=(1, 2), keepdims=True)).reshape(len(faces), -1)
+
+
+def _distances(one, other):
+    """Root mean square differences [shape=(len(one), len(other))]."""
+    squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
+    return np.sqrt(np.maximum(squares, 0) / one.shape[1])

@@ -7,7 +7,8 @@ reference.png         a real face of the speaker at rest, which the motion is ad
 reference_map.npy     the MFCC map of that moment
 articulation.npy      directions of mouth motion, and what moves with them, float16, where there is motion
 idle_kernel.npy       from codes to idle motion, float16, where there is idle motion
-idle_stretches.npy    codes of training clips, float16
+idle_codes.npy        codes of stretches of training clips, float16
+idle_eyes.png         the eyes of the same frames, a row for each stretch
 """
 
 import dataclasses
@@ -22,9 +23,10 @@ import numpy as np
 
 import began.model_folder
 from began.model_folder import in_batches, read_config, standardiser
+from preprocessing.alignment import eye_slices
 from preprocessing.audio_features import FeatureStatistics
 from preprocessing.files import whole_folder, write_json
-from preprocessing.pictures import read_png, write_png
+from preprocessing.pictures import read_png, tile, untile, write_png
 from preprocessing.pixels import to_signed, to_uint8
 from preprocessing.program import InputError
 
@@ -35,7 +37,7 @@ from .published import PICTURE, check_model
 from .refiner import WhereItMoves
 from .regressor import add_motion
 
-SCHEMA = 3
+SCHEMA = 4
 KIND = "audio2faces"
 
 
@@ -97,7 +99,7 @@ class TalkingFace:
 
         Args:
             motion: [shape=(n, motion_size, motion_size, 3)].
-            idle: codes of `self.idle` [shape=(n, z_size)]; None holds the head still.
+            idle: codes and eyes of `self.idle`, as `idle.idle_frames` gives them; None holds the head still.
             refined: False leaves out the refiner.
             reference: another face to add the motion to, uint8 RGB [shape=(size, size, 3)].
 
@@ -107,14 +109,15 @@ class TalkingFace:
         if not self.config.motion:
             faces, pair = motion, (motion,)
         else:
-            if idle is not None and self.idle is not None:
-                motion = motion + self.idle.pictures(idle)
+            if idle is not None:
+                motion = motion + self.idle.motion(idle[0])
             still = to_signed(self.reference if reference is None else reference)[None]
             faces = np.asarray(add_motion(still, motion))
             pair = faces, np.broadcast_to(still, faces.shape)
         if refined and self.refiner is not None:
             faces = in_batches(self.refiner.predict_on_batch, *pair[: len(self.refiner.inputs)])
-        return to_uint8(faces)
+        faces = to_uint8(faces)
+        return faces if idle is None else self.idle.with_eyes(faces, idle[1])
 
     def articulated(self, strength):
         """The same face with another strength of its articulation.
@@ -156,7 +159,9 @@ def save_model(folder, model):
             np.save(partial / "articulation.npy", [model.articulation.directions, model.articulation.moving])
         if model.idle is not None:
             np.save(partial / "idle_kernel.npy", model.idle.kernel)
-            np.save(partial / "idle_stretches.npy", model.idle.stretches)
+            np.save(partial / "idle_codes.npy", model.idle.codes)
+            eyes = model.idle.eyes
+            write_png(partial / "idle_eyes.png", tile(eyes.reshape(-1, *eyes.shape[2:]), eyes.shape[1], gap=0))
         write_json(
             partial / "config.json",
             {
@@ -206,7 +211,7 @@ def load_model(folder):
         refined, frame_rate, gains = bool(content["refined"]), float(content["frame_rate"]), content["articulation"]
         names = ["regressor.keras", PICTURE, "reference_map.npy"]
         names += ["refiner.keras"] * refined + ["articulation.npy"] * (gains is not None)
-        names += ["idle_kernel.npy", "idle_stretches.npy"] * (config.idle > 0)
+        names += ["idle_kernel.npy", "idle_codes.npy", "idle_eyes.png"] * (config.idle > 0)
         for name in names:
             if not (folder / name).is_file():
                 raise InputError(f"{folder / name}: missing; copy the whole model folder again")
@@ -214,7 +219,7 @@ def load_model(folder):
         if gains is not None:
             articulation = Articulation(*_array(folder / "articulation.npy"), tuple(map(float, gains)))
         if config.idle:
-            idle = IdleMotion(_array(folder / "idle_kernel.npy"), _array(folder / "idle_stretches.npy"), frame_rate)
+            idle = _idle_motion(folder, config.size, frame_rate)
         model = TalkingFace(
             name=str(content["name"]),
             config=config,
@@ -234,6 +239,13 @@ def load_model(folder):
     if model.reference.shape != (config.size, config.size, 3):
         raise InputError(f"{folder / PICTURE}: not of {config.size} pixels; copy the model folder again")
     return model
+
+
+def _idle_motion(folder, size, frame_rate):
+    codes = _array(folder / "idle_codes.npy")
+    height, width = (part.stop - part.start for part in eye_slices(size))
+    eyes = untile(read_png(folder / "idle_eyes.png"), height, width).reshape(*codes.shape[:2], height, width, 3)
+    return IdleMotion(_array(folder / "idle_kernel.npy"), codes, eyes, frame_rate)
 
 
 def _array(path):

@@ -20,7 +20,7 @@ from preprocessing.program import progress
 
 from .figures import draw_curves
 from .frames import MotionSet, Speech, choose_reference
-from .idle import IdleMotion, fit_idle_motion, stretches_of
+from .idle import IdleMotion, fit_idle_motion
 from .model_folder import TalkingFace
 from .regressor import MouthWeightedError, build_regressor
 from .stages import MODES
@@ -118,9 +118,7 @@ class Trained:
         """
         training, idle = self.training, None
         if self.kernel is not None:
-            codes = self.codes - self.codes[training.reference]
-            stretches = stretches_of(codes, training.frames.sequence_of, frame_rate)
-            idle = IdleMotion(self.kernel.astype(np.float16), stretches.astype(np.float16), frame_rate)
+            idle = IdleMotion.of(self.kernel, self.codes, faces, training.reference, frame_rate)
         return TalkingFace(
             name=name,
             config=training.config,

@@ -11,8 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from began.model_folder import BeganFace
+from preprocessing.alignment import eye_slices
 from preprocessing.pixels import to_signed
 
+from .idle import eye_mask
 from .regressor import add_motion
 from .served_maps import SpeechMaps
 
@@ -78,10 +80,8 @@ class ServedFace(tf.Module):
         self.look_ahead = max(self.features.look_ahead, half_a_frame)
         self.maps = SpeechMaps(self.features, model.statistics if config.standardised else None)
         self._painter = (_DrawnFace if isinstance(model, BeganFace) else _MovedFace)(model, dtype)
-        self._codes = None
-        if model.idle is not None and seed is not None:
-            course = itertools.islice(model.idle.replay(model.frame_rate, seed), round(IDLE_SECONDS * model.frame_rate))
-            self._codes = stored(list(course), dtype)
+        moves = model.idle is not None and seed is not None
+        self._idle = _StoredIdleMotion(model.idle, model.config.size, seed) if moves else None
 
     def centres(self, frames):
         """Sample nearest to the time of each frame: int32 of the same shape."""
@@ -191,31 +191,67 @@ class ServedFace(tf.Module):
         what would be left alone gets company; networks do not take none at all either.
         """
         count = tf.shape(maps)[0]
-        moves = numbers is not None and self._codes is not None
-        codes = self._code(numbers) if moves else tf.zeros([count, 0])
+        moves = numbers is not None and self._idle is not None
+        numbers = numbers if moves else tf.zeros([count], tf.int32)
         company = tf.cast(count == 0, tf.int32)
         if self.at_once > 1:
             company += tf.cast((count + company) % self.at_once == 1, tf.int32)
-        maps, codes = (tf.pad(values, [[0, company], *[[0, 0]] * (values.shape.rank - 1)]) for values in (maps, codes))
+        maps, numbers = tf.pad(maps, [[0, company], [0, 0], [0, 0]]), tf.pad(numbers, [[0, company]])
         parts = -(-(count + company) // self.at_once)
         faces = tf.TensorArray(tf.uint8, parts, infer_shape=False, element_shape=[None, self.size, self.size, 3])
 
         def paint(part, faces):
             chosen = slice(part * self.at_once, (part + 1) * self.at_once)
-            return part + 1, faces.write(part, self._paint(maps[chosen], codes[chosen] if moves else None))
+            return part + 1, faces.write(part, self._paint(maps[chosen], numbers[chosen] if moves else None))
 
         _, faces = tf.while_loop(lambda part, _: part < parts, paint, [0, faces], parallel_iterations=1)
         return faces.concat()[:count]
 
-    def _paint(self, maps, codes=None):
-        """uint8 faces of standardised maps and of codes of idle motion."""
+    def _paint(self, maps, numbers=None):
+        """uint8 faces of standardised maps and, if the head moves, of the numbers of their frames."""
+        codes, eyes = (None, None) if numbers is None else self._idle(numbers)
         signed = self._painter(maps, codes)
-        return tf.cast(tf.clip_by_value(tf.round((signed + 1) * 127.5), 0, 255), tf.uint8)
+        faces = tf.clip_by_value(tf.round((signed + 1) * 127.5), 0, 255)
+        return tf.cast(faces if eyes is None else self._idle.with_eyes(faces, eyes), tf.uint8)
 
-    def _code(self, numbers):
-        """Idle motion of frames: forwards, backwards, forwards."""
-        last = self._codes.shape[0] - 1
-        return tf.gather(read(self._codes), last - tf.abs(numbers % (2 * last) - last))
+
+class _StoredIdleMotion(tf.Module):
+    """See `idle.IdleMotion`: its first IDLE_SECONDS forwards, backwards, forwards.
+
+    Args:
+        idle: `idle.IdleMotion`.
+        size: of the faces in pixels.
+        seed: of its course.
+    """
+
+    def __init__(self, idle, size, seed):
+        super().__init__()
+        course = itertools.islice(idle.course(seed), round(IDLE_SECONDS * idle.frame_rate))
+        one, other, share = (np.array(values) for values in zip(*course, strict=True))
+        self._one, self._other = stored(one.astype(np.int32), "int32"), stored(other.astype(np.int32), "int32")
+        self._share = stored(share, "float32")
+        self._codes = stored(idle.codes.reshape(-1, idle.codes.shape[-1]), "float16")
+        self._eyes = stored(idle.eyes.reshape(-1, *idle.eyes.shape[2:]), "uint8")
+        edges = [(part.start, size - part.stop) for part in eye_slices(size)]
+        self._surroundings = [[0, 0], *map(list, edges), [0, 0]]
+        self._mask = stored(np.pad(eye_mask(size), self._surroundings[1:]), "float32")
+
+    def __call__(self, numbers):
+        """(codes, eyes) of the frames with these numbers: [shape=(n, z_size)], [shape=(n, height, width, 3)]."""
+        last = self._one.shape[0] - 1
+        places = last - tf.abs(numbers % (2 * last) - last)
+        one, other, share = (tf.gather(read(kept), places) for kept in (self._one, self._other, self._share))
+
+        def faded(kept):
+            shares = tf.reshape(share, [-1, *[1] * (kept.shape.rank - 1)])
+            first, second = (tf.cast(tf.gather(kept, chosen), tf.float32) for chosen in (one, other))
+            return (1 - shares) * first + shares * second
+
+        return faded(self._codes), faded(self._eyes)
+
+    def with_eyes(self, faces, eyes):
+        """Faces with other eyes, as `idle.IdleMotion.with_eyes`."""
+        return tf.round(faces + read(self._mask) * (tf.pad(eyes, self._surroundings) - faces))
 
 
 class _MovedFace(tf.Module):

@@ -5,9 +5,20 @@ import numpy as np
 import pytest
 
 from audio2faces.frames import MotionSet
-from audio2faces.idle import STRETCHES, IdleMotion, fit_idle_motion, stretches_of
+from audio2faces.idle import (
+    STRETCHES,
+    IdleMotion,
+    choose_stretches,
+    eye_mask,
+    find_stretches,
+    fit_idle_motion,
+    idle_frames,
+    match_eyes,
+)
+from audio2faces.measures import eye_measures
 from audio2faces.regressor_training import Training
 from began.mouth import MouthComponents
+from preprocessing.alignment import eye_slices
 
 
 def walk(generator, frames, size):
@@ -19,49 +30,111 @@ def walk(generator, frames, size):
     return positions
 
 
+ROWS, COLUMNS = eye_slices(16)
+
+
 @pytest.fixture(scope="module")
 def idle():
     generator = np.random.default_rng(0)
     kernel = generator.normal(size=(2, 16, 16, 3)).astype(np.float16)
-    stretches = np.stack([walk(generator, 75, 2) for _ in range(10)]).astype(np.float16)
-    return IdleMotion(kernel, stretches, 25.0)
+    codes = np.stack([walk(generator, 75, 2) for _ in range(10)]).astype(np.float16)
+    eyes = generator.integers(256, size=(10, 75, ROWS.stop - ROWS.start, COLUMNS.stop - COLUMNS.start, 3))
+    return IdleMotion(kernel, codes, eyes.astype(np.uint8), 25.0)
 
 
 def test_the_replay_is_real_motion_without_leaps(idle):
-    course = np.stack(list(islice(idle.replay(25.0, seed=1), 1000)))
-    leaps = np.abs(np.diff(idle.stretches.astype(float), axis=1)).max()
-    assert np.abs(np.diff(course, axis=0)).max() <= leaps
-    assert course.std() == pytest.approx(idle.stretches.astype(float).std(), rel=0.3)
-    real = {tuple(code) for stretch in idle.stretches for code in stretch}
-    assert np.mean([tuple(code.astype(np.float16)) in real for code in course]) > 0.6  # the rest are joins
+    codes, eyes = idle_frames(idle.replay(25.0, seed=1), 1000)
+    leaps = np.abs(np.diff(idle.codes.astype(float), axis=1)).max()
+    assert np.abs(np.diff(codes, axis=0)).max() <= leaps
+    assert codes.std() == pytest.approx(idle.codes.astype(float).std(), rel=0.3)
+    shown = [(frame, *at) for frame, at in enumerate(islice(idle.course(seed=1), 1000)) if not at[2]]
+    assert len(shown) > 600  # the rest are joins
+    for frame, number, *_ in shown:  # head and eyes of one real frame
+        assert (codes[frame] == idle.codes.reshape(-1, 2)[number]).all()
+        assert (eyes[frame] == idle.eyes.reshape(-1, *eyes.shape[1:])[number]).all()
 
 
 def test_the_replay_depends_on_the_seed_alone(idle):
-    one, same, other = (np.stack(list(islice(idle.replay(25.0, seed), 200))) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(one, same)
-    assert (one != other).any()
+    one, same, other = (list(islice(idle.course(seed), 200)) for seed in (0, 0, 1))
+    assert one == same and one != other
 
 
 def test_another_frame_rate_plays_the_same_motion(idle):
-    slow, fast = (
-        np.stack(list(islice(idle.replay(rate, seed=0), count))) for rate, count in ((25.0, 200), (50.0, 400))
+    (slow, slow_eyes), (fast, fast_eyes) = (
+        idle_frames(idle.replay(25.0 * times, seed=0), 200 * times) for times in (1, 2)
     )
     np.testing.assert_allclose(fast[::2], slow, atol=1e-5)
     np.testing.assert_allclose(fast[1:-1:2], (slow[:-1] + slow[1:]) / 2, atol=1e-5)
+    np.testing.assert_allclose(fast_eyes[1:-1:2], (slow_eyes[:-1] + slow_eyes[1:]) / 2, atol=1e-3)
 
 
-def test_pictures_are_linear_in_the_code(idle):
+def test_motion_is_linear_in_the_code(idle):
     one, other = np.array([[1.0, 0]]), np.array([[0, 1.0]])
-    np.testing.assert_allclose(idle.pictures(2 * one - other), 2 * idle.pictures(one) - idle.pictures(other), atol=1e-4)
+    np.testing.assert_allclose(idle.motion(2 * one - other), 2 * idle.motion(one) - idle.motion(other), atol=1e-4)
+
+
+def test_eyes_are_real_pixels_and_fade_into_the_face(idle):
+    faces, eyes = np.full((2, 16, 16, 3), 100, np.uint8), idle.eyes[0, :2].astype(np.float32)
+    made = idle.with_eyes(faces, eyes)
+    expected = 100 + eye_mask(16) * (eyes - 100)
+    np.testing.assert_allclose(made[:, ROWS, COLUMNS], expected, atol=0.51)
+    made[:, ROWS, COLUMNS] = 100
+    np.testing.assert_array_equal(made, faces)
+    mask = eye_mask(128)[..., 0]
+    assert (mask[7:-7, 7:-7] == 1).all() and mask[[0, -1]].max() < 0.02 and mask[:, [0, -1]].max() < 0.02
 
 
 def test_stretches_stay_within_their_sequence():
     sequence_of = np.repeat([0, 1, 2], [160, 30, 80])
-    codes = np.arange(270.0)[:, None]
-    stretches = stretches_of(codes, sequence_of, 25.0)
-    assert [(stretch[0, 0], len(stretch)) for stretch in stretches] == [(0, 75), (75, 75), (190, 75)]
-    assert len(stretches_of(np.zeros((20000, 1)), np.zeros(20000, int), 25.0)) == STRETCHES
-    assert stretches_of(codes[:20], sequence_of[:20], 25.0).shape == (1, 20, 1)
+    firsts, length = find_stretches(sequence_of, 25.0)
+    assert (firsts.tolist(), length) == ([0, 75, 190], 75)
+    firsts, length = find_stretches(sequence_of[:20], 25.0)
+    assert (firsts.tolist(), length) == ([0], 20)
+
+
+def test_chosen_stretches_fit_and_have_open_eyes_at_both_ends():
+    eyes = np.full((30, 20, 4, 8, 3), 100, np.uint8)
+    eyes[:, 8:12] = 160  # all blink in between
+    eyes[3, -2:] = eyes[5, :3] = 160  # these while they are joined to others
+    misfits = np.where(np.arange(30) % 3 == 2, 9.0, 1.0)  # of these the head has turned away
+    chosen = choose_stretches(eyes, misfits, join=4)
+    assert len(chosen) == STRETCHES and not {3, 5} & set(chosen) and (chosen % 3 != 2).all()
+
+
+def test_eyes_take_on_the_light_of_the_face():
+    generator = np.random.default_rng(0)
+    faces = generator.uniform(60, 120, size=(3, 16, 40, 3)).astype(np.float32)
+    light = 20 + 15 * np.linspace(-1, 1, 40)[:, None] * [1, 0.5, 0]
+    eyes = faces - light
+    eyes[:, 6:10, 10:30] += 30  # what the eyes do themselves stays
+    matched, misfits = match_eyes(eyes, faces)
+    np.testing.assert_allclose(matched[:, 6:10, 10:30], faces[:, 6:10, 10:30] + 30, atol=0.01)
+    np.testing.assert_allclose(misfits, 0, atol=1e-4)
+    eyes[1, 0, ::2] += 40
+    assert match_eyes(eyes, faces)[1][1] > 5
+
+
+def test_white_and_blurred_eyes_are_told_from_real_ones():
+    """Drawn eyes: a dark iris on white that looks about, some of them with a lid over it."""
+    generator = np.random.default_rng(0)
+
+    def clip():
+        faces = np.full((20, 64, 64, 3), 180, np.uint8) + generator.integers(-3, 4, (1, 64, 64, 1)).astype(np.uint8)
+        for face in faces[:17]:
+            for x in (22, 42):
+                at = x + generator.integers(-2, 3)
+                face[25:30, x - 6 : x + 6] = 240
+                face[25:30, at - 2 : at + 2] = 20
+        return faces
+
+    real = [clip() for _ in range(6)]
+    like = eye_measures(clip(), real)
+    assert like["eye_distance"] < 1.3 and like["eye_sharpness"] == pytest.approx(1, abs=0.15)
+    mixed = np.mean([faces[:17] for faces in real], axis=0).astype(np.uint8)
+    assert eye_measures(mixed, real)["eye_sharpness"] < 0.8
+    white = clip()
+    white[white < 100] = 240
+    assert eye_measures(white, real)["eye_distance"] > 1.5
 
 
 def test_idle_motion_is_what_the_regressor_leaves_less_what_goes_with_the_mouth(tiny_dataset, tiny_config):

@@ -57,7 +57,9 @@ def test_the_published_models_move_the_mouth_as_the_speaker_does(size, request):
     assert ours["sharpness"] > 0.85  # these two clips are sharper than most; on all of s1_test it is above .9
     on_first_frame = methods["model, refined, on the clip's first frame"]
     assert on_first_frame["psnr"] > methods["first frame held"]["psnr"]
-    assert on_first_frame["mouth_psnr"] > methods["first frame held"]["mouth_psnr"] + 1
+    gain = on_first_frame["mouth_psnr"] - methods["first frame held"]["mouth_psnr"]
+    assert gain > {64: 0.3, 128: 1}[size]  # both models' faces lie half a pixel off, of 64 or of 128
+    assert report["idle"][f"grid-s1-{size}"]["eye_sharpness"] == pytest.approx(1, abs=0.25)
 
 
 def test_the_published_began_hears_and_varies(sample_dataset):

@@ -311,7 +311,7 @@ def _write_faces(path, recording, crops):
 
 
 def _cut_sound(source, path, segment):
-    with wave.open(str(source)) as whole, wave.open(str(path), "wb") as part:
+    with wave.open(str(source)) as whole, open(path, "wb") as file, wave.open(file, "wb") as part:
         part.setparams(whole.getparams())
         rate, length = whole.getframerate(), whole.getnframes()
         first = min(round(segment.start * rate), length)

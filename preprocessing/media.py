@@ -529,7 +529,7 @@ def write_wav(path, blocks, sample_rate):
         number of samples written.
     """
     blocks = [blocks] if isinstance(blocks, np.ndarray) else blocks
-    with whole_file(path) as partial, wave.open(str(partial), "wb") as file:
+    with whole_file(path) as partial, open(partial, "wb") as binary, wave.open(binary, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(sample_rate)

@@ -100,8 +100,7 @@ def _prepare(found, refused, folder, split_of, settings, licence, workers, clust
     for name in ("clips", "sources"):
         make_folder(folder / name)
     records = _records_so_far(folder, settings.size)
-    for leftover in (folder / "clips").glob(".*"):  # of a job that was killed
-        shutil.rmtree(leftover)
+    _remove_leftovers(folder)
     tasks, accepted, there = [], [], _There(records.values())
     try:
         for source in found:
@@ -131,6 +130,7 @@ def _prepare(found, refused, folder, split_of, settings, licence, workers, clust
             for line in result["left_out"]:
                 report.leave_out(line)
     finally:
+        _remove_leftovers(folder)
         named = {source.name for source in found}
         for name, record in records.items():
             if name in named or any("split" not in clip for clip in record["clips"]):
@@ -149,6 +149,12 @@ def _prepare(found, refused, folder, split_of, settings, licence, workers, clust
     write_contact_sheet(dataset)
     write_preview(dataset)
     return dataset, report
+
+
+def _remove_leftovers(folder):
+    """Removes what killed jobs and workers left half made; nobody else writes into the dataset meanwhile."""
+    for leftover in (folder / "clips").glob(".*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _records_so_far(folder, size):

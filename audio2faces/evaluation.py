@@ -4,7 +4,7 @@ import numpy as np
 
 from began.collapse import sharpness
 from began.frames import clip_maps, frame_numbers
-from began.mouth import MouthComponents, correlation, mouth_measures
+from began.mouth import MouthComponents, correlation_of_sums, measures_of_sums, mouth_sums, pair_sums
 from preprocessing.alignment import mouth_slices
 from preprocessing.program import InputError, progress
 
@@ -175,20 +175,24 @@ def measure(real, generated, components, references=None):
     of_clips = [
         _of_clip(x, y, components, reference) for x, y, reference in zip(real, generated, references, strict=True)
     ]
-    for index, of_clip in enumerate(of_clips):  # the mouth on hearing this clip's speech, and the next one's
-        following = of_clips[(index + 1) % len(of_clips)]
-        real_apart, apart = map(_apart, of_clip["components"], following["components"])
+    positions = [of_clip["positions"] for of_clip in of_clips]
+    followings = [*positions[1:], positions[0]]
+    for of_clip, following in zip(
+        of_clips, followings, strict=True
+    ):  # on hearing this clip's speech, and the next one's
+        real_apart, apart = map(_apart, of_clip.pop("positions"), following)
         of_clip["swap"] = (apart, real_apart)
-    generator = np.random.default_rng(0)
-    draws = generator.integers(len(of_clips), size=(RESAMPLED, len(of_clips)))
-    drawn = [_pooled([of_clips[index] for index in draw]) for draw in draws] if len(of_clips) > 1 else []
-    values = _pooled(of_clips)
+    sums = {name: np.stack([of_clip[name] for of_clip in of_clips]) for name in of_clips[0]}
+    count = len(of_clips)
+    values = {name: _known(value) for name, (value,) in _pooled(sums, np.ones((1, count))).items()}
+    draws = np.random.default_rng(0).integers(count, size=(RESAMPLED, count))
+    drawn = _pooled(sums, np.stack([np.bincount(draw, minlength=count) for draw in draws]))
+    tails = (1 - CONFIDENCE) / 2
     intervals = {}
-    for name in values:
-        known = [of_draw[name] for of_draw in drawn if of_draw[name] is not None]
-        if known:
-            tails = (1 - CONFIDENCE) / 2
-            intervals[name] = [float(bound) for bound in np.quantile(known, [tails, 1 - tails])]
+    for name, of_draws in drawn.items():
+        known = of_draws[~np.isnan(of_draws)]
+        if count > 1 and len(known):
+            intervals[name] = np.quantile(known, [tails, 1 - tails]).tolist()
     return {**values, "intervals": intervals}
 
 
@@ -204,42 +208,55 @@ def _apart(one, other):
 
 
 def _of_clip(real, generated, components, reference):
-    """What is summed over clips: arrays over the frames of one."""
+    """What adds up over clips, of one; and `positions` of the mouth along the components, real and generated."""
     rows, columns = mouth_slices(real.shape[1])
     mouth, generated_mouth = real[:, rows, columns], generated[:, rows, columns]
     region, numbers = reference["region"], reference["numbers"]
-    return {
+    positions = (reference["components"], components.of_faces(generated))
+    of_frames = {
         "psnr": psnr(real, generated),
         "ssim": ssim(real, generated),
         "mouth_psnr": psnr(mouth, generated_mouth),
         "mouth_ssim": ssim(mouth, generated_mouth),
-        "components": (reference["components"], components.of_faces(generated)),
-        "opening": (reference["opening"], _centred(mouth_opening(generated))),
+    }
+    return {
+        **{name: (values.sum(), len(values)) for name, values in of_frames.items()},
+        "mouth": mouth_sums(*positions, numbers),
+        "opening": pair_sums(reference["opening"], _centred(mouth_opening(generated))),
+        "positions": positions,
         "sharpness": (sharpness(generated), sharpness(real)),
         "mouth_sharpness": (sharpness(generated_mouth), sharpness(mouth)),
         "flicker": (flicker(generated, region, numbers), flicker(real, region, numbers)),
-        "numbers": numbers,
     }
 
 
-def _pooled(of_clips):
-    """Measures over all frames of some clips."""
-    real, generated = zip(*(of_clip["components"] for of_clip in of_clips), strict=True)
-    openings = [np.concatenate(side) for side in zip(*(of_clip["opening"] for of_clip in of_clips), strict=True)]
-    return {
-        **{name: float(np.mean(np.concatenate([of_clip[name] for of_clip in of_clips]))) for name in
-           ("psnr", "ssim", "mouth_psnr", "mouth_ssim")},
-        **mouth_measures(real, generated, [of_clip["numbers"] for of_clip in of_clips]),
-        "opening_correlation": correlation(*openings),
-        **{name: _ratio([of_clip[name] for of_clip in of_clips]) for name in
-           ("swap", "sharpness", "mouth_sharpness", "flicker")},
-    }  # fmt: skip
+def _pooled(sums, counts):
+    """Measures over all frames of some clips.
+
+    Args:
+        sums: what `_of_clip` gave, by name, arrays over the clips.
+        counts: how often each clip is taken [shape=(draws, clips)].
+
+    Returns:
+        dictionary of arrays [shape=(draws,)], NaN for what does not exist.
+    """
+    sums = {name: np.tensordot(counts, of_clips, 1) for name, of_clips in sums.items()}
+    opening = correlation_of_sums(sums.pop("opening"))
+    measures = measures_of_sums(sums.pop("mouth"))
+    ratios = {name: _ratio(*pairs.T) for name, pairs in sums.items()}  # means are sums over numbers of frames
+    of_pixels = ("psnr", "ssim", "mouth_psnr", "mouth_ssim")
+    first = {name: ratios.pop(name) for name in of_pixels}
+    return {**first, **measures, "opening_correlation": opening, **ratios}
 
 
-def _ratio(pairs):
-    """Sum of the first over sum of the second; None where there is nothing to compare with."""
-    first, second = np.sum(pairs, axis=0)
-    return float(first / second) if second else None
+def _ratio(first, second):
+    """Of sums; NaN where there is nothing to compare with."""
+    return np.where(second == 0, np.nan, first / np.where(second == 0, 1, second))
+
+
+def _known(value):
+    """A float; None for NaN, what does not exist."""
+    return None if np.isnan(value) else float(value)
 
 
 def _formatted(value, digits):

@@ -6,12 +6,16 @@ Faces are uint8 RGB [shape=(frames, size, size, 3)] throughout; lists hold one a
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse.linalg import eigsh
 
 from preprocessing.alignment import mouth_slices
+from preprocessing.program import progress
 
 COMPONENTS = 5  # of mouth motion; on GRID s1 they hold about 60 % of its variance
 FIT_FRAMES = 20000  # at most so many frames decide the components
+AT_ONCE = 4096  # frames, when covariances are summed
 LARGEST_LAG = 5  # frames
+LAGS = range(-LARGEST_LAG, LARGEST_LAG + 1)
 STILL = 1e-4  # standard deviation along a component below which nothing moves; real mouths reach 1
 
 
@@ -36,16 +40,36 @@ class MouthComponents:
     def of(cls, clips):
         """The components of the real faces of some clips (objects with `.faces`)."""
         every = max(1, sum(len(clip.faces) for clip in clips) // FIT_FRAMES)
-        covariance = 0.0
-        for clip in clips:
-            motion = mouth_motion(clip.faces)[::every]
-            covariance = covariance + motion.T @ motion
-        _, vectors = np.linalg.eigh(covariance)
-        return cls(vectors[:, : -COMPONENTS - 1 : -1].T)
+        covariance, waiting = 0.0, []
+        with progress(len(clips), "clip", "how mouths move") as bar:
+            for place, clip in enumerate(clips):
+                waiting.append(mouth_motion(clip.faces)[::every])
+                if sum(map(len, waiting)) >= AT_ONCE or place == len(clips) - 1:  # one large product is quicker
+                    motion, waiting = np.concatenate(waiting), []
+                    covariance = covariance + motion.T @ motion
+                bar.update(1)
+        return cls(strongest(covariance, COMPONENTS))
 
     def of_faces(self, faces):
         """Position of each frame along each component, the clip's mean removed [shape=(frames, COMPONENTS)]."""
         return mouth_motion(faces) @ self.basis.T
+
+
+def strongest(covariance, count):
+    """The eigenvectors of a covariance that belong to its largest eigenvalues, which come first.
+
+    Args:
+        covariance: symmetric, positive semidefinite [shape=(pixels, pixels)].
+        count: of eigenvectors, less than pixels.
+
+    Returns:
+        orthonormal vectors [shape=(count, pixels)].
+    """
+    if not covariance.any():  # nothing moves
+        return np.eye(count, len(covariance), dtype=covariance.dtype)
+    start = np.random.default_rng(0).standard_normal(len(covariance)).astype(covariance.dtype)
+    _, vectors = eigsh(covariance, count, v0=start)  # Lanczos: the few of thousands that are wanted, to full precision
+    return vectors[:, ::-1].T
 
 
 def mouth_measures(real, generated, numbers=None):
@@ -61,30 +85,66 @@ def mouth_measures(real, generated, numbers=None):
         `explained_variance` (share of the real variance within all components), `best_lag` (frames by which the
         generated motion comes late). None for what does not exist where nothing moves.
     """
-    x, y = np.concatenate(real), np.concatenate(generated)
-    lags = range(-LARGEST_LAG, LARGEST_LAG + 1)
-    numbers = numbers or [np.arange(len(clip)) for clip in real]
-    by_lag = [_lagged_correlation(real, generated, numbers, lag) for lag in lags]
-    return {
-        "correlation": correlation(x[:, 0], y[:, 0]),
-        "amplitude": float(y[:, 0].std() / x[:, 0].std()) if x[:, 0].std() >= STILL else None,
-        "explained_variance": float(1 - ((x - y) ** 2).sum() / (x**2).sum()) if x.std() >= STILL else None,
-        "best_lag": lags[int(np.argmax(by_lag))] if max(by_lag) > 0 else None,
-    }
+    numbers = numbers or [None] * len(real)
+    sums = sum(mouth_sums(*of_clip) for of_clip in zip(real, generated, numbers, strict=True))
+    return {name: None if np.isnan(value) else float(value) for name, value in measures_of_sums(sums).items()}
+
+
+def mouth_sums(real, generated, numbers=None):
+    """What `mouth_measures` needs of one clip; arguments as there. It adds up over clips.
+
+    Returns:
+        `pair_sums` along the first component of real frame t and generated frame t + lag, where both are there, for
+        each lag from -LARGEST_LAG to LARGEST_LAG, and of all components without lag [shape=(2 * LARGEST_LAG + 2, 6)].
+    """
+    numbers = np.arange(len(real)) if numbers is None else numbers
+    sums = []
+    for lag in LAGS:
+        _, now, later = np.intersect1d(numbers + lag, numbers, assume_unique=True, return_indices=True)
+        sums.append(pair_sums(real[now, 0], generated[later, 0]))
+    return np.stack([*sums, pair_sums(real, generated)])
+
+
+def measures_of_sums(sums):
+    """`mouth_measures` of sums of `mouth_sums` [shape=(..., 2 * LARGEST_LAG + 2, 6)].
+
+    Returns:
+        as there, arrays [shape=(...)], NaN for what does not exist.
+    """
+    by_lag = correlation_of_sums(sums[..., :-1, :])
+    (x, y), (all_x, _) = (deviations_of_sums(sums[..., row, :]) for row in (LARGEST_LAG, -1))
+    _, _, _, of_real, of_generated, of_both = np.moveaxis(sums[..., -1, :], -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "correlation": by_lag[..., LARGEST_LAG],
+            "amplitude": np.where(x >= STILL, y / x, np.nan),
+            "explained_variance": np.where(all_x >= STILL, (2 * of_both - of_generated) / of_real, np.nan),
+            "best_lag": np.where(by_lag.max(axis=-1) > 0, by_lag.argmax(axis=-1) - LARGEST_LAG, np.nan),
+        }
 
 
 def correlation(x, y):
     """Pearson's; 0 where one of the two does not vary."""
-    if len(x) < 2 or min(x.std(), y.std()) < STILL:
-        return 0.0
-    return float(np.mean((x - x.mean()) * (y - y.mean())) / (x.std() * y.std()))
+    return float(correlation_of_sums(pair_sums(x, y)))
 
 
-def _lagged_correlation(real, generated, numbers, lag):
-    """Correlation of the first component of generated frame t + lag with real frame t, where both frames are there."""
-    x, y = [], []
-    for of_real, of_generated, of_clip in zip(real, generated, numbers, strict=True):
-        _, now, later = np.intersect1d(of_clip + lag, of_clip, assume_unique=True, return_indices=True)
-        x.append(of_real[now, 0])
-        y.append(of_generated[later, 0])
-    return correlation(np.concatenate(x), np.concatenate(y))
+def pair_sums(x, y):
+    """Number of pairs, and sums of x, y, x^2, y^2 and x y, which add up over clips: float64 [shape=(6,)]."""
+    x, y = (np.asarray(values, np.float64).ravel() for values in (x, y))
+    return np.array([len(x), x.sum(), y.sum(), x @ x, y @ y, x @ y])
+
+
+def deviations_of_sums(sums):
+    """Standard deviations of x and y from their `pair_sums` [shape=(..., 6)] -> [shape=(2, ...)]; 0 of nothing."""
+    count, *firsts = np.moveaxis(sums[..., :5], -1, 0)
+    count = np.maximum(count, 1)
+    return np.sqrt([np.maximum(firsts[2 + side] / count - (firsts[side] / count) ** 2, 0) for side in range(2)])
+
+
+def correlation_of_sums(sums):
+    """Pearson's correlation from `pair_sums` [shape=(..., 6)] -> [shape=(...)]; 0 where one does not vary."""
+    count, of_x, of_y, _, _, of_both = np.moveaxis(sums, -1, 0)
+    x, y = deviations_of_sums(sums)
+    known = (count > 1) & (np.minimum(x, y) >= STILL)
+    count = np.maximum(count, 1)
+    return np.where(known, (of_both / count - of_x * of_y / count**2) / np.where(known, x * y, 1), 0.0)

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from audio2faces import evaluation
 from audio2faces.baselines import NearestAudio
 from audio2faces.evaluation import measure
 from audio2faces.measures import flicker, mouth_opening, psnr, ssim, still_region
 from began.collapse import sharpness
 from began.frames import FrameSet, frame_numbers
-from began.mouth import MouthComponents, mouth_measures, mouth_motion
+from began.mouth import MouthComponents, mouth_measures, mouth_motion, mouth_sums, strongest
 from preprocessing.alignment import mouth_slices
 from preprocessing.audio_features import FEATURE_PRESETS, FeatureStatistics
 from preprocessing.media import write_wav
@@ -36,6 +37,16 @@ def test_components_find_the_one_way_in_which_mouths_move():
     assert abs(np.corrcoef(first, opening)[0, 1]) == pytest.approx(1)
     pixels = mouth_motion(faces).shape[1]
     assert first.std() == pytest.approx(opening.std() / 255 * np.sqrt(pixels), rel=1e-4)
+
+
+def test_the_strongest_directions_are_those_of_all_of_them(monkeypatch):
+    motion = np.random.default_rng(0).normal(size=(200, 60)) * np.linspace(1, 3, 60)
+    covariance = (motion.T @ motion).astype(np.float32)
+    expected = np.linalg.eigh(covariance)[1][:, :-6:-1]
+    monkeypatch.setattr(np.linalg, "eigh", None)  # which takes minutes for faces of 128 pixels
+    found = strongest(covariance, 5)
+    np.testing.assert_allclose(np.abs((found @ expected).diagonal()), 1, atol=1e-4)
+    np.testing.assert_array_equal(strongest(covariance, 5), found)
 
 
 def test_the_clip_s_mean_does_not_count():
@@ -167,6 +178,22 @@ def test_confidence_intervals_hold_the_value():
     assert (
         values["swap"] == pytest.approx(1, abs=0.1) and values["intervals"]["psnr"][1] > values["intervals"]["psnr"][0]
     )
+
+
+def test_an_interval_is_that_of_clips_drawn_anew(monkeypatch):
+    calls = []
+    monkeypatch.setattr(evaluation, "mouth_sums", lambda *of_clip: calls.append(0) or mouth_sums(*of_clip))
+    real = [talking(20, seed)[0] for seed in range(4)]
+    made = [np.roll(faces, 1, axis=0) // 2 + faces // 4 for faces in real]
+    components = MouthComponents.of([SimpleNamespace(faces=faces) for faces in real])
+    measure(real, made, components)
+    assert len(calls) == 4  # what is drawn 400 times are the sums
+    draws = np.random.default_rng(0).integers(4, size=(400, 4))
+    drawn = [measure([real[n] for n in draw], [made[n] for n in draw], components) for draw in draws[:20]]
+    monkeypatch.setattr(evaluation, "RESAMPLED", 20)
+    for name, (low, high) in measure(real, made, components)["intervals"].items():
+        if name != "swap":  # which follows the order of the clips
+            assert (low, high) == pytest.approx(np.quantile([of_draw[name] for of_draw in drawn], [0.025, 0.975]))
 
 
 def test_swapped_speech_that_moves_nothing_counts_nothing():

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from began.frames import FrameSet
-from began.mouth import MouthComponents
+from began.mouth import MouthComponents, correlation
 from preprocessing.alignment import mouth_slices
 
 from .frames import smaller
 
 LARGEST_GAIN = 2.0  # a component that the sound hardly tells is not blown up
+FOLLOWING = 0.5  # correlation on held-out clips below which a component is left as it is
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,20 @@ class Articulation:
         return cls(directions.astype(np.float16), moving.reshape(directions.shape).astype(np.float16), (1.0,) * count)
 
     def fitted(self, real, made):
-        """The same with gains that let made faces move as far as real ones, along each component.
+        """The same with gains that let made faces move as far as real ones, along each component that follows them.
+
+        A motion that correlates with the real one by r explains 2r - 1 of its variance when it is made as large: less
+        than nothing below FOLLOWING, where a gain would only make the mouth babble.
 
         Args:
             real: positions of real faces along the components, one array per clip [shape=(frames, components) each];
                 of clips that the regressor did not learn from: of those it did it knows more than of any other.
             made: the same of the faces that are made with the gains as they are, and with strength 1.
         """
-        real, made = (np.concatenate(positions).std(axis=0) for positions in (real, made))
-        gains = np.clip(np.array(self.gains) * real / np.maximum(made, 1e-6), 1, LARGEST_GAIN)
+        real, made = np.concatenate(real), np.concatenate(made)
+        follows = [correlation(*positions) >= FOLLOWING for positions in zip(real.T, made.T, strict=True)]
+        short = np.array(self.gains) * real.std(axis=0) / np.maximum(made.std(axis=0), 1e-6)
+        gains = np.where(follows, np.clip(short, 1, LARGEST_GAIN), 1.0)
         return dataclasses.replace(self, gains=tuple(gains.tolist()))
 
     def __call__(self, motion):

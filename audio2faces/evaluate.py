@@ -53,7 +53,7 @@ def main():
 def measure(arguments, dataset, folders):
     """Loads the models, prints the table and writes what was asked for."""
     import_keras()
-    from audio2faces.evaluation import evaluate, format_idle, format_table
+    from audio2faces.evaluation import evaluate, format_idle, format_table, format_verdict
     from audio2faces.figures import draw_strip, write_comparison
     from audio2faces.model_folder import TalkingFace, load_model
 
@@ -65,7 +65,7 @@ def measure(arguments, dataset, folders):
         raise InputError(f"--model: two models are named {models[0].name}; the table could not tell them apart")
     report, faces = evaluate(models, dataset, arguments.split)
     print(f"{report['model']} on {report['clips']} {report['split']} clips, {report['frames']} frames\n")
-    print("\n".join([format_table(report), "", *format_idle(report)]).rstrip())
+    print("\n".join([format_table(report), "", *format_idle(report), *format_verdict(report)]))
     if arguments.json:
         write_json(arguments.json, report)
         print(f"\nwrote {arguments.json}")

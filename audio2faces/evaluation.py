@@ -14,6 +14,7 @@ from .measures import eye_measures, flicker, mouth_opening, psnr, ssim, still_re
 
 RESAMPLED = 400  # times that the clips are drawn anew for the confidence intervals
 CONFIDENCE = 0.95
+FOLLOWS, FOLLOWS_IN_PART = 0.7, 0.4  # correlation of the mouth from which the verdict says so
 IDLE_SECONDS = 30  # of idle motion that is looked at
 
 # Name in the table, key of the measure, digits.
@@ -74,8 +75,13 @@ def evaluate(models, dataset, split):
         "clips": len(clips),
         "frames": sum(map(len, real)),
         "training_clips": len(train),
+        "training_seconds": round(sum(len(clip.faces) for clip in train) / dataset.frame_rate, 1),
         "methods": {name: measure(real, made, components, references) for name, made in faces.items()},
         "idle": {model.name: idle_measures(model, real) for model in models if model.idle and len(clips) > 1},
+    }
+    report["verdict"] = {
+        model.name: verdict(report["methods"][_method_of(model, models)], len(clips), report["training_seconds"])
+        for model in models
     }
     return report, {"real": real, **faces}
 
@@ -89,9 +95,17 @@ def _methods(models, train):
         "nearest audio": NearestAudio(train, models[0].statistics, models[0].config.feature_settings),
     }
     for model in models:
-        name = model.name if len(models) > 1 else "model"
-        methods |= _methods_of(name, model, mean)
+        methods |= _methods_of(_name(model, models), model, mean)
     return methods
+
+
+def _name(model, models):
+    return model.name if len(models) > 1 else "model"
+
+
+def _method_of(model, models):
+    """The method by which a model makes its faces when nothing else is asked for."""
+    return f"{_name(model, models)}, refined" if model.refiner else _name(model, models)
 
 
 def _methods_of(name, model, mean):
@@ -292,6 +306,32 @@ def format_table(report, intervals=True):
         "| " + " | ".join(p(cell, width) for p, cell, width in zip(pad, line, widths, strict=True)) + " |"
         for line in [header, rule, *lines]
     )
+
+
+def verdict(values, clips, seconds):
+    """Whether the mouth follows the speech, in one sentence; what to do, where it does not.
+
+    Args:
+        values: measures of a method.
+        clips: number of clips that these were measured on.
+        seconds: of speech that the model learned from.
+    """
+    found = (
+        f"(correlation {values['correlation']:.2f}, explained variance {_formatted(values['explained_variance'], 2)}, "
+        f"on {clips} held-out clip{'s' * (clips != 1)})"
+    )
+    remedy = f"it learned from {seconds:.0f} s of speech: give more of this speaker, with sound and picture in sync"
+    if values["correlation"] < FOLLOWS_IN_PART or (values["explained_variance"] or 0.0) <= 0:
+        return f"The mouth does not follow the speech {found}; {remedy}."
+    if values["correlation"] < FOLLOWS:
+        return f"The mouth follows the speech in part {found}; {remedy}."
+    return f"The mouth follows the speech {found}."
+
+
+def format_verdict(report):
+    """The verdict on each model, with its name where there are several."""
+    verdicts = report["verdict"]
+    return [f"{name}: {line}" if len(verdicts) > 1 else line for name, line in verdicts.items()]
 
 
 def format_idle(report):

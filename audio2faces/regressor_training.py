@@ -147,8 +147,8 @@ def train_regressor(config, dataset, run_dir):
         `Trained`.
 
     Raises:
-        InputError: the dataset lacks a split, the run folder belongs to another configuration, or the loss is no number
-            any more.
+        InputError: the dataset lacks a split, the run folder belongs to another configuration, or the loss is NaN or
+            infinite.
     """
     config = dataclasses.replace(config, precision=choose_precision(config.precision))
     train, held_out = dataset.split("train"), dataset.split("validation")

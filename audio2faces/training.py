@@ -9,7 +9,7 @@ from preprocessing.files import write_json
 
 from .articulation import articulate
 from .config import STAGES
-from .evaluation import evaluate, format_table
+from .evaluation import evaluate, format_table, format_verdict
 from .model_folder import save_model
 from .refiner_training import fingerprint, train_refiner
 from .regressor_training import train_regressor
@@ -65,4 +65,5 @@ def _train(config, dataset, run_dir, stage):
     report, _ = evaluate([face], dataset, "validation")  # the test split is not for choosing
     write_json(run_dir / "evaluation.json", report)
     print(f"{report['clips']} validation clips, {report['frames']} frames\n\n{format_table(report)}\n")
+    print("\n".join([*format_verdict(report), ""]))
     return run_dir / "model"

@@ -15,7 +15,7 @@ AMPERE = (8, 0)  # the first compute capability with bfloat16
 
 
 class DivergenceError(InputError):
-    """The loss is no number any more.
+    """The loss is NaN or infinite.
 
     Args:
         run_dir: folder of the run.
@@ -26,8 +26,8 @@ class DivergenceError(InputError):
     def __init__(self, run_dir, step, kept):
         last = f"the last good checkpoint, of step {kept}, is kept" if kept else "there is no checkpoint yet"
         super().__init__(
-            f"{run_dir}: the loss is no number after step {step}; {last}; look for NaN in the data, or start a new "
-            "--run with another --seed"
+            f"{run_dir}: the loss is NaN or infinite after step {step}; {last}; look for NaN in the data, or start a "
+            "new --run with another --seed"
         )
         self.step = step
 

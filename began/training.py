@@ -70,7 +70,7 @@ def train_began(config, dataset, run_dir):
 
     Raises:
         InputError: the dataset has another size, lacks a split or holds NaN, the run folder belongs to another
-            configuration or process, or the loss is no number any more.
+            configuration or process, or the loss is NaN or infinite.
     """
     config = dataclasses.replace(config, precision=choose_precision(config.precision))
     check_dataset(config, dataset)
@@ -147,7 +147,7 @@ def learn(config, model, learner, batches, devices, log):
         weights; the means of WATCHED, and what else the training loop knows of COLUMNS.
 
     Raises:
-        DivergenceError: the loss, or a weight, is no number any more.
+        DivergenceError: the loss, or a weight, is NaN or infinite.
     """
     step = int(model.steps_done)
     noted, since, loading, share = [], time.monotonic(), 0.0, None

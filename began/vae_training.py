@@ -42,7 +42,7 @@ def train_vae(config, dataset, run_dir):
 
     Raises:
         InputError: the dataset lacks a split or the sound that the features need, the run folder belongs to another
-            configuration or process, or the loss is no number any more.
+            configuration or process, or the loss is NaN or infinite.
     """
     with own_run(run_dir):
         return _train(config, dataset, run_dir)

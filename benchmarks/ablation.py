@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from began.run_folder import in_words
 from preprocessing.dataset import open_dataset
 from preprocessing.files import exclusive, make_folder, read_json, write_json
 from preprocessing.program import ArgumentParser, InputError, import_keras, program
@@ -80,10 +81,14 @@ def measure(arguments, dataset, out, chosen, known):
     for row in chosen:
         folder = out / row.replace(" ", "-").replace(",", "")
         path = folder / f"{arguments.split}.json"
+        trained = {"steps": arguments.steps, "data": dataset.fingerprint}
         if not path.exists():
             report, _ = evaluate([make(row, known[row], folder)], dataset, arguments.split)
-            write_json(path, report["methods"])
-        measured[row] = read_json(path)
+            write_json(path, trained | {"methods": report["methods"]})
+        there = read_json(path)
+        if differing := {key: (there.get(key), now) for key, now in trained.items() if there.get(key) != now}:
+            raise InputError(f"{path}: of another training ({in_words(differing)}); choose another --out")
+        measured[row] = there["methods"]
     rows = {}
     for row, methods in measured.items():
         if arguments.run and not rows:

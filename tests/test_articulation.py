@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -49,6 +50,14 @@ def test_each_component_gets_back_what_averaging_took():
     np.testing.assert_allclose(made[:, -1, 0] / np.concatenate(heard)[:, -1, 0], 1 / SHARES[0], rtol=5e-2)
 
 
+def test_what_does_not_follow_the_speaker_gets_no_gain():
+    components, real, heard = heard_clips(np.random.default_rng(0))
+    made = [positions_of(of_clip, components) for of_clip in heard]
+    made[0][:, 1:], made[1][:, 1:], made[2][:, 1:] = (real[place][:, 1:] * 0.6 for place in (1, 2, 0))
+    gains = Articulation.of(components, heard).fitted(real, made).gains
+    assert gains[0] == pytest.approx(1 / SHARES[0], rel=1e-2) and gains[1:] == (1.0,) * 4
+
+
 def test_a_mouth_that_never_moved_stays_shut():
     components, real, heard = heard_clips(np.random.default_rng(0))
     motion = np.zeros_like(heard[0])
@@ -62,6 +71,8 @@ def test_a_model_articulates_as_strongly_as_asked(tiny_model_folder, tmp_path):
     maps = np.random.default_rng(0).normal(size=(4, 35, 13))
     gains = json.loads((tiny_model_folder / "config.json").read_text())["articulation"]
     assert len(gains) == COMPONENTS and 1 <= min(gains) <= max(gains) <= LARGEST_GAIN
+    strong = dataclasses.replace(model.articulation, gains=(1.5,) * COMPONENTS)  # it learned too little to have any
+    model = dataclasses.replace(model, articulation=strong)
     learned, given_back, exaggerated = (model.articulated(strength).motion(maps) for strength in (0.0, 1.0, 2.0))
     np.testing.assert_array_equal(given_back, model.motion(maps))
     assert np.abs(given_back - learned).max() > 1e-3

@@ -149,7 +149,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tiny_da
         return {**batch, "face": batch["face"] * (np.nan if step == 5 else 1)}
 
     monkeypatch.setattr(Batches, "__call__", broken)
-    with pytest.raises(InputError, match="no number after step 6; the last good checkpoint, of step 4, is kept"):
+    with pytest.raises(InputError, match="NaN or infinite after step 6; the last good checkpoint, of step 4, is kept"):
         train_began(TINY, tiny_dataset, tmp_path / "run")
     kept = new_model(TINY)
     kept.load_weights(tmp_path / "run" / "checkpoint.weights.h5")

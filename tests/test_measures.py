@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from audio2faces import evaluation
 from audio2faces.baselines import NearestAudio
-from audio2faces.evaluation import measure
+from audio2faces.evaluation import measure, verdict
 from audio2faces.measures import flicker, mouth_opening, psnr, ssim, still_region
 from began.collapse import sharpness
 from began.frames import FrameSet, frame_numbers
@@ -194,6 +194,21 @@ def test_an_interval_is_that_of_clips_drawn_anew(monkeypatch):
     for name, (low, high) in measure(real, made, components)["intervals"].items():
         if name != "swap":  # which follows the order of the clips
             assert (low, high) == pytest.approx(np.quantile([of_draw[name] for of_draw in drawn], [0.025, 0.975]))
+
+
+@pytest.mark.parametrize(
+    ("correlation", "explained", "begins"),
+    [
+        (0.9, 0.6, "The mouth follows the speech (correlation 0.90, explained variance 0.60, on 3 held-out clips)"),
+        (0.5, 0.2, "The mouth follows the speech in part (correlation 0.50"),
+        (0.06, -0.7, "The mouth does not follow the speech (correlation 0.06, explained variance -0.70"),
+        (0.5, -0.1, "The mouth does not follow the speech"),
+        (0.0, None, "The mouth does not follow the speech"),
+    ],
+)
+def test_the_verdict_in_words(correlation, explained, begins):
+    line = verdict({"correlation": correlation, "explained_variance": explained}, 3, 16.2)
+    assert line.startswith(begins) and ("learned from 16 s of speech" in line) == (correlation < 0.7)
 
 
 def test_swapped_speech_that_moves_nothing_counts_nothing():

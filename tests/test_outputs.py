@@ -3,14 +3,17 @@
 import os
 import shutil
 import sys
+from argparse import Namespace
 
 import numpy as np
 import pytest
 
 from audio2faces import generate
+from benchmarks import ablation
 from preprocessing.dataset import own_dataset
-from preprocessing.files import claimed, exclusive
+from preprocessing.files import claimed, exclusive, write_json
 from preprocessing.media import write_wav
+from preprocessing.program import InputError
 from preprocessing.video import TalkingVideo, is_synthetic
 
 from .conftest import ROOT, SAMPLES, one_line, run_program
@@ -104,3 +107,11 @@ def test_folders_of_results_are_written_by_one_process(tiny_model_folder, tiny_d
         for module, option in (("benchmarks.ablation", "--out"), ("benchmarks.collapse", "--runs")):
             error = one_line(run_program("-c", WITHOUT_KERAS, module, *arguments, option, tmp_path, cwd=ROOT))
             assert "another process is at work there" in error
+
+
+def test_ablation_rows_of_another_training_are_refused(tiny_dataset, tmp_path):
+    trained = {"steps": 4, "data": tiny_dataset.fingerprint}
+    write_json(tmp_path / "default" / "validation.json", trained | {"methods": {}})
+    arguments = Namespace(run=None, steps=8, split="validation")
+    with pytest.raises(InputError, match=r"steps 4, now 8\); choose another --out"):
+        ablation.measure(arguments, tiny_dataset, tmp_path, ["default"], ablation.REGRESSORS)

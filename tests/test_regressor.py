@@ -219,7 +219,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(
         return honest(self, indices, at_rest) * (np.nan if len(calls) == 6 else 1)
 
     monkeypatch.setattr(Training, "targets", broken)
-    with pytest.raises(InputError, match="no number after step 8; the last good checkpoint, of step 4, is kept"):
+    with pytest.raises(InputError, match="NaN or infinite after step 8; the last good checkpoint, of step 4, is kept"):
         train_regressor(tiny_config, tiny_dataset, tmp_path / "run")
     kept = checkpoint_of(tiny_config, tmp_path / "run")
     assert int(kept.optimizer.iterations) == 4

@@ -185,7 +185,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tiny_da
         return honest(self, {**batch, "noise": batch["noise"] * (np.nan if len(calls) == 6 else 1)}, **options)
 
     monkeypatch.setattr(Vae, "train_on_batch", broken)
-    with pytest.raises(InputError, match="no number after step 8; the last good checkpoint, of step 4, is kept"):
+    with pytest.raises(InputError, match="NaN or infinite after step 8; the last good checkpoint, of step 4, is kept"):
         train_vae(TINY_VAE, tiny_dataset, tmp_path / "run")
     kept = opened(tmp_path / "run")
     assert int(kept.optimizer.iterations) == 4

@@ -63,23 +63,25 @@ def download(url, stem, max_height, progress=None):
 def choose_streams(streams, max_height):
     """The (picture, sound) streams to take, the same one where it holds both; None for one that does not exist.
 
+    The height of the picture decides; at one height, a stream that holds both goes before two.
+
     Args:
         streams: a `pytube.StreamQuery`.
-        max_height: of the picture in pixels.
+        max_height: of the picture in pixels, exceeded only where there is no smaller one.
     """
-    both = sorted(streams.filter(progressive=True), key=_height)
-    pictures = sorted(streams.filter(only_video=True), key=_height)
-    sounds = sorted(streams.filter(only_audio=True), key=lambda stream: _number(stream.abr))
-    small_enough = [[stream for stream in kind if _height(stream) <= max_height] for kind in (both, pictures)]
-    if small_enough[0]:
-        return small_enough[0][-1], small_enough[0][-1]
-    if sounds and pictures:
-        return (small_enough[1] or pictures[:1])[-1], sounds[-1]
-    return (both[0], both[0]) if both else (None, None)
+    both, pictures, sounds = (
+        list(streams.filter(**kind)) for kind in ({"progressive": True}, {"only_video": True}, {"only_audio": True})
+    )
+    choices = [(stream, stream) for stream in both]
+    if sounds:
+        sound = max(sounds, key=lambda stream: _number(stream.abr))
+        choices += [(picture, sound) for picture in pictures]
 
+    def rank(choice):
+        height = _number(choice[0].resolution)
+        return height <= max_height, -abs(height - max_height)
 
-def _height(stream):
-    return _number(stream.resolution)
+    return max(choices, key=rank, default=(None, None))
 
 
 def _number(text):

@@ -116,6 +116,8 @@ def _options(stem, max_height):
 def choose_formats(formats, max_height):
     """The formats to fetch: one with picture and sound, or one of each, side by side; [] where there are none.
 
+    The height of the picture decides; at one height, whole files go before lists of parts, and one file before two.
+
     Args:
         formats: yt-dlp's dictionaries, from the worst to the best.
         max_height: of the picture in pixels, exceeded only where there is no smaller one.
@@ -124,26 +126,21 @@ def choose_formats(formats, max_height):
     both = [entry for entry in formats if "none" not in (entry.get("vcodec"), entry.get("acodec"))]
     pictures = [entry for entry in formats if entry.get("vcodec") != "none" and entry.get("acodec") == "none"]
     sounds = [entry for entry in formats if entry.get("vcodec") == "none" and entry.get("acodec") != "none"]
-    for wanted in (_is_whole_file, lambda entry: True):
-        small, small_pictures = (
-            [entry for entry in kind if wanted(entry) and _height(entry) <= max_height] for kind in (both, pictures)
-        )
-        if small:
-            return small[-1:]
-        if small_pictures and (fitting := [entry for entry in sounds if wanted(entry)]):
-            return [small_pictures[-1], fitting[-1]]
-    if both:
-        return [min(both, key=_height)]
-    return [min(pictures, key=_height), sounds[-1]] if pictures and sounds else []
+    sound = max(enumerate(sounds), key=lambda numbered: (_is_whole_file(numbered[1]), numbered[0]), default=None)
+    choices = [[picture, sound[1]] for picture in pictures if sound] + [[entry] for entry in both]
+
+    def rank(numbered):
+        number, choice = numbered
+        height = choice[0].get("height") or 0
+        nearest = height <= max_height, -abs(height - max_height)
+        return *nearest, all(map(_is_whole_file, choice)), -len(choice), number
+
+    return max(enumerate(choices), key=rank, default=(0, []))[1]
 
 
 def _is_whole_file(entry):
     """Whether a format is one file, where others are lists of parts."""
     return entry.get("protocol") in ("http", "https")
-
-
-def _height(entry):
-    return entry.get("height") or 0
 
 
 def _fields(url, info):

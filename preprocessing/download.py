@@ -32,7 +32,7 @@ class Fetched:
 def fetch(url, folder, downloader="auto", max_height=MAX_HEIGHT, tries=TRIES, sleep=time.sleep, progress=None):
     """Fetches the video at an address, or finds it in the folder without asking the network.
 
-    A file with picture and sound is preferred; where the site has none of the height asked for, there are two files.
+    The height of the picture decides; where no file with sound has the best one, there are two files.
 
     Args:
         url: http(s) address of a video or of a page with one.

@@ -298,7 +298,7 @@ def a_format(server, name, height, picture=True, sound=True, protocol="http"):
 @pytest.mark.parametrize(
     ("small", "large", "picture", "sound", "chosen"),
     [
-        (True, True, True, True, ("small", "small")),  # one file rather than a better picture
+        (True, True, True, True, ("picture", "sound")),  # 720 pixels in two files rather than 360 in one
         (False, True, True, True, ("picture", "sound")),  # two files rather than one too large
         (False, True, False, False, ("large", "large")),
         (True, False, False, True, ("small", "small")),
@@ -434,6 +434,8 @@ def test_pytube_fetches_two_files_where_one_is_too_large(tmp_path, server, youtu
     fetched = fetch_quickly(VIDEO, tmp_path, downloader="pytube", max_height=480)
     assert (fetched.picture.name[-8:], fetched.sound.name[-8:]) == (".135.mp4", ".140.mp4")
     assert fetched.note == "pytube, as asked for"
+    youtube.offer.append(both(server, 18))  # of 360 pixels, which is less than 480
+    assert ".135." in fetch_quickly(VIDEO, tmp_path / "small", downloader="pytube", max_height=480).picture.name
     youtube.offer = youtube.offer[:1]
     assert ".22." in fetch_quickly(VIDEO, tmp_path / "large", max_height=480).picture.name
 

@@ -14,8 +14,9 @@ from .blocks import GAP_REASON, LEAST_SECONDS, TOLERANCE, Part, divide
 from .dataset import files_digest
 from .detection import make_detector
 from .files import scratch_folder, sha256, whole_folder, write_json
+from .hearing import ENDS_EARLY, SILENCE, SILENT, Loudness
 from .intervals import clip_name
-from .media import SPEECH_FILES
+from .media import SPEECH_FILES, SPEECH_RATE, read_speech
 from .program import InputError
 from .quality import remedy
 from .recording import Recording, record
@@ -26,6 +27,7 @@ FEWEST_FRAMES = 5  # a clip with fewer faces teaches nothing
 TOO_FEW = f"fewer than {FEWEST_FRAMES} frames"
 SHORTEST_BY_HAND = 0.2  # seconds that a gap between splits must leave of an interval
 ROUNDING = 1e-6  # seconds
+LEAST_MISSING = 0.3  # seconds by which a sound ends early
 LONGEST_PIECE = 3.0  # seconds; between such pieces of its segments a recording is divided among the splits
 
 
@@ -200,7 +202,9 @@ def _take(task, index, start, end, scratch, advance):
         return take, {}
     voice = voice_activity(folder / "speech.wav")
     frames = recording.frames
-    segments, skipped = find_segments(frames["time"], recording.frame_reasons(), frames["faces"], voice)
+    segments, skipped = find_segments(
+        frames["time"], recording.frame_reasons(), frames["faces"], voice, np.flatnonzero(frames["cut"])
+    )
     if not segments:
         why = ", ".join(f"{reason} {seconds:g} s" for reason, seconds in skipped.items()) or "no picture"
         raise InputError(
@@ -281,6 +285,7 @@ def _write_clip(task, take, part, others):
         )
         for file in SPEECH_FILES.values():
             _cut_sound(recording.folder / file, partial / file, segment)
+        wrong = _wrong_sound(partial / SPEECH_FILES[SPEECH_RATE], float(kept["time"][-1]) - start)
         digest = files_digest(partial)
     return {
         "name": name,
@@ -293,9 +298,25 @@ def _write_clip(task, take, part, others):
         "frames_kept": len(kept),
         "frames_dropped": dict(dropped),
         "frames_with_several_faces": int((frames["faces"] > 1).sum()),
-        "damage": recording.damage,
+        "cuts": int(frames["cut"][1:].sum()),
+        "damage": recording.damage | wrong,
         **({"block": part.split} if part.split else {}),
     }
+
+
+def _wrong_sound(path, seconds):
+    """What is wrong with the speech of a clip, as its `damage` tells it: silent, or over before the last face is seen.
+
+    Args:
+        path: of the speech.
+        seconds: from the start of the clip to its last face.
+    """
+    speech = read_speech(path)
+    loudness = Loudness(SPEECH_RATE)
+    loudness.hear(speech[None])
+    if loudness.level < SILENCE:
+        return {SILENT: 1}
+    return {ENDS_EARLY: 1} if len(speech) / SPEECH_RATE < seconds - LEAST_MISSING else {}
 
 
 def _write_faces(path, recording, crops):

@@ -8,7 +8,7 @@ import numpy as np
 from .alignment import LandmarkSmoother, crop_face, face_transform
 from .orientation import Orientation
 from .quality import BY_QUARTERS, NO_FACE, why_crop_unusable, why_face_unusable
-from .tracking import KEY_FRAME_INTERVAL, track_faces
+from .tracking import KEY_FRAME_INTERVAL, is_cut, track_faces
 
 SCATTERED = 3  # frames: so few with a face among frames without one are believed only if the detector is sure
 SCATTERED_SCORE = 0.97  # of a sure one
@@ -27,6 +27,7 @@ class ExtractedFace:
         landmarks: pixels of the frame, as detected [shape=(5, 2)]; None without a face.
         transform: from the frame to the crop, smooth over time [shape=(2, 3)]; None if dropped.
         crop: the aligned face, uint8 RGB [shape=(size, size, 3)]; None if dropped.
+        cut: whether scene or face changed since the last usable frame before this one.
     """
 
     time: float
@@ -36,6 +37,7 @@ class ExtractedFace:
     landmarks: np.ndarray | None
     transform: np.ndarray | None = None
     crop: np.ndarray | None = None
+    cut: bool = False
 
 
 def extract_faces(frames, detector, frame_rate, size, exact=False):
@@ -56,6 +58,7 @@ def extract_faces(frames, detector, frame_rate, size, exact=False):
     smoother = LandmarkSmoother(frame_rate)
     orientation = Orientation(detector)
     waiting, stretch, before = deque(), 0, ""  # stretch: frames of the unbroken one; before: why the last was dropped
+    usable = None  # the last usable frame
 
     def finish(reason):
         """What waits of a stretch that ends, at a frame that is dropped for a reason or at a cut."""
@@ -81,7 +84,8 @@ def extract_faces(frames, detector, frame_rate, size, exact=False):
             yield ExtractedFace(frame.time, reason, frame.faces, score, landmarks)
             continue
         stretch += 1
-        waiting.append((frame.time, frame.faces, frame.face, *_surroundings(frame.image, frame.face)))
+        cut, usable = usable is not None and is_cut(usable, frame), frame
+        waiting.append((frame.time, frame.faces, frame.face, cut, *_surroundings(frame.image, frame.face)))
         for landmarks in smoother.push(frame.face.landmarks):
             yield _cut_out(*waiting.popleft(), landmarks, size)
     yield from finish("")
@@ -95,11 +99,11 @@ def _surroundings(image, face):
     return image[top:bottom, left:right].copy(), np.array([left, top])
 
 
-def _cut_out(time, faces, face, image, corner, smooth_landmarks, size):
+def _cut_out(time, faces, face, cut, image, corner, smooth_landmarks, size):
     transform = face_transform(smooth_landmarks, size)
     of_part = transform.copy()
     of_part[:, 2] += transform[:, :2] @ corner
     crop = crop_face(image, of_part, size)
     if reason := why_crop_unusable(crop):
-        return ExtractedFace(time, reason, faces, face.score, face.landmarks)
-    return ExtractedFace(time, "", faces, face.score, face.landmarks, transform, crop)
+        return ExtractedFace(time, reason, faces, face.score, face.landmarks, cut=cut)
+    return ExtractedFace(time, "", faces, face.score, face.landmarks, transform, crop, cut)

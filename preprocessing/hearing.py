@@ -10,6 +10,8 @@ BLOCK_SECONDS = 0.02  # of sound, whose standard deviation is its level
 EXCEEDED_BLOCKS = 10  # a sound is as loud as the level that it exceeds for so many blocks, 0.2 s: clicks do not count
 SILENCE = 1e-4  # level below which a sound is silent: -80 dB, full scale being 1
 QUIET = 10 ** (-30 / 20)  # level to which a softer sound is raised before it is heard
+SILENT = "the sound is silent"
+ENDS_EARLY = "the sound ends before the picture"
 AUDIBLE = 1e-3  # level of blocks that tell how channels belong together
 ENOUGH_BLOCKS = 1500  # such blocks, 30 s of them
 LONGEST_LISTENING = 600.0  # seconds after which a track is given up as silent
@@ -157,7 +159,7 @@ def gain_of(level):
         (gain, notes): 1 for most; what raises a quiet one to QUIET; 0 for silence. A line if it is not 1, or none.
     """
     if level < SILENCE:
-        return 0.0, ["the sound is silent"]
+        return 0.0, [SILENT]
     if level >= QUIET:
         return 1.0, []
     louder = 20 * np.log10(QUIET / level)

@@ -1,5 +1,6 @@
 """Prepares a dataset from sources; what is finished is kept, so that an interrupted job goes on."""
 
+import math
 import shutil
 import sys
 from collections import defaultdict
@@ -332,16 +333,26 @@ def _run(tasks, workers, cluster):
     """The tasks and their results as they are done, with a progress bar in seconds of video."""
     if not tasks:
         return
-    lengths = [_seconds(task) for task in tasks]
-    with progress(round(sum(lengths)) or None, "second", "video prepared") as bar:
+    lengths = {task.name: _seconds(task) for task in tasks}
+    with progress(math.ceil(sum(lengths.values())) or None, "second", "video prepared") as bar:
+        done = shown = 0.0
+
+        def advance(seconds):
+            nonlocal done, shown
+            done += seconds
+            bar.update(round(done) - round(shown))
+            shown = done
+
         if workers > 1 or cluster:
-            length_of = dict(zip((task.name for task in tasks), lengths, strict=True))
             for task, result in run_tasks(prepare_source, tasks, workers, cluster):
-                bar.update(length_of[task.name])
+                advance(lengths[task.name])
                 yield task, result
         else:
             for task in tasks:
-                yield task, prepare_source(task, bar.update)
+                before = done
+                result = prepare_source(task, advance)
+                advance(max(0.0, before + lengths[task.name] - done))
+                yield task, result
 
 
 def _seconds(task):

@@ -19,6 +19,8 @@ MOST_SECONDS = 12.0  # of all clips together, so that writing it takes two secon
 SIDE = 384  # pixels of the enlarged face
 PANEL = 72  # pixels of the panel below it
 BASELINE, BAR_TOP, BAR_BOTTOM, MARGIN = 22, 32, 66, 10  # of text and voice in the panel, pixels
+FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.5
+TIME_WIDTH = 90  # pixels on the right, for the time
 BACKGROUND, TEXT, CURSOR = (24, 24, 28), (235, 235, 235), (255, 255, 255)
 VOICE, NO_VOICE, LANDMARK = (80, 200, 120), (100, 100, 110), (255, 225, 40)
 COMMENT = "Preview of a dataset of Audio2Faces: faces and speech as recorded, nothing in it is generated."
@@ -140,8 +142,7 @@ def draw_excerpt(excerpt, voice):
 def _draw_panel(excerpt, voice):
     """What stands below the face all the time: the clip's name and the bar of voice."""
     panel = np.full((PANEL, SIDE, 3), BACKGROUND, np.uint8)
-    _write(panel, f"{excerpt.clip.name}  ({excerpt.clip.entry['split']})", MARGIN, BASELINE)
-    panel[:, SIDE - 90 :] = BACKGROUND  # room for the time, even beside a long name
+    _write(panel, _caption(excerpt.clip), MARGIN, BASELINE)
     chunks = (np.arange(SIDE) / SIDE * excerpt.seconds / CHUNK_SECONDS).astype(int)
     probability = np.append(voice, np.zeros(max(0, chunks[-1] + 1 - len(voice))))[chunks]
     height = np.maximum(1, (probability * (BAR_BOTTOM - BAR_TOP)).round())
@@ -151,10 +152,23 @@ def _draw_panel(excerpt, voice):
     return panel
 
 
+def _caption(clip):
+    """Name and split of a clip; a name too long for its place loses its middle."""
+    shown, kept, split = clip.name, len(clip.name), f"  ({clip.entry['split']})"
+    while _width(shown + split) > SIDE - MARGIN - TIME_WIDTH and kept > 4:
+        kept -= 1
+        shown = f"{clip.name[: kept // 2]}...{clip.name[-(kept - kept // 2) :]}"
+    return shown + split
+
+
+def _width(text):
+    return cv2.getTextSize(text, FONT, FONT_SCALE, 1)[0][0]
+
+
 def _draw_landmarks(picture, points):
     for x, y in (points * 16).round().astype(int).tolist():  # sixteenths of a pixel, or the dots would jump
         cv2.circle(picture, (x, y), 4 * 16, LANDMARK, 2, cv2.LINE_AA, shift=4)
 
 
 def _write(picture, text, left, baseline):
-    cv2.putText(picture, text, (left, baseline), cv2.FONT_HERSHEY_SIMPLEX, 0.5, TEXT, 1, cv2.LINE_AA)
+    cv2.putText(picture, text, (left, baseline), FONT, FONT_SCALE, TEXT, 1, cv2.LINE_AA)

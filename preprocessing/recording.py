@@ -23,12 +23,13 @@ from .media import (
 )
 from .program import InputError
 
-# A row for each frame; of a dropped one only time and faces mean something. `crop` is its number among the crops.
+# A row for each frame; of a dropped one only time, faces and cut mean something. `crop` is its number among the crops.
 FRAME = np.dtype(
     [
         ("time", "f8"),
         ("reason", "i2"),
         ("faces", "i2"),
+        ("cut", "?"),
         ("score", "f4"),
         ("landmarks", "f4", (5, 2)),
         ("transform", "f8", (2, 3)),
@@ -104,6 +105,7 @@ def record(picture, sound, folder, size, detector, start=0.0, end=None, exact=Fa
             row["time"], row["faces"], row["score"] = face.time, face.faces, face.score
             if face.reason not in reasons:
                 reasons.append(face.reason)
+            row["cut"] = face.cut
             row["reason"] = reasons.index(face.reason)
             if face.crop is not None:
                 row["landmarks"], row["transform"], row["crop"] = face.landmarks, face.transform, crops

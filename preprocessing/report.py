@@ -6,6 +6,7 @@ import numpy as np
 
 from .alignment import TEMPLATE
 from .dataset import SPLITS, missing_splits
+from .hearing import ENDS_EARLY, SILENT
 from .survey import survey_dataset
 
 LEAST_TRAINING_MINUTES = 3.0  # with less the mouth hardly follows the speech: samples/ show what half a minute gives
@@ -92,6 +93,17 @@ def find_warnings(dataset, survey):
             f"{_share(several, frames)} of the frames show several faces; look at preview.mp4 whether it is always "
             "the speaker's, or prepare with --segments auto"
         )
+    if cut := [entry for entry in entries if entry.get("cuts")]:
+        count = sum(entry["cuts"] for entry in cut)
+        warnings.append(
+            f"{count} cuts within {len(cut)} clips (the first: {cut[0]['name']}), and a clip is to show one person in "
+            "one scene; prepare with --segments auto, which parts them"
+        )
+    for what in (SILENT, ENDS_EARLY):
+        if wrong := [entry["name"] for entry in entries if what in entry["damage"]]:
+            warnings.append(
+                f"{what} in {len(wrong)} clips (the first: {wrong[0]}); leave them out, or give their sound another way"
+            )
     for split in SPLITS[1:]:
         brightness = [survey.values("brightness", name) for name in ("train", split)]
         if all(map(len, brightness)):
@@ -101,6 +113,12 @@ def find_warnings(dataset, survey):
                     f"brightness differs between train ({training:.0f}) and {split} ({other:.0f}); "
                     "draw both from the same recordings"
                 )
+    if unlike := survey.unlike_others():
+        name, how = next(iter(unlike.items()))
+        warnings.append(
+            f"{len(unlike)} of {len(survey.measures)} clips look unlike the others (the first: {name}, {how}): another "
+            "camera, light or person; look at contact_sheet.png, and prepare them as a dataset of their own"
+        )
     of_crop = (TEMPLATE[1, 0] - TEMPLATE[0, 0]) * dataset.size
     if (of_source := survey.values("eye_distance").mean()) < of_crop:
         warnings.append(
@@ -156,7 +174,9 @@ def _what_was_left_out(dataset, survey):
     lines += [f"damage: {what} ({count})" for what, count in damage.most_common()]
     several = [entry["frames_with_several_faces"] for entry in entries if entry["frames_with_several_faces"]]
     lines.append(f"clips with several faces: {len(several)} ({sum(several)} frames)")
-    lines.append(f"mirrored clips: {sum(bool(entry.get('mirrored')) for entry in entries)}")
+    if checked := [entry for entry in entries if "mirrored" in entry]:
+        mirrored = sum(bool(entry["mirrored"]) for entry in checked)
+        lines.append(f"mirrored clips: {mirrored} of {len(checked)} that were looked at")
     lines += [f"left out: {line}" for source in sources for line in source["left_out"]]
     return lines + [f"cannot be read: {line}" for line in survey.damaged]
 

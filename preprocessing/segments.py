@@ -29,7 +29,7 @@ class Segment:
     end: float
 
 
-def find_segments(times, reasons, faces, voice):
+def find_segments(times, reasons, faces, voice, cuts=()):
     """Finds the speaking parts of a video.
 
     Args:
@@ -37,6 +37,7 @@ def find_segments(times, reasons, faces, voice):
         reasons: for each frame why its face is not usable, or "".
         faces: number of faces in each frame [shape=(n,)].
         voice: probability of voice as `voice.voice_activity` gives it [shape=(chunks,)].
+        cuts: indices of frames with which another scene or person begins: there a segment ends.
 
     Returns:
         (segments, seconds): a list of `Segment`, and how many seconds of the video were left out for each reason.
@@ -56,7 +57,7 @@ def find_segments(times, reasons, faces, voice):
     heard = voiced[(times / CHUNK_SECONDS).astype(int)]
     kept = np.zeros(len(times), bool)
     segments = []
-    for first, end in _stretches(seen & heard):
+    for first, end in _parted(_stretches(seen & heard), cuts):
         whole = Segment(float(times[first]), float(times[end - 1] + frame_seconds))
         for part in cut_segment(whole, voice, LONGEST):
             if part.end - part.start >= SHORTEST:
@@ -95,6 +96,12 @@ def _stretches(flags):
     """(first, end) of each run of true values; `end` is the index after its last."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def _parted(stretches, places):
+    """The stretches, those with one of the places inside parted there."""
+    for first, end in stretches:
+        yield from pairwise([first, *(place for place in places if first < place < end), end])
 
 
 def _bridged(flags, longest_gap):

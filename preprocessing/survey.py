@@ -12,6 +12,9 @@ from .program import InputError, progress
 BRIGHTNESS_STEP = 10  # every tenth face is looked at
 LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue in brightness (ITU-R BT.601)
 
+LARGEST_COLOUR_DIFFERENCE = 25.0  # of 255, from the median of the clips; those of one GRID speaker differ by 10
+LARGEST_SIZE_RATIO = 1.5  # of the distance between the eyes, likewise
+
 QUANTITIES = ("yaw", "pitch", "brightness", "eye_distance")  # measured in many frames of a clip
 
 
@@ -20,19 +23,23 @@ class Measures:
     """What was measured in one clip.
 
     Attributes:
+        name: of the clip.
         split: of the clip.
         seconds: length of its speech.
         yaw, pitch: of its faces as `pose` defines them, in eye distances [shape=(frames,)].
         brightness: mean of every tenth face, 0 (black) to 255 (white) [shape=(frames / 10, rounded up,)].
         eye_distance: in pixels of the source [shape=(frames,)].
+        colour: mean red, green and blue of every tenth face, 0..255 [shape=(3,)].
     """
 
+    name: str
     split: str
     seconds: float
     yaw: np.ndarray
     pitch: np.ndarray
     brightness: np.ndarray
     eye_distance: np.ndarray
+    colour: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,20 @@ class Survey:
     def seconds(self, split):
         """Speech in the clips of one split."""
         return sum(of_clip.seconds for of_clip in self.of_split(split))
+
+    def unlike_others(self):
+        """How clips differ from most of the others in colour or size of the face: a dictionary from name to words."""
+        colours = np.stack([of_clip.colour for of_clip in self.measures])
+        sizes = np.array([np.median(of_clip.eye_distance) for of_clip in self.measures])
+        colour_apart = np.abs(colours - np.median(colours, axis=0)).max(axis=1)
+        times_larger = sizes / np.median(sizes)
+        unlike = {}
+        for of_clip, apart, larger in zip(self.measures, colour_apart, times_larger, strict=True):
+            if apart > LARGEST_COLOUR_DIFFERENCE:
+                unlike[of_clip.name] = f"its colour differs by {apart:.0f} of 255"
+            elif max(larger, 1 / larger) > LARGEST_SIZE_RATIO:
+                unlike[of_clip.name] = f"its face is {larger:.1f} times as large"
+        return unlike
 
     def values(self, quantity, split=None):
         """One of QUANTITIES in all clips, or those of one split, one after the other [shape=(n,)]."""
@@ -88,14 +109,17 @@ def measure_clip(clip):
         InputError: one of its files is missing or damaged.
     """
     landmarks = landmarks_in_crop(clip)
+    colours = np.array([face.mean(axis=(0, 1)) for face in clip.faces[::BRIGHTNESS_STEP]])
     yaw, pitch = pose.yaw(landmarks), pose.pitch(landmarks)
     return Measures(
+        clip.name,
         clip.entry["split"],
         sound_duration(clip.folder / SPEECH_FILES[SPEECH_RATE]),
         yaw,
         pitch,
-        np.array([face.mean(axis=(0, 1)) @ LUMA for face in clip.faces[::BRIGHTNESS_STEP]]),
+        colours @ LUMA,
         np.linalg.norm(clip.landmarks[:, RIGHT_EYE] - clip.landmarks[:, LEFT_EYE], axis=-1),
+        colours.mean(axis=0),
     )
 
 

@@ -1,5 +1,6 @@
 """Follows the largest face through a video: a look at the whole picture now and then, and where it was in between."""
 
+import dataclasses
 from dataclasses import dataclass
 from itertools import islice
 
@@ -34,7 +35,7 @@ class TrackedFrame:
     image: np.ndarray
     face: Face | None
     faces: int
-    cut: bool
+    cut: bool = False
 
 
 def track_faces(frames, detector, exact=False):
@@ -62,9 +63,14 @@ def track_faces(frames, detector, exact=False):
         else:
             found, key = _faces_of_chunk(images, key, places, detector)
         for time, image, (face, count) in zip(times, images, found, strict=True):
-            cut = last is not None and (_leap(last.face, face) or _change(last.image, image) > CUT)
-            last = TrackedFrame(time, image, face, count, cut)
+            frame = TrackedFrame(time, image, face, count)
+            last = dataclasses.replace(frame, cut=last is not None and is_cut(last, frame))
             yield last
+
+
+def is_cut(before, after):
+    """Whether the scene or the face changes from one `TrackedFrame` to another."""
+    return _leap(before.face, after.face) or _change(before.image, after.image) > CUT
 
 
 class _Places:

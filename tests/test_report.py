@@ -77,7 +77,7 @@ def test_the_figures_of_three_clips_by_hand(dataset, capsys):
         "no voice: 3.5",
         "damage: ends early (2)",
         "clips with several faces: 1 (7 frames)",
-        "mirrored clips: 1",
+        "mirrored clips: 1 of 1 that were looked at",
         "left out: d.mp4: has no audio track",
         "length of a clip (seconds of speech) 2.7 2.0 3.8",
         "yaw (eye distances, 0 frontal) 0.10 0.10 0.10",
@@ -106,12 +106,40 @@ def test_each_warning_comes_with_its_cause_and_goes_without(tmp_path, monkeypatc
     dropped = {**a, "frames_dropped": {"no face found": 12, "face blurred": 10}}
     expected = "7.4 % of the frames are dropped, mostly as face blurred (24)"  # 36 of 486
     assert expected in warnings_of(dataset_of(tmp_path, [dropped, b, c]))
+    cut = {**a, "cuts": 2}
+    assert "2 cuts within 2 clips (the first: a)" not in warnings_of(dataset_of(tmp_path, [a, b, c]))
+    assert "3 cuts within 2 clips (the first: a)" in warnings_of(dataset_of(tmp_path, [cut, {**b, "cuts": 1}, c]))
+    for what in ("the sound is silent", "the sound ends before the picture"):
+        wrong = {**b, "damage": {what: 1}}
+        assert f"{what} in 1 clips (the first: b)" in warnings_of(dataset_of(tmp_path, [a, wrong, c]))
     several = {**a, "frames_with_several_faces": 50}
     assert "10.6 % of the frames show several faces" in warnings_of(dataset_of(tmp_path, [several, b, c]))
     np.save(tmp_path / "clips" / "c" / "faces.npy", np.full((150, FACE_SIZE, FACE_SIZE, 3), 121, np.uint8))
     assert warnings_of(dataset_of(tmp_path, good)).startswith("brightness differs between train (100) and test (121)")
     monkeypatch.setattr("preprocessing.report.LEAST_TRAINING_MINUTES", 0.11)
     assert "0.1 minutes of speech to train on" in warnings_of(dataset_of(tmp_path, good))
+
+
+def test_a_clip_of_another_camera_or_light_is_told(tmp_path):
+    entries = [
+        clip_with_track(tmp_path, name, "train", 1, grey)
+        for name, grey in zip("abcd", (100, 104, 96, 101), strict=True)
+    ]
+    assert survey_dataset(dataset_of(tmp_path, entries)).unlike_others() == {}
+    np.save(tmp_path / "clips" / "b" / "faces.npy", np.full((25, FACE_SIZE, FACE_SIZE, 3), (140, 90, 100), np.uint8))
+    track = dict(np.load(tmp_path / "clips" / "d" / "track.npz"))
+    np.savez(tmp_path / "clips" / "d" / "track.npz", **track | {"landmarks": 2 * track["landmarks"]})
+    dataset = dataset_of(tmp_path, entries)
+    unlike = survey_dataset(dataset).unlike_others()
+    assert unlike == {"b": "its colour differs by 40 of 255", "d": "its face is 2.0 times as large"}
+    assert "2 of 4 clips look unlike the others (the first: b, its colour differs by 40 of 255)" in warnings_of(dataset)
+
+
+def test_a_caption_fits_however_long_the_name(tmp_path):
+    (clip,) = dataset_of(tmp_path, [clip_with_track(tmp_path, "a" * 60 + "_00012-00015", "validation", 1)]).clips
+    caption = preview._caption(clip)
+    assert caption.startswith("aaa") and "..." in caption and caption.endswith("-00015  (validation)")
+    assert preview._width(caption) <= SIDE - preview.TIME_WIDTH - preview.MARGIN
 
 
 def test_many_clips_are_measured_with_one_open_at_a_time(tmp_path, monkeypatch):

@@ -48,6 +48,15 @@ def test_a_face_that_is_lost_or_joined_by_another_ends_a_segment():
     assert left_out == {NO_FACE: 1.0, SEVERAL_FACES: 1.4, TOO_SHORT: 0.6}
 
 
+def test_a_cut_ends_a_segment():
+    times = np.arange(10 * FRAME_RATE) / FRAME_RATE
+    voice = np.full(int(10 / CHUNK_SECONDS), 0.9)
+    arguments = times, np.full(len(times), ""), np.ones(len(times)), voice
+    segments, left_out = find_segments(*arguments, cuts=[100, 110])
+    assert [(segment.start, segment.end) for segment in segments] == [(0.0, 4.0), (4.4, pytest.approx(10))]
+    assert left_out == {TOO_SHORT: 0.4}
+
+
 def test_every_second_is_accounted_for():
     for seed in range(20):
         generator = np.random.default_rng(seed)
@@ -103,6 +112,21 @@ def meeting(tmp_path_factory):
     sound = [speech[0], speech[0], np.zeros_like(speech[0]), speech[1], speech[1]]
     write_video(path, images, speech=np.concatenate(sound))
     return path
+
+
+def test_two_people_in_one_voice_are_two_clips(tmp_path):
+    """An interview: the picture goes from one speaker to another while somebody speaks on."""
+    video = tmp_path / "interview.mp4"
+    one, other = ([image for _, image in read_frames(SAMPLES / name)] for name in ("sgac2n.mkv", "bbir8p.mkv"))
+    mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in other]  # of another scene
+    speech = read_speech(SAMPLES / "sgac2n.mkv")[8000:24000]
+    write_video(video, one[:50] + mirrored[:50], speech=np.tile(speech, 4))
+    whole, _ = prepare_dataset([video], tmp_path / "whole")
+    (entry,) = whole.manifest["clips"]
+    assert (entry["frames_kept"], entry["cuts"]) == (100, 1)
+    parted, _ = prepare_dataset([video], tmp_path / "auto", settings=Settings(segments="auto"))
+    first, second = parted.manifest["clips"]
+    assert first["end"] == second["start"] == 2.0 and (first["cuts"], second["cuts"]) == (0, 0)
 
 
 def test_a_real_video_falls_into_its_speaking_parts(meeting, tmp_path):

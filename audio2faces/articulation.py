@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from began.frames import FrameSet
-from began.mouth import MouthComponents, correlation
+from began.mouth import correlation
 from preprocessing.alignment import mouth_slices
+from preprocessing.program import progress
 
 from .frames import smaller
 
@@ -79,12 +80,12 @@ class Articulation:
         return motion + np.einsum("nc,cp->np", added, moving).reshape(motion.shape)
 
 
-def articulate(face, training_clips, held_out):
+def articulate(face, components, held_out):
     """A talking face whose mouth moves as far as the speaker's, on clips that its regressor did not learn from.
 
     Args:
         face: `model_folder.TalkingFace`, with its refiner.
-        training_clips: with faces of the motion's size; their mouths give the components.
+        components: `began.mouth.MouthComponents` of training clips with faces of the motion's size.
         held_out: validation clips.
 
     Returns:
@@ -93,9 +94,12 @@ def articulate(face, training_clips, held_out):
     if not face.config.motion:
         return face
     size = face.config.motion_size
-    components = MouthComponents.of(training_clips)
     maps = FrameSet(held_out, face.config.feature_settings).maps
     articulation = Articulation.of(components, [face.heard(of_clip) for of_clip in maps])
-    real = [components.of_faces(smaller(clip.faces, size)) for clip in held_out]
-    made = [components.of_faces(smaller(face.faces(of_clip), size)) for of_clip in maps]
+    real, made = [], []
+    with progress(len(held_out), "clip", "how far the mouth moves") as bar:
+        for clip, of_clip in zip(held_out, maps, strict=True):
+            real.append(components.of_faces(smaller(clip.faces, size)))
+            made.append(components.of_faces(smaller(face.faces(of_clip), size)))
+            bar.update(1)
     return dataclasses.replace(face, articulation=articulation.fitted(real, made))

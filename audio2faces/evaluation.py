@@ -35,7 +35,7 @@ TABLE = (
 )
 
 
-def evaluate(models, dataset, split):
+def evaluate(models, dataset, split, components=None):
     """Runs every method over every clip of a split.
 
     Mouth components are those of the training split's real frames. The baselines come from the training split too.
@@ -44,6 +44,7 @@ def evaluate(models, dataset, split):
         models: list of `model_folder.TalkingFace`; the baselines hear as the first one does.
         dataset: `preprocessing.dataset.Dataset` with faces of the models' size.
         split: "validation" or "test".
+        components: `MouthComponents` of the training split, or None to compute them.
 
     Returns:
         (report, faces): a JSON object with the measures of each method (see docs/measures.md), and the faces of all
@@ -59,7 +60,7 @@ def evaluate(models, dataset, split):
                 f"prepare the clips with --size {model.config.size}"
             )
     train, clips = dataset.split("train"), dataset.split(split)
-    components = MouthComponents.of(train)
+    components = components or MouthComponents.of(train)
     methods = _methods(models, train)
     faces = {name: [] for name in methods}
     with progress(len(clips), "clip", "evaluating") as bar:
@@ -69,6 +70,11 @@ def evaluate(models, dataset, split):
             bar.update(1)
     real = [clip.faces for clip in clips]
     references = real_measures(real, components, [frame_numbers(clip) for clip in clips])
+    measured = {}
+    with progress(len(faces), "method", "measuring") as bar:
+        for name, made in faces.items():
+            measured[name] = measure(real, made, components, references)
+            bar.update(1)
     report = {
         "model": models[0].name,
         "split": split,
@@ -76,7 +82,7 @@ def evaluate(models, dataset, split):
         "frames": sum(map(len, real)),
         "training_clips": len(train),
         "training_seconds": round(sum(len(clip.faces) for clip in train) / dataset.frame_rate, 1),
-        "methods": {name: measure(real, made, components, references) for name, made in faces.items()},
+        "methods": measured,
         "idle": {model.name: idle_measures(model, real) for model in models if model.idle and len(clips) > 1},
     }
     report["verdict"] = {

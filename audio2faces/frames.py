@@ -59,7 +59,12 @@ class MotionSet(FrameSet):
         if clips[0].faces.shape[1] != config.motion_size:
             clips = [SmallerClip(clip, config.motion_size) for clip in clips]
         super().__init__(clips, config.feature_settings)
-        self.clip_means = np.stack([to_signed(clip_mean(clip.faces)) for clip in clips])
+        means = []
+        with progress(len(clips), "clip", "reading faces") as bar:
+            for clip in clips:
+                means.append(to_signed(clip_mean(clip.faces)))
+                bar.update(1)
+        self.clip_means = np.stack(means)
 
     def motion(self, indices):
         """Faces less their clip's mean face: float32 in [-2, 2] [shape=(len(indices), size, size, 3)]."""

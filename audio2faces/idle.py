@@ -15,7 +15,7 @@ import numpy as np
 
 from began.eigenfaces import FIT_FACES, Eigenfaces, directions_of_mouth
 from began.model_folder import in_batches
-from began.mouth import COMPONENTS, MouthComponents
+from began.mouth import COMPONENTS
 from preprocessing.alignment import eye_slices
 from preprocessing.pixels import to_signed, to_uint8
 from preprocessing.program import progress
@@ -31,7 +31,7 @@ CANDIDATES = 4  # stretches drawn for the next one: the nearest follows
 MASK_EDGE = 0.05  # of the side of the face, over which eyes and face are blended
 
 
-def fit_idle_motion(frames, standardise, network, z_size, covered):
+def fit_idle_motion(frames, standardise, network, z_size, covered, mouth):
     """The components of what a regressor leaves of the motion of training clips.
 
     What goes with the mouth is left out. People nod while they speak, so that above the mouth half of its motion can be
@@ -43,6 +43,7 @@ def fit_idle_motion(frames, standardise, network, z_size, covered):
         network: the regressor.
         z_size: number of components.
         covered: what lies below this share of the face is not seen.
+        mouth: `began.mouth.MouthComponents` of the frames.
 
     Returns:
         (kernel, codes): from a code to motion [shape=(z_size, size, size, 3)], and the codes of all frames
@@ -54,15 +55,14 @@ def fit_idle_motion(frames, standardise, network, z_size, covered):
 
     maps = np.concatenate(frames.maps)
     some = np.sort(np.random.default_rng(0).permutation(len(frames))[:FIT_FACES])
-    eigenfaces = Eigenfaces.of(left(some, maps[some]), z_size + COMPONENTS, covered)
     codes = []
     with progress(len(frames), "frame", "what cannot be heard") as bar:
+        eigenfaces = Eigenfaces.of(left(some, maps[some]), z_size + COMPONENTS, covered)
         for first in range(0, len(frames), AT_ONCE):
             some = np.arange(first, min(first + AT_ONCE, len(frames)))
             codes.append(eigenfaces.codes(left(some, maps[some])))
             bar.update(len(some))
     codes = np.concatenate(codes)
-    mouth = MouthComponents.of(frames.clips)
     motion = np.concatenate([mouth.of_faces(clip.faces) for clip in frames.clips])
     with_mouth = directions_of_mouth(codes.T @ motion, (motion**2).sum(axis=0), len(motion))
     eigenfaces, turn = eigenfaces.without(with_mouth)

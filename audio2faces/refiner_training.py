@@ -13,11 +13,13 @@ from began.figures import draw_rows
 from began.frames import FrameSet, batch_indices, shown_moments
 from began.metrics_log import MetricsLog
 from began.model import WATCHED
-from began.mouth import MouthComponents, mouth_measures
+from began.model_folder import BATCH
+from began.mouth import mouth_measures
 from began.run_folder import choose_precision, open_run, run_settings
 from began.training import learn, new_model
 from preprocessing.alignment import mouth_slices
 from preprocessing.pixels import to_signed
+from preprocessing.program import progress
 
 from .figures import draw_refiner_curves
 from .frames import REST_FRAMES
@@ -46,7 +48,12 @@ class RefinerBatches:
     def __init__(self, config, trained, faces):
         self.config, self.trained, self.faces = config, trained, faces
         self.quiet = trained.training.frames.quietest(REST_FRAMES)
-        at_rest = trained.motion(self.quiet.ravel()).astype(np.float16)
+        at_rest = []
+        with progress(self.quiet.size, "frame", "faces at rest") as bar:
+            for first in range(0, self.quiet.size, BATCH):
+                at_rest.append(trained.motion(self.quiet.ravel()[first : first + BATCH]).astype(np.float16))
+                bar.update(len(at_rest[-1]))
+        at_rest = np.concatenate(at_rest)
         self.quiet_motion = at_rest.reshape(*self.quiet.shape, *at_rest.shape[1:])
 
     def __call__(self, step):
@@ -87,12 +94,15 @@ class RefinerExamination:
     def __init__(self, training, face, clips):
         self.face, self.clips = face, clips
         self.real = [clip.faces for clip in clips]
-        features = training.config.feature_settings
-        frames = FrameSet(clips, features)
-        self.motion = [face.motion(maps) for maps in frames.maps]
+        maps = FrameSet(clips, training.config.feature_settings).maps
         self.rows, self.columns = mouth_slices(face.config.size)
-        self.components = MouthComponents.of(clips)
-        self.real_motion = [self.components.of_faces(faces) for faces in self.real]
+        self.components = training.full_mouth
+        self.motion, self.real_motion = [], []
+        with progress(len(clips), "clip", "motion of validation clips") as bar:
+            for of_clip, faces in zip(maps, self.real, strict=True):
+                self.motion.append(face.motion(of_clip))
+                self.real_motion.append(self.components.of_faces(faces))
+                bar.update(1)
 
     def __call__(self, refiner):
         """Examines a network; None stands for the regressor alone.
@@ -101,7 +111,11 @@ class RefinerExamination:
             (values, rows): MEASURED, and rows of faces for `began.figures.draw_rows`.
         """
         face = dataclasses.replace(self.face, refiner=refiner)
-        made = [face.paint(motion) for motion in self.motion]
+        made = []
+        with progress(len(self.motion), "clip", "validation") as bar:
+            for motion in self.motion:
+                made.append(face.paint(motion))
+                bar.update(1)
         measures = mouth_measures(self.real_motion, [self.components.of_faces(faces) for faces in made])
         real, refined = ([faces[:, self.rows, self.columns] for faces in of_clips] for of_clips in (self.real, made))
         values = {name: measures[name] for name in ("correlation", "amplitude", "explained_variance")}

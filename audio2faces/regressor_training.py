@@ -13,6 +13,8 @@ from began.figures import draw_rows
 from began.frames import batch_indices
 from began.metrics_log import MetricsLog
 from began.model_folder import BATCH, standardiser
+from began.mouth import MouthComponents
+from began.run_arrays import computed_once
 from began.run_folder import DivergenceError, choose_precision, open_run, run_settings, seed_layers
 from preprocessing.audio_features import FeatureStatistics
 from preprocessing.pixels import to_signed
@@ -26,6 +28,7 @@ from .regressor import MouthWeightedError, build_regressor
 from .stages import MODES
 from .validation import Validation
 
+IDLE = "idle.npz"  # in the folder of the run
 COLUMNS = ("train_loss", "validation_loss", "correlation", "amplitude", "explained_variance", "steps_per_second")
 
 
@@ -38,18 +41,36 @@ class Training:
         frames: `MotionSet` of the training clips.
         statistics: `FeatureStatistics` of their speech.
         reference: index of the frame that motion is added to.
+        mouth: `MouthComponents` of faces of the motion's size.
+        full_mouth: the same of faces in full size.
     """
 
     config: object
     frames: MotionSet
     statistics: FeatureStatistics
     reference: int
+    mouth: MouthComponents
+    full_mouth: MouthComponents
 
     @classmethod
-    def of(cls, config, clips):
-        """What clips of a dataset say under a `RegressorConfig`."""
+    def of(cls, config, clips, run_dir):
+        """What clips of a dataset say under a `RegressorConfig`; the folder of the run keeps the components."""
         frames = MotionSet(clips, config)
-        return cls(config, frames, FeatureStatistics.of(frames.maps), choose_reference(frames, clips))
+
+        def components():
+            of_motion = MouthComponents.of(frames.clips).basis
+            same = config.motion_size == config.size
+            return {"motion": of_motion, "full": of_motion if same else MouthComponents.of(clips).basis}
+
+        bases = computed_once(run_dir / "mouth.npz", components)
+        return cls(
+            config=config,
+            frames=frames,
+            statistics=FeatureStatistics.of(frames.maps),
+            reference=choose_reference(frames, clips),
+            mouth=MouthComponents(bases["motion"]),
+            full_mouth=MouthComponents(bases["full"]),
+        )
 
     @property
     def standardise(self):
@@ -87,13 +108,17 @@ class Trained:
     codes: np.ndarray
 
     @classmethod
-    def of(cls, training, network):
-        """Finds the idle motion that the settings ask for."""
+    def of(cls, training, network, run_dir):
+        """Finds the idle motion that the settings ask for, which the folder of the run keeps."""
         config, frames = training.config, training.frames
         if not config.idle:
             return cls(training, network, None, np.zeros((len(frames), 0), np.float32))
-        fitted = fit_idle_motion(frames, training.standardise, network, config.idle, config.covered)
-        return cls(training, network, *fitted)
+
+        def idle_motion():
+            arguments = frames, training.standardise, network, config.idle, config.covered, training.mouth
+            return dict(zip(("kernel", "codes"), fit_idle_motion(*arguments), strict=True))
+
+        return cls(training, network, **computed_once(run_dir / IDLE, idle_motion))
 
     def motion(self, indices):
         """Motion of training frames, heard and idle [shape=(n, motion_size, motion_size, 3)]."""
@@ -136,7 +161,8 @@ def train_regressor(config, dataset, run_dir):
 
     A run folder holds config.json, checkpoint.weights.h5 (weights, Adam's moments and the step: the last validation's)
     and previous.weights.h5 (the one before), best.weights.h5 (the lowest validation loss), metrics.csv, curves.png,
-    samples/ and tensorboard/. The same configuration, data and machine give the same weights, interrupted or not.
+    samples/, tensorboard/, mouth.npz and, at the end, idle.npz (components, computed once). The same configuration,
+    data and machine give the same weights, interrupted or not.
 
     Args:
         config: `RegressorConfig`.
@@ -153,16 +179,17 @@ def train_regressor(config, dataset, run_dir):
     config = dataclasses.replace(config, precision=choose_precision(config.precision))
     train, held_out = dataset.split("train"), dataset.split("validation")
     run_dir = open_run(run_dir, run_settings(MODES["regressor"], config, dataset))
-    training, held_out = Training.of(config, train), MotionSet(held_out, config)
+    training, held_out = Training.of(config, train, run_dir), MotionSet(held_out, config)
     model = open_checkpoint(run_dir, partial(new_model, config))
     if (step := int(model.optimizer.iterations)) < config.steps:
+        (run_dir / IDLE).unlink(missing_ok=True)  # of a regressor whose last steps were lost
         learn(config, training, held_out, model, step, run_dir)
     best = new_model(config)
     load_weights(run_dir / "best.weights.h5", best)
     network = build_regressor(config)
     network.set_weights(best.get_weights())
     network.jit_compile = False  # on a processor XLA is slower
-    return Trained.of(training, network)
+    return Trained.of(training, network, run_dir)
 
 
 def learn(config, training, held_out, model, step, run_dir):

@@ -142,6 +142,7 @@ def main():
     print(f"training on {dataset.folder}, run {run_dir}", file=sys.stderr)
     say_when_interrupted(f"stopped; the same command with --run {run_dir} goes on from its last checkpoint, if any")
 
+    print("loading Keras", file=sys.stderr)
     import_keras()
     module, name = MODES[arguments.mode][1]
     train = getattr(importlib.import_module(module), name)

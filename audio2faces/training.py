@@ -52,7 +52,8 @@ def _train(config, dataset, run_dir, stage):
         set_aside(run_dir / "regressor")
     trained = train_regressor(config.regressor, dataset, run_dir / "regressor")
     finish(run_dir / "regressor", config.regressor.steps, weights=fingerprint(trained.network))
-    faces = FrameSet(dataset.split("train"), config.regressor.feature_settings)
+    training = trained.training
+    faces = FrameSet(dataset.split("train"), config.regressor.feature_settings, training.frames.maps)
     face = trained.face(run_dir.resolve().name, dataset.frame_rate, faces)
     if stage != "regressor":
         if "refiner" in plan_stages(config, dataset, run_dir, stage).anew:
@@ -60,9 +61,9 @@ def _train(config, dataset, run_dir, stage):
         refiner = train_refiner(config.refiner, dataset, trained, faces, face, run_dir / "refiner")
         finish(run_dir / "refiner", config.refiner.steps)
         face = dataclasses.replace(face, refiner=refiner)
-    face = articulate(face, trained.training.frames.clips, dataset.split("validation"))
+    face = articulate(face, training.mouth, dataset.split("validation"))
     save_model(run_dir / "model", face)
-    report, _ = evaluate([face], dataset, "validation")  # the test split is not for choosing
+    report, _ = evaluate([face], dataset, "validation", training.full_mouth)  # the test split is not for choosing
     write_json(run_dir / "evaluation.json", report)
     print(f"{report['clips']} validation clips, {report['frames']} frames\n\n{format_table(report)}\n")
     print("\n".join([*format_verdict(report), ""]))

@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from began.mouth import MouthComponents, mouth_measures
+from began.mouth import mouth_measures
 from preprocessing.pixels import to_signed, to_uint8
+from preprocessing.program import progress
 
 GRID_FACES = 12  # columns of the picture
 GRID_CLIPS = 3  # sentences in the picture
+AT_ONCE = 256  # frames that the network sees
 
 
 class Validation:
@@ -25,7 +27,7 @@ class Validation:
         self.reference = to_signed(frames.faces(np.array([training.reference])))
         self.clips, self.frames = held_out.clips, held_out
         self.maps = [training.standardise(of_clip) for of_clip in [*held_out.maps, reference]]
-        self.components = MouthComponents.of(frames.clips)
+        self.components = training.mouth
         self.real = [self.components.of_faces(clip.faces) for clip in self.clips]
 
     def __call__(self, model):
@@ -36,7 +38,12 @@ class Validation:
             each of GRID_CLIPS sentences the real faces above the generated ones.
         """
         ends = np.cumsum([len(of_clip) for of_clip in self.maps])
-        *made, of_reference, _ = np.split(model.predict(np.concatenate(self.maps), batch_size=256, verbose=0), ends)
+        maps, made = np.concatenate(self.maps), []
+        with progress(len(maps), "frame", "validation") as bar:
+            for first in range(0, len(maps), AT_ONCE):
+                made.append(model.predict_on_batch(maps[first : first + AT_ONCE]))
+                bar.update(len(made[-1]))
+        *made, of_reference, _ = np.split(np.concatenate(made), ends)
         losses = [np.asarray(model.loss.call(self._target(place), of_clip)) for place, of_clip in enumerate(made)]
         still = self.reference - of_reference if self.motion else 0.0
         faces = [to_uint8(still + of_clip) for of_clip in made]

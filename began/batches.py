@@ -3,6 +3,7 @@
 import numpy as np
 
 from preprocessing.pixels import to_signed
+from preprocessing.program import progress
 
 from .frames import batch_indices
 from .model_folder import cover
@@ -22,7 +23,12 @@ class Batches:
         self.config, self.frames, self.standardise = config, frames, standardise
         self.maps = np.concatenate([standardise(of_clip) for of_clip in frames.maps])
         if eigenfaces:
-            self.codes = np.concatenate([eigenfaces.codes(to_signed(clip.faces)) for clip in frames.clips])
+            codes = []
+            with progress(len(frames.clips), "clip", "codes of faces") as bar:
+                for clip in frames.clips:
+                    codes.append(eigenfaces.codes(to_signed(clip.faces)))
+                    bar.update(1)
+            self.codes = np.concatenate(codes)
 
     def __call__(self, step):
         """The batch of a step, as `Began` takes it."""

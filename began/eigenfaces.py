@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from preprocessing.pixels import to_signed
+from preprocessing.program import progress
 
-from .mouth import COMPONENTS, STILL, MouthComponents
+from .mouth import COMPONENTS, STILL
 
 NOTHING = 1e-6  # share of the largest variance below which there is no component
 UNRELATED = 1e-3  # correlation below which z and the mouth have nothing to do with each other
@@ -61,7 +62,7 @@ class Eigenfaces:
         return cls(rows, mean, projection.astype(np.float32), kernel.astype(np.float32), bias)
 
     @classmethod
-    def of_clips(cls, clips, faces, z_size, covered):
+    def of_clips(cls, clips, faces, z_size, covered, mouth):
         """The components that say nothing, linearly, about the motion of the mouth.
 
         People nod and rise while they speak: within a clip of GRID the components of a frame, even their mean over a
@@ -73,14 +74,16 @@ class Eigenfaces:
             faces: some of their faces, as for `of`.
             z_size: number of components left.
             covered: as for `of`.
+            mouth: `MouthComponents` of the clips.
         """
-        mouth = MouthComponents.of(clips)
         eigenfaces = cls.of(faces, z_size + COMPONENTS, covered)
         together, squares, frames = 0.0, 0.0, 0  # of z and mouth within clips, summed
-        for clip in clips:
-            codes, motion = eigenfaces.codes(to_signed(clip.faces)), mouth.of_faces(clip.faces)
-            together = together + (codes - codes.mean(axis=0)).T @ motion
-            squares, frames = squares + (motion**2).sum(axis=0), frames + len(motion)
+        with progress(len(clips), "clip", "what goes with the mouth") as bar:
+            for clip in clips:
+                codes, motion = eigenfaces.codes(to_signed(clip.faces)), mouth.of_faces(clip.faces)
+                together = together + (codes - codes.mean(axis=0)).T @ motion
+                squares, frames = squares + (motion**2).sum(axis=0), frames + len(motion)
+                bar.update(1)
         return eigenfaces.without(directions_of_mouth(together, squares, frames))[0]
 
     def without(self, directions):

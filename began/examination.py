@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from preprocessing.program import InputError
+from preprocessing.program import InputError, progress
 
 from .collapse import (
     distances,
@@ -30,10 +30,11 @@ class Examination:
     Args:
         train: `FrameSet` of the training clips.
         held_out: `FrameSet` of validation or test clips.
+        components: `MouthComponents` of the training clips.
         samples: number of generated faces.
     """
 
-    def __init__(self, train, held_out, samples=SAMPLES):
+    def __init__(self, train, held_out, components, samples=SAMPLES):
         generator = np.random.default_rng(0)
         self.held_out, self.samples = held_out, samples
         real = generator.permutation(len(held_out))[:samples]
@@ -48,16 +49,24 @@ class Examination:
         self.learned_speech = np.concatenate(train.maps)[self._any(train, generator)]
 
         moments = [np.linspace(0, len(clip.faces) - 1, GALLERY).round().astype(int) for clip in train.clips]
-        self.gallery = np.concatenate([clip.faces[at] for clip, at in zip(train.clips, moments, strict=True)])
+        gallery, self.real_motion, stills = [], [], []
+        with progress(len(train.clips) + len(held_out.clips), "clip", "looking at real faces") as bar:
+            for clip, at in zip(train.clips, moments, strict=True):
+                gallery.append(clip.faces[at])
+                bar.update(1)
+            for clip in held_out.clips:
+                faces = clip.faces[:]
+                self.real_motion.append(components.of_faces(faces))
+                stills.append(faces[:: max(1, min(5, len(faces) - 1))])  # two at the least
+                bar.update(1)
+        self.gallery = np.concatenate(gallery)
         self.gallery_clips = np.arange(len(train.clips)).repeat(GALLERY)
         few = generator.permutation(len(self.gallery))[:THRESHOLD_FACES]
         self.threshold = duplicate_threshold(self.gallery[few], self.gallery_clips[few])
         self.group_of = two_groups(self.gallery.reshape(len(train.clips), GALLERY, -1).mean(axis=1))
         self.real_coverage = len(self._clips_near(train.faces(np.sort(self._any(train, generator)))))
 
-        self.components = MouthComponents.of(train.clips)
-        self.real_motion = [self.components.of_faces(clip.faces) for clip in held_out.clips]
-        stills = [clip.faces[:: max(1, min(5, len(clip.faces) - 1))] for clip in held_out.clips]  # two at the least
+        self.components = components
         self.within, self.mouth_within = _mean_distance(stills), _mean_distance([mouths(faces) for faces in stills])
 
     def _any(self, frames, generator):
@@ -75,8 +84,13 @@ class Examination:
         """
         z = face.draw(self.samples, seed=0)
         generated, swapped, learned = (face.faces(maps, z) for maps in (self.speech, self.foreign, self.learned_speech))
-        talking = [face.faces(maps, z[[index % len(z)]]) for index, maps in enumerate(self.held_out.maps)]
-        motion = mouth_measures(self.real_motion, [self.components.of_faces(clip) for clip in talking])
+        talking, made = [], []
+        with progress(len(self.held_out.maps), "clip", "examining") as bar:
+            for index, maps in enumerate(self.held_out.maps):
+                talking.append(face.faces(maps, z[[index % len(z)]]))
+                made.append(self.components.of_faces(talking[-1]))
+                bar.update(1)
+        motion = mouth_measures(self.real_motion, made)
         values = {
             **self.collapse(generated),
             "learned_diversity": diversity(learned, self.real),
@@ -157,7 +171,7 @@ def evaluate(models, dataset, split, samples):
         InputError: the dataset has faces of another size, or lacks a split.
     """
     clips, train_clips = dataset.split(split), dataset.split("train")
-    methods, examine, heard = {}, None, None
+    methods, examine, heard, components = {}, None, None, None
     for model in models:
         if dataset.size != model.config.size:
             raise InputError(
@@ -167,7 +181,8 @@ def evaluate(models, dataset, split, samples):
         if heard != model.config.feature_settings:
             heard = model.config.feature_settings
             train, held_out = (FrameSet(part, heard) for part in (train_clips, clips))
-            examine = Examination(train, held_out, samples)
+            components = components or MouthComponents.of(train_clips)
+            examine = Examination(train, held_out, components, samples)
         if not methods:
             others = train.faces(np.sort(np.random.default_rng(1).permutation(len(train))[:samples]))
             mean = np.rint(np.mean([clip_mean(clip.faces) for clip in train_clips], axis=0))

@@ -5,7 +5,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from preprocessing.audio_features import speech_maps
-from preprocessing.program import InputError
+from preprocessing.program import InputError, progress
 
 SHOWN = 12  # frames of a clip, or faces of a row, in pictures
 AT_ONCE = 512  # frames that are held in memory when a whole clip is looked at
@@ -17,6 +17,7 @@ class FrameSet:
     Args:
         clips: list of `preprocessing.dataset.Clip`.
         features: `preprocessing.audio_features.FeatureSettings`.
+        maps: those of another set of the same clips and features, or None.
 
     Attributes:
         maps: raw MFCC maps, one array per clip [shape=(frames, rows, coefficients)].
@@ -26,12 +27,9 @@ class FrameSet:
         InputError: a map holds NaN or infinity.
     """
 
-    def __init__(self, clips, features):
+    def __init__(self, clips, features, maps=None):
         self.clips = clips
-        self.maps = [clip_maps(clip, features) for clip in clips]
-        for clip, of_clip in zip(clips, self.maps, strict=True):
-            if not np.isfinite(of_clip).all():
-                raise InputError(f"{clip.folder}: its speech gives no finite features; prepare the clip again")
+        self.maps = _maps_of(clips, features) if maps is None else maps
         frames = [len(clip.faces) for clip in clips]
         self.clip_of = np.repeat(np.arange(len(clips)), frames)
         self._first_of = np.concatenate([[0], np.cumsum(frames)])
@@ -65,6 +63,17 @@ class FrameSet:
         """For each frame another of the same clip, any with the same chance (itself among them) [same shape]."""
         first, end = self._first_of[self.clip_of[indices]], self._first_of[self.clip_of[indices] + 1]
         return first + (generator.random(len(indices)) * (end - first)).astype(int)
+
+
+def _maps_of(clips, features):
+    maps = []
+    with progress(len(clips), "clip", "features of the speech") as bar:
+        for clip in clips:
+            maps.append(clip_maps(clip, features))
+            if not np.isfinite(maps[-1]).all():
+                raise InputError(f"{clip.folder}: its speech gives no finite features; prepare the clip again")
+            bar.update(1)
+    return maps
 
 
 def clip_maps(clip, features):

@@ -27,7 +27,8 @@ from .generator import BASE
 from .metrics_log import MetricsLog
 from .model import WATCHED, Began
 from .model_folder import BeganFace, build_network, encoded, standardiser, write_model
-from .mouth import COMPONENTS
+from .mouth import COMPONENTS, MouthComponents
+from .run_arrays import computed_once
 from .run_folder import DivergenceError, check_run, choose_precision, open_run, own_run, run_settings, seed_layers
 
 MEASURED = (
@@ -55,10 +56,10 @@ CLOSED = 1e-4  # k below which D does not look at generated faces
 def train_began(config, dataset, run_dir):
     """Trains a BEGAN, or goes on with a run that was interrupted.
 
-    A run folder holds config.json, checkpoint.weights.h5 (weights, both players' moments, k, the step) and
-    previous.weights.h5 (the one before), best.weights.h5 (the highest score), metrics.csv, curves.png, samples/,
-    tensorboard/, warnings.txt where there was reason and, at the end, model/ (the best weights) and last/. The same
-    configuration, data and machine give the same weights, interrupted or not.
+    A run folder holds config.json, mouth.npz and eigenfaces.npz (computed once), checkpoint.weights.h5 (weights, both
+    players' moments, k, the step) and previous.weights.h5 (the one before), best.weights.h5 (the highest score),
+    metrics.csv, curves.png, samples/, tensorboard/, warnings.txt where there was reason and, at the end, model/ (the
+    best weights) and last/. The same configuration, data and machine give the same weights, interrupted or not.
 
     Args:
         config: `BeganConfig`.
@@ -89,17 +90,24 @@ def _train(config, dataset, run_dir, devices):
     train, held_out = (FrameSet(clips[name], config.feature_settings) for name in ("train", "validation"))
     statistics = FeatureStatistics.of(train.maps)
     some = train.faces(np.sort(np.random.default_rng(0).permutation(len(train))[:FIT_FACES]))
-    eigenfaces = None
-    if config.z_source == "eigenfaces":
-        if config.mouth_left_out:
-            eigenfaces = Eigenfaces.of_clips(train.clips, to_signed(some), config.z_size, config.covered)
-        else:
-            eigenfaces = Eigenfaces.of(to_signed(some), config.z_size, config.covered)
-    batches = Batches(config, train, standardiser(config, statistics), eigenfaces)
     if devices.chief:
         open_run(run_dir, settings)
     devices.agree("settings", json.dumps(settings))
-    examine = Examination(train, held_out)
+    mouth = MouthComponents(
+        **computed_once(run_dir / "mouth.npz", lambda: vars(MouthComponents.of(train.clips)), devices)
+    )
+    eigenfaces = None
+    if config.z_source == "eigenfaces":
+
+        def components():
+            arguments = to_signed(some), config.z_size, config.covered
+            if config.mouth_left_out:
+                return vars(Eigenfaces.of_clips(train.clips, *arguments, mouth))
+            return vars(Eigenfaces.of(*arguments))
+
+        eigenfaces = Eigenfaces(**computed_once(run_dir / "eigenfaces.npz", components, devices))
+    batches = Batches(config, train, standardiser(config, statistics), eigenfaces)
+    examine = Examination(train, held_out, mouth) if devices.chief else None
 
     model = open_checkpoint(run_dir, partial(new_model, config))
     if config.has_base:

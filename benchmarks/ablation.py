@@ -126,7 +126,7 @@ def _maker(dataset, steps, run):
             trained = train_regressor(config, data, folder)
             faces = FrameSet(data.split("train"), config.feature_settings)
             face = trained.face(name, dataset.frame_rate, faces)
-            return articulate(face, trained.training.frames.clips, dataset.split("validation"))
+            return articulate(face, trained.training.mouth, dataset.split("validation"))
 
         return regressor
     config = trained_regressor(Path(run))
@@ -138,7 +138,7 @@ def _maker(dataset, steps, run):
         config = dataclasses.replace(preset.refiner, **settings, decay_every=steps // 3, **changed)
         network = train_refiner(config, dataset, trained, faces, plain, folder)
         face = dataclasses.replace(plain, refiner=network)
-        return articulate(face, trained.training.frames.clips, dataset.split("validation"))
+        return articulate(face, trained.training.mouth, dataset.split("validation"))
 
     return refiner
 

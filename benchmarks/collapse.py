@@ -51,7 +51,7 @@ class Ladder:
 
     def __init__(self, dataset, runs, out, split):
         self.dataset, self.runs, self.out, self.split = dataset, Path(runs), Path(out), split
-        self.examinations = {}
+        self.examinations, self.components = {}, None
 
     def path(self, row, seed):
         """Path of a result without its suffix."""
@@ -104,12 +104,13 @@ class Ladder:
         """The real faces and the speech of the split, for these features."""
         from began.examination import Examination
         from began.frames import FrameSet
+        from began.mouth import MouthComponents
 
         if config.features not in self.examinations:
             parts = (self.dataset.split("train"), self.dataset.split(self.split))
-            self.examinations[config.features] = Examination(
-                *(FrameSet(clips, config.feature_settings) for clips in parts)
-            )
+            train, held_out = (FrameSet(clips, config.feature_settings) for clips in parts)
+            self.components = self.components or MouthComponents.of(train.clips)
+            self.examinations[config.features] = Examination(train, held_out, self.components)
         return self.examinations[config.features]
 
 

@@ -51,8 +51,10 @@ def flat(variables):
 def train_noted(config, dataset, run, kill_at=None):
     """Trains a BEGAN without drawing, which would take longer than the rest; returns the notes as arrays."""
     from began import training
+    from began.mouth import MouthComponents
 
-    opened, kept = training.open_devices, []
+    opened, kept, computed = training.open_devices, [], []
+    of_clips = MouthComponents.of
 
     def open_noting(*arguments):
         kept.append(Noting(opened(*arguments), kill_at))
@@ -60,10 +62,12 @@ def train_noted(config, dataset, run, kill_at=None):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "open_devices", open_noting)
+        patch.setattr(MouthComponents, "of", lambda clips: computed.append(0) or of_clips(clips))
         patch.setattr(training, "draw_rows", lambda *_: np.zeros((1, 1, 3), np.uint8))
         patch.setattr(training, "draw_curves", lambda *_: None)
         training.train_began(config, dataset, run)
-    return {name: np.array(value) for name, value in kept[0].notes.items()}
+    notes = kept[0].notes | {"computed": len(computed)}
+    return {name: np.array(value) for name, value in notes.items()}
 
 
 @program

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,7 +72,7 @@ def assert_same_state(run, other):
 def test_a_run_leaves_what_the_contract_says(tiny_run):
     assert {path.name for path in tiny_run.iterdir()} == {
         "config.json", "checkpoint.weights.h5", "previous.weights.h5", "best.weights.h5", "metrics.csv", "curves.png",
-        "samples", "tensorboard", "model", "last",
+        "samples", "tensorboard", "model", "last", "mouth.npz", "eigenfaces.npz",
     }  # fmt: skip
     assert sorted(os.listdir(tiny_run / "samples")) == ["step-000004.png", "step-000008.png"]
     assert [row[0] for row in rows_of(tiny_run)] == ["4", "8"]
@@ -120,6 +121,16 @@ def test_a_killed_run_goes_on_to_the_same_bits(tiny_dataset, tiny_run, tmp_path)
     train_began(TINY, tiny_dataset, run)
     assert_same_state(run, tiny_run)
     assert rows_of(run) == rows_of(tiny_run)
+
+
+def test_a_run_goes_on_with_the_eigenfaces_that_it_keeps(tiny_dataset, tiny_run, tmp_path, monkeypatch):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    kept = dict(np.load(run / "eigenfaces.npz"))
+    np.savez(run / "eigenfaces.npz", **kept | {"projection": -kept["projection"]})
+    for computed in ("MouthComponents.of", "Eigenfaces.of", "Eigenfaces.of_clips"):
+        monkeypatch.setattr(f"began.training.{computed}", None)
+    train_began(TINY, tiny_dataset, run)
+    np.testing.assert_array_equal(load_model(run / "model").codes, -load_model(tiny_run / "model").codes)
 
 
 def test_a_checkpoint_cut_short_gives_way_to_the_one_before(tiny_dataset, tiny_run, tmp_path, capsys):

@@ -17,6 +17,7 @@ from began.config import BeganConfig
 from began.evaluate import format_table
 from began.examination import Examination, score
 from began.frames import FrameSet
+from began.mouth import MouthComponents
 
 from .conftest import dataset_of, drawn_clip, one_line, run_program
 
@@ -99,7 +100,8 @@ class Puppet:
 @pytest.fixture(scope="module")
 def examine(tiny_dataset):
     features = BeganConfig().feature_settings
-    return Examination(*(FrameSet(tiny_dataset.split(name), features) for name in ("train", "test")), samples=30)
+    train, held_out = (FrameSet(tiny_dataset.split(name), features) for name in ("train", "test"))
+    return Examination(train, held_out, MouthComponents.of(train.clips), samples=30)
 
 
 def test_a_generator_that_hears_and_varies_passes(examine):
@@ -125,9 +127,8 @@ def test_clips_of_five_frames_and_clips_that_stand_still_can_be_measured(tiny_da
         for clip in dataset.clips:
             np.save(clip.folder / "faces.npy", np.full((5, 16, 16, 3), 90, np.uint8))
     features = BeganConfig().feature_settings
-    examine = Examination(
-        *(FrameSet(part, features) for part in (tiny_dataset.split("train"), dataset.clips)), samples=9
-    )
+    train, held_out = (FrameSet(part, features) for part in (tiny_dataset.split("train"), dataset.clips))
+    examine = Examination(train, held_out, MouthComponents.of(train.clips), samples=9)
     values, _ = examine(Puppet())
     assert all(value is None or np.isfinite(value) for value in values.values())
     for name in ("swap", "mouth_swap", "diversity", "sharpness", "amplitude"):

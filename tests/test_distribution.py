@@ -115,8 +115,12 @@ def runs(tiny_dataset, tmp_path_factory):
 
 def test_two_processes_hold_the_same_weights(runs):
     one, other = runs.pair
-    for name in one:
+    for name in one.keys() - {"computed"}:
         np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def test_one_process_computes_what_all_of_them_use(runs):
+    assert [notes["computed"] for notes in runs.pair] == [1, 0]
 
 
 @pytest.mark.parametrize("layout", ["pair", "double"])

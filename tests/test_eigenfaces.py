@@ -108,14 +108,15 @@ def test_what_tells_of_the_mouth_is_left_out():
         faces[:, 12:, 5:11] += opening[:, None, None, None]
         clips.append(SimpleNamespace(faces=faces.astype(np.uint8)))
     every = np.concatenate([clip.faces for clip in clips])
-    motion = np.concatenate([MouthComponents.of(clips).of_faces(clip.faces)[:, 0] for clip in clips])
+    mouth = MouthComponents.of(clips)
+    motion = np.concatenate([mouth.of_faces(clip.faces)[:, 0] for clip in clips])
 
     def foretold(eigenfaces):
         codes = np.concatenate([(z := eigenfaces.codes(to_signed(clip.faces))) - z.mean(axis=0) for clip in clips])
         return np.corrcoef(codes @ np.linalg.lstsq(codes, motion)[0], motion)[0, 1]
 
     assert foretold(Eigenfaces.of(to_signed(every), 3, COVERED)) > 0.9
-    left = Eigenfaces.of_clips(clips, to_signed(every), 3, COVERED)
+    left = Eigenfaces.of_clips(clips, to_signed(every), 3, COVERED, mouth)
     assert foretold(left) < 0.05 and left.kernel.shape == (3, SIZE * SIZE * 3)
     strengths = np.linalg.norm(left.kernel, axis=1)
     assert list(strengths) == sorted(strengths, reverse=True)

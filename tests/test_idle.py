@@ -149,7 +149,7 @@ def test_idle_motion_is_what_the_regressor_leaves_less_what_goes_with_the_mouth(
     honest = frames.motion
     frames.motion = lambda indices: honest(indices) + added[indices]
     heard = SimpleNamespace(predict_on_batch=lambda maps: np.zeros((len(maps), 16, 16, 3), np.float32))
-    kernel, codes = fit_idle_motion(frames, lambda maps: maps, heard, 4, tiny_config.covered)
+    kernel, codes = fit_idle_motion(frames, lambda maps: maps, heard, 4, tiny_config.covered, mouth)
     assert kernel.shape == (4, 16, 16, 3) and codes.shape == (100, 4)
     assert np.abs(codes.T @ opening).max() < 1e-3 * len(frames) * opening.std()
     np.testing.assert_allclose(codes.std(axis=0), 1, atol=0.1)
@@ -157,8 +157,8 @@ def test_idle_motion_is_what_the_regressor_leaves_less_what_goes_with_the_mouth(
     assert 1 - np.var(codes - told) / np.var(codes) > 0.9  # they are nods, not blushes
 
 
-def test_at_rest_a_clip_shows_its_quietest_frames(tiny_dataset, tiny_config):
-    training = Training.of(tiny_config, tiny_dataset.split("train"))
+def test_at_rest_a_clip_shows_its_quietest_frames(tiny_dataset, tiny_config, tmp_path):
+    training = Training.of(tiny_config, tiny_dataset.split("train"), tmp_path)
     targets = training.targets(np.array([3, 45]), np.array([False, True]))
     np.testing.assert_array_equal(targets[0], training.frames.motion(np.array([3]))[0])
     quietest = np.argsort(training.frames.maps[2][:, :, 0].mean(axis=1), kind="stable")[:5]

@@ -37,13 +37,13 @@ def batch_of(frames=4, size=16, seed=0):
 
 
 @pytest.fixture(scope="module")
-def training(tiny_dataset, tiny_config):
-    return Training.of(tiny_config, tiny_dataset.split("train"))
+def training(tiny_dataset, tiny_config, tiny_model_folder):
+    return Training.of(tiny_config, tiny_dataset.split("train"), tiny_model_folder.parent / "regressor")
 
 
 @pytest.fixture(scope="module")
 def trained(training, tiny_model_folder):
-    return Trained.of(training, load_model(tiny_model_folder).network)
+    return Trained.of(training, load_model(tiny_model_folder).network, tiny_model_folder.parent / "regressor")
 
 
 @pytest.mark.parametrize("size", [16, 64, 128])
@@ -281,7 +281,14 @@ def test_a_refiner_needs_a_regressor(tiny_dataset, tiny_system, tmp_path):
     assert "only mode audio2faces takes it" in error
 
 
-def test_an_interrupted_refiner_goes_on_to_the_same_bits(run, tiny_dataset, tiny_system, monkeypatch):
+PHASES = (  # of a training whose regressor is done
+    "features of the speech", "reading faces", "choosing idle motion", "motion of validation clips", "faces at rest",
+    "validation", "training", "how far the mouth moves", "mean face", "speech to compare with", "evaluating",
+    "measuring",
+)  # fmt: skip
+
+
+def test_an_interrupted_refiner_goes_on_to_the_same_bits(run, tiny_dataset, tiny_system, monkeypatch, capsys):
     whole = keras.models.load_model(run / "model" / "refiner.keras").get_weights()
     shutil.rmtree(run / "refiner")
     honest = RefinerBatches.__call__
@@ -294,7 +301,10 @@ def test_an_interrupted_refiner_goes_on_to_the_same_bits(run, tiny_dataset, tiny
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(RefinerBatches, "__call__", interrupted)
         train_system(tiny_system, tiny_dataset, run)
+    capsys.readouterr()
     train_system(tiny_system, tiny_dataset, run)
+    told = capsys.readouterr().err
+    assert not [phase for phase in PHASES if f"\n{phase}: " not in told]
     for old, new in zip(whole, keras.models.load_model(run / "model" / "refiner.keras").get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -145,7 +146,7 @@ def test_a_run_leaves_what_the_contract_says(tiny_model_folder):
     run = tiny_model_folder.parent / "regressor"
     assert {path.name for path in run.iterdir()} == {
         "config.json", "checkpoint.weights.h5", "previous.weights.h5", "best.weights.h5", "done.json",
-        "metrics.csv", "curves.png", "samples", "tensorboard",
+        "metrics.csv", "curves.png", "samples", "tensorboard", "mouth.npz", "idle.npz",
     }  # fmt: skip
     assert sorted(os.listdir(run / "samples")) == ["step-000004.png", "step-000008.png"]
     assert len((run / "metrics.csv").read_text().splitlines()) == 3
@@ -187,6 +188,24 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     whole = (run / "metrics.csv").read_text().splitlines()
     resumed = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
     assert [line.rsplit(",", 1)[0] for line in resumed] == [line.rsplit(",", 1)[0] for line in whole]
+
+
+def test_a_run_goes_on_with_the_components_that_it_keeps(
+    tiny_dataset, tiny_config, tiny_model_folder, tmp_path, monkeypatch
+):
+    run = shutil.copytree(tiny_model_folder.parent / "regressor", tmp_path / "run")
+    bases = dict(np.load(run / "mouth.npz"))
+    idle = dict(np.load(run / "idle.npz"))
+    np.savez(run / "mouth.npz", motion=-bases["motion"], full=bases["full"])
+    np.savez(run / "idle.npz", kernel=idle["kernel"], codes=idle["codes"] + 1)
+    for computed in ("MouthComponents.of", "fit_idle_motion"):
+        monkeypatch.setattr(f"audio2faces.regressor_training.{computed}", None)
+    trained = train_regressor(tiny_config, tiny_dataset, run)
+    np.testing.assert_array_equal(trained.training.mouth.basis, -bases["motion"])
+    np.testing.assert_array_equal(trained.codes, idle["codes"] + 1)
+    (run / "idle.npz").write_bytes((run / "idle.npz").read_bytes()[:-40])
+    with pytest.raises(InputError, match=r"idle.npz: missing or damaged .*; restore it, or begin the run anew"):
+        train_regressor(tiny_config, tiny_dataset, run)
 
 
 def test_another_seed_gives_another_network(tiny_dataset, tiny_config, tiny_model_folder, tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,15 @@ from .files import check_is_file, read_lines
 from .intervals import overlapping, parse_intervals, safe_name
 from .program import InputError
 
-VIDEO_SUFFIXES = {".mp4", ".mkv", ".mpg", ".mpeg", ".mov", ".avi", ".webm", ".m4v", ".flv", ".wmv", ".ts"}
+VIDEO_SUFFIXES = {
+    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".flv"),
+    *(".mkv", ".webm", ".avi", ".divx", ".dv", ".mxf", ".wmv", ".asf", ".ogv", ".ogm"),
+    *(".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts", ".m2t"),
+}
+# Of files that are named where they lie in a folder, but not taken: unfinished downloads, pictures alone, cameras' own.
+OTHER_SUFFIXES = {".part", ".crdownload", ".h264", ".h265", ".hevc", ".264", ".265", ".m1v", ".m2v", ".gif", ".y4m"}
+OTHER_SUFFIXES |= {".mod", ".tod", ".vro", ".insv", ".lrv", ".rm", ".rmvb", ".swf", ".wtv", ".nut", ".ivf", ".amv"}
+MOST_NAMES = 5  # of files and folders that are not taken, in one line
 COLUMNS = ("url", "interval", "name")  # of a list; the last two may be left out
 OTHER_NAMES = dict.fromkeys(("file", "path", "video"), "url")  # of columns
 YOUTUBE_HOSTS = {"youtube.com", "youtu.be", "youtube-nocookie.com"}
@@ -59,7 +68,8 @@ def read_sources(arguments):
             `url` (or `file`) and optionally `interval` and `name`; `url` may be a path, relative to the list's folder.
 
     Returns:
-        (sources, refused): `Source`s sorted by name, and one line for each row or interval that was refused.
+        (sources, refused): `Source`s sorted by name, and one line for each row or interval that was refused, and for
+        what was not taken of a folder.
 
     Raises:
         InputError: an argument does not exist or holds nothing, a list is unreadable as a whole, or two files that
@@ -77,7 +87,7 @@ def read_sources(arguments):
                 except InputError as error:
                     refused.append(f"{place}: {error}")
         else:
-            for video in _videos(Path(argument)):
+            for video in _videos(Path(argument), refused):
                 _gather(drafts, _Draft(str(video), None), (), refused)
     return _named(drafts, refused), refused
 
@@ -127,14 +137,35 @@ def url_name(url):
     return name[:LONGEST_NAME] or "video"
 
 
-def _videos(path):
+def _videos(path, refused):
+    """The file itself, or the videos of a folder; what else looks like one there is named in `refused`."""
     if not path.is_dir():
         check_is_file(path)
         return [path]
-    videos = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in VIDEO_SUFFIXES and entry.is_file())
+    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("._"))  # macOS's notes on files
+    videos = [entry for entry in entries if entry.suffix.lower() in VIDEO_SUFFIXES and entry.is_file()]
+    others = [entry.name for entry in entries if entry.suffix.lower() in OTHER_SUFFIXES and entry.is_file()]
+    others += [f"{entry.name}{os.sep}" for entry in entries if entry.is_dir() and _holds_videos(entry)]
+    line = ""
+    if others:
+        shown = ", ".join(others[:MOST_NAMES]) + (f" and {len(others) - MOST_NAMES} more" * (len(others) > MOST_NAMES))
+        line = f"not taken from this folder: {shown}; give what is to be taken as a source of its own"
     if not videos:
-        raise InputError(f"{path}: no video in this folder; expected {' '.join(sorted(VIDEO_SUFFIXES))}")
+        expected = f"expected {' '.join(sorted(VIDEO_SUFFIXES))}"
+        raise InputError(f"{path}: no video in this folder; {line or expected}")
+    if line:
+        refused.append(f"{path}: {line}")
     return videos
+
+
+def _holds_videos(folder):
+    """Whether videos lie in a folder that is neither hidden nor a dataset."""
+    if folder.name.startswith(".") or (folder / "manifest.json").exists():
+        return False
+    try:
+        return any(entry.suffix.lower() in VIDEO_SUFFIXES for entry in folder.iterdir())
+    except OSError:
+        return False
 
 
 def _rows(path):

@@ -103,6 +103,24 @@ def test_files_and_folders(tmp_path):
     assert not any(source.is_url for source in sources) and ".txt" not in VIDEO_SUFFIXES
 
 
+def test_what_is_not_taken_from_a_folder_is_named(tmp_path):
+    for name in ("a.MTS", "b.m2ts", "c.3gp", "d.vob", "e.ogv", "._a.MTS", "f.mp4.part", "g.RM", "notes.txt", "s.wav"):
+        (tmp_path / name).touch()
+    for folder in ("CLIPS", "empty"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "CLIPS" / "00001.MTS").touch()
+    (tmp_path / "dataset").mkdir()
+    for name in ("manifest.json", "preview.mp4"):
+        (tmp_path / "dataset" / name).touch()
+    sources, refused = read_sources([tmp_path])
+    assert [source.name for source in sources] == list("abcde")
+    (line,) = refused
+    assert line.startswith(f"{tmp_path}: not taken from this folder: f.mp4.part, g.RM, CLIPS/; give")
+    (tmp_path / "empty" / "talk.rm").touch()
+    with pytest.raises(InputError, match=r"no video in this folder; not taken from this folder: talk\.rm; give"):
+        read_sources([tmp_path / "empty"])
+
+
 def test_arguments_that_do_not_exist_or_cannot_be_told_apart(tmp_path):
     (tmp_path / "a").mkdir()
     for path in (tmp_path / "x.mp4", tmp_path / "a" / "x.mp4"):

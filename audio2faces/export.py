@@ -17,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from began.tensorflow_files import written_by_tensorflow
 from preprocessing.files import (
     check_output,
     check_output_folder,
@@ -149,7 +150,7 @@ def _export(model, out, version, dtype, seed):
     if version in taken:
         raise InputError(f"{out / str(version)}: exists; leave out --model-version to write the next one")
     face = ServedFace(model, dtype, seed)
-    with whole_folder(out / str(version)) as partial:
+    with written_by_tensorflow(out / str(version)), whole_folder(out / str(version)) as partial:
         tf.saved_model.save(face, str(partial), face.signatures())
         (partial / EXTRA).mkdir()
         write_json(
@@ -214,7 +215,7 @@ def write_litert(model, path, dtype="float32"):
     import tensorflow as tf
 
     face, specification = _face_and_maps(model, dtype, frames=1)
-    with tempfile.TemporaryDirectory() as scratch, whole_file(path) as partial:
+    with written_by_tensorflow(path), tempfile.TemporaryDirectory() as scratch, whole_file(path) as partial:
         tf.saved_model.save(face, scratch, {"features": tf.function(face.together, [specification])})
         converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=["features"])
         if dtype == "float16":

@@ -22,6 +22,7 @@ import keras
 import numpy as np
 
 import began.model_folder
+from began.checkpoints import DAMAGED
 from began.model_folder import in_batches, read_config, standardiser
 from preprocessing.alignment import eye_slices
 from preprocessing.audio_features import FeatureStatistics
@@ -234,7 +235,7 @@ def load_model(folder):
         )
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError, OSError, EOFError) as error:
+    except DAMAGED as error:
         raise InputError(f"{folder}: damaged model ({error}); copy the whole model folder again") from error
     if model.reference.shape != (config.size, config.size, 3):
         raise InputError(f"{folder / PICTURE}: not of {config.size} pixels; copy the model folder again")

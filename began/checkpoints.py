@@ -1,15 +1,35 @@
 """Checkpoints of a run: weights, moments and step in one file, the last one and the one before."""
 
+import io
 import sys
+import zipfile
+import zlib
 
 from preprocessing.files import whole_file
 from preprocessing.program import InputError
 
+# What reading a damaged file of weights, arrays or networks raises.
+DAMAGED = (KeyError, TypeError, ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+class InMemory(io.BytesIO):
+    """Where Keras writes weights: the HDF5 library ends the process when it finds a disk full."""
+
+    def __str__(self):
+        """A name by which Keras knows the format."""
+        return "memory.weights.h5"
+
 
 def save_weights(path, model):
-    """Saves all variables of a model and of its optimiser in one file, whole or not at all."""
+    """Saves all variables of a model and of its optimiser in one file, whole or not at all.
+
+    Raises:
+        OSError: the disk is full, or the file cannot be written.
+    """
+    written = InMemory()
+    model.save_weights(written)
     with whole_file(path) as partial:
-        model.save_weights(partial)
+        partial.write_bytes(written.getbuffer())
 
 
 def load_weights(path, model):
@@ -20,7 +40,7 @@ def load_weights(path, model):
     """
     try:
         model.load_weights(path)
-    except (OSError, ValueError, KeyError) as error:
+    except DAMAGED as error:
         raise InputError(f"{path}: missing or damaged ({str(error).splitlines()[0]})") from error
 
 

@@ -1,5 +1,6 @@
 """Numbers of a run over its steps: metrics.csv for people and programs, TensorBoard where TensorFlow runs."""
 
+import contextlib
 import csv
 import math
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import keras
 
 from preprocessing.files import whole_file
+
+from .tensorflow_files import written_by_tensorflow
 
 
 class MetricsLog:
@@ -55,17 +58,22 @@ class MetricsLog:
         self.rows.append({"step": step, **values})
         self._write()
         if self.board:
-            with self.board.as_default(step=step):
+            with self._on_board(step):
                 for name, value in values.items():
                     if value is not None:
                         self._tf.summary.scalar(name, value)
-            self.board.flush()
 
     def add_picture(self, step, name, image):
         """Shows a uint8 RGB picture in TensorBoard."""
         if self.board:
-            with self.board.as_default(step=step):
+            with self._on_board(step):
                 self._tf.summary.image(name, image[None])
+
+    @contextlib.contextmanager
+    def _on_board(self, step):
+        with written_by_tensorflow(self.run_dir / "tensorboard"):
+            with self.board.as_default(step=step):
+                yield
             self.board.flush()
 
     def _read(self):

@@ -17,6 +17,7 @@ from preprocessing.files import read_json, whole_folder, write_json
 from preprocessing.pixels import to_signed, to_uint8
 from preprocessing.program import InputError, command
 
+from .checkpoints import DAMAGED
 from .config import BeganConfig
 from .model import Began
 
@@ -246,5 +247,5 @@ def load_model(folder):
         )
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError, OSError, EOFError) as error:
+    except DAMAGED as error:
         raise InputError(f"{folder}: damaged model ({error}); copy the whole model folder again") from error

@@ -4,7 +4,6 @@ Another processor, library or number of threads turns eigenvectors round, and wh
 """
 
 import io
-import zipfile
 import zlib
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from preprocessing.files import whole_file
 from preprocessing.program import InputError
 
+from .checkpoints import DAMAGED
 from .devices import OneDevice
 
 
@@ -42,5 +42,5 @@ def computed_once(path, compute, devices=None):
             return {name: arrays[name] if arrays[name].ndim else arrays[name].item() for name in arrays.files}
     except InputError:
         raise
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGED as error:
         raise InputError(f"{path}: missing or damaged ({error}); restore it, or begin the run anew") from error

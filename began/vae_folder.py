@@ -12,6 +12,7 @@ from preprocessing.audio_features import FeatureStatistics
 from preprocessing.files import read_json, whole_folder, write_json
 from preprocessing.program import InputError, command
 
+from .checkpoints import DAMAGED
 from .vae import MapScaling  # noqa: F401 - Keras knows it by name once it is imported
 from .vae_config import VaeConfig
 
@@ -95,5 +96,5 @@ def load_vae_encoder(run_or_folder, data=None):
         return keras.models.load_model(folder / "encoder.keras", compile=False), config, statistics
     except InputError as error:
         raise InputError(f"{folder}: {error}") from error
-    except (KeyError, TypeError, ValueError, OSError, EOFError) as error:
+    except DAMAGED as error:
         raise InputError(f"{folder}: damaged ({error}); copy the whole folder again") from error

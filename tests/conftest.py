@@ -1,5 +1,6 @@
 """What several tests share: sample clips, a tiny dataset of drawn faces, a tiny trained model."""
 
+import contextlib
 import dataclasses
 import os
 import subprocess
@@ -47,6 +48,24 @@ def run_program(*arguments, cwd=ROOT, **options):
     return subprocess.run(
         [sys.executable, *map(str, arguments)], cwd=cwd, env=environment, capture_output=True, text=True, **options
     )
+
+
+def with_one_bit_changed(content):
+    """The bytes of a zip file with a bit changed in the middle, in what it holds."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@contextlib.contextmanager
+def full_disk(size=20_000):
+    """Makes writes beyond `size` bytes of a file fail, as they do on a full disk."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def one_line(process):

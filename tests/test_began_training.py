@@ -21,7 +21,7 @@ from began.training import learning_rate_at, new_model, train_began
 from preprocessing.dataset import Dataset
 from preprocessing.program import InputError
 
-from .conftest import ROOT, dataset_of, drawn_clip, one_line, run_program
+from .conftest import ROOT, dataset_of, drawn_clip, one_line, run_program, with_one_bit_changed
 
 TINY = BeganConfig(
     size=16,
@@ -370,6 +370,11 @@ def test_damaged_models_are_refused(tiny_run, tmp_path):
     folder.mkdir()
     for path in (tiny_run / "model").iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
+    network = (folder / "generator.keras").read_bytes()
+    (folder / "generator.keras").write_bytes(with_one_bit_changed(network))
+    with pytest.raises(InputError, match="damaged model"):
+        load_model(folder)
+    (folder / "generator.keras").write_bytes(network)
     (folder / "codes.npy").write_bytes(b"PK")
     with pytest.raises(InputError, match="damaged model"):
         load_model(folder)

@@ -1,7 +1,9 @@
 """The exported SavedModel: the frames of generate.py, out of TensorFlow alone."""
 
 import dataclasses
+import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -23,7 +25,7 @@ from preprocessing.audio_features import FeatureStatistics, speech_maps
 from preprocessing.media import read_speech
 from preprocessing.program import InputError
 
-from .conftest import ROOT, SAMPLES, one_line, run_program
+from .conftest import ROOT, SAMPLES, full_disk, one_line, run_program
 from .serving_stand_in import Served, grpc_server, rest_server
 
 MODELS = ROOT / "models"
@@ -296,3 +298,13 @@ def test_onnx_and_litert_give_the_faces_of_the_model(name, tmp_path, samples):
     maps[3, 20, 0] = np.nan
     for made in (session.run(None, {"maps": maps[3:4]})[0][0], speak(maps=maps[3:4])["frames"][0]):
         assert abs(made.mean() - expected[3].mean()) < 3
+
+
+def test_a_full_disk_is_no_fault_of_tensorflow(tiny_model_folder, tmp_path):
+    model = load_model(tiny_model_folder)
+    (tmp_path / "out.tflite").write_text("the old one")
+    for function, place, named in ((export, "served", "served/1"), (write_litert, "out.tflite", "out.tflite")):
+        with full_disk(), pytest.raises(OSError) as caught:
+            function(model, tmp_path / place)
+        assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(tmp_path / named))
+    assert os.listdir(tmp_path / "served") == [] and (tmp_path / "out.tflite").read_text() == "the old one"

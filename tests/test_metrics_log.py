@@ -1,12 +1,18 @@
+import errno
 import math
+import os
 
+import keras
 import numpy as np
+import pytest
 
+from began.checkpoints import load_weights, save_weights
 from began.figures import draw_curves
 from began.metrics_log import MetricsLog
 from began.training import learning_rate_at
 from preprocessing.pictures import read_png
 
+from .conftest import full_disk
 from .test_began_training import TINY
 
 
@@ -35,3 +41,26 @@ def test_what_is_not_known_is_an_empty_cell(tmp_path):
     assert learning_rate_at(8, rows, TINY) > 0
     draw_curves(tmp_path / "curves.png", rows)
     assert read_png(tmp_path / "curves.png").std() > 1
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
+    """The HDF5 library must not find it, for that ends the process."""
+    model = keras.Sequential([keras.Input((100,)), keras.layers.Dense(100)])
+    path = tmp_path / "checkpoint.weights.h5"
+    save_weights(path, model)
+    before = model.get_weights()
+    model.layers[0].bias.assign(np.ones(100))
+    with full_disk(), pytest.raises(OSError) as caught:
+        save_weights(path, model)
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
+    assert caught.value.strerror == os.strerror(errno.EFBIG) and os.listdir(tmp_path) == [path.name]
+    load_weights(path, model)
+    np.testing.assert_array_equal(model.get_weights()[1], before[1])
+
+
+def test_a_full_disk_is_told_of_tensorboard_too(tmp_path):
+    log = MetricsLog(tmp_path, ["loss"], 0)
+    with full_disk(2000), pytest.raises(OSError) as caught:
+        for step in range(99):
+            log.add(step, {"loss": 0.5})
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(tmp_path / "tensorboard"))

@@ -27,7 +27,7 @@ from preprocessing.dataset import Dataset
 from preprocessing.pixels import to_signed
 from preprocessing.program import InputError
 
-from .conftest import ROOT, TINY, one_line, run_program
+from .conftest import ROOT, TINY, one_line, run_program, with_one_bit_changed
 
 
 def test_shapes_of_the_networks():
@@ -275,9 +275,11 @@ def test_damaged_and_foreign_model_folders_are_refused(tiny_model_folder, tmp_pa
     folder.mkdir()
     for path in tiny_model_folder.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
-    (folder / "regressor.keras").write_bytes((tiny_model_folder / "regressor.keras").read_bytes()[:2000])
-    with pytest.raises(InputError, match="damaged model"):
-        load_model(folder)
+    whole = (tiny_model_folder / "regressor.keras").read_bytes()
+    for damaged in (whole[:2000], with_one_bit_changed(whole)):
+        (folder / "regressor.keras").write_bytes(damaged)
+        with pytest.raises(InputError, match="damaged model"):
+            load_model(folder)
     content = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**content, "schema": 7}))
     with pytest.raises(InputError, match="and schema 7, this version reads"):

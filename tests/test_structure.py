@@ -5,7 +5,7 @@ import ast
 from .conftest import ROOT, run_program
 
 LAYERS = ["preprocessing", "began", "audio2faces"]
-WITH_TENSORFLOW = ("metrics_log.py", "distribution.py")  # what only TensorFlow has: TensorBoard, tf.distribute
+WITH_TENSORFLOW = ("metrics_log.py", "tensorflow_files.py", "distribution.py")  # TensorBoard, its files, tf.distribute
 
 
 def imported_packages(path):

@@ -21,7 +21,7 @@ from preprocessing.audio_features import FEATURE_PRESETS, FeatureStatistics
 from preprocessing.pictures import read_png
 from preprocessing.program import InputError
 
-from .conftest import one_line, run_program
+from .conftest import one_line, run_program, with_one_bit_changed
 
 TINY_VAE = VaeConfig(
     widths=(8,), code_size=4, steps=8, batch_size=16, evaluate_every=4, decaying=False, learning_rate=3e-3
@@ -208,9 +208,11 @@ def test_runs_of_other_settings_and_damaged_files_are_refused(tiny_dataset, tiny
     (folder / "config.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"encoder\.keras: missing"):
         load_vae_encoder(folder)
-    (folder / "encoder.keras").write_bytes((tiny_run / "vae" / "encoder.keras").read_bytes()[:900])
-    with pytest.raises(InputError, match="damaged"):
-        load_vae_encoder(folder)
+    whole = (tiny_run / "vae" / "encoder.keras").read_bytes()
+    for damaged in (whole[:900], with_one_bit_changed(whole)):
+        (folder / "encoder.keras").write_bytes(damaged)
+        with pytest.raises(InputError, match="damaged"):
+            load_vae_encoder(folder)
     content["config"]["colour"] = 1
     (folder / "config.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match="colour unknown or missing"):

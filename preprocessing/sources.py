@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from .files import check_is_file, read_lines
-from .intervals import overlapping, parse_intervals, safe_name
+from .intervals import LONGEST_NAME, overlapping, parse_intervals, safe_name
 from .program import InputError
 
 VIDEO_SUFFIXES = {
@@ -25,7 +25,7 @@ COLUMNS = ("url", "interval", "name")  # of a list; the last two may be left out
 OTHER_NAMES = dict.fromkeys(("file", "path", "video"), "url")  # of columns
 YOUTUBE_HOSTS = {"youtube.com", "youtu.be", "youtube-nocookie.com"}
 YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
-LONGEST_NAME = 60  # characters of a name that is made from an address
+LONGEST_OF_ADDRESS = 60  # characters of a name that is made from an address
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def url_name(url):
     query = parse_qs(parts.query)
     words += [query[key][0] for key in ("id", "v", "video", "video_id") if key in query]
     name = re.sub(r"[^A-Za-z0-9_]+", "-", "-".join(words)).strip("-")
-    return name[:LONGEST_NAME] or "video"
+    return name[:LONGEST_OF_ADDRESS] or "video"
 
 
 def _videos(path, refused):
@@ -213,6 +213,8 @@ def _read_row(row, folder):
         check_is_file(location)
     if name and not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         raise InputError(f"the name '{name}' has other characters than A-Z a-z 0-9 _ -; choose another")
+    if len(name) > LONGEST_NAME:
+        raise InputError(f"the name '{name[:20]}...' has {len(name)} letters; choose one of {LONGEST_NAME} at the most")
     return location, parse_intervals(row.get("interval", "")), name or None
 
 

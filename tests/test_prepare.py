@@ -125,6 +125,15 @@ def test_bad_sources_are_left_out_and_the_rest_goes_on(tmp_path, capsys, drawn_f
     assert os.listdir(tmp_path / "data" / "clips") == ["good"]
 
 
+def test_names_that_are_no_utf_8_or_very_long_are_made_safe(tmp_path, drawn_faces):
+    drawn_video(tmp_path / "a.mp4").rename(tmp_path / "caf\udce9.mp4")
+    drawn_video(tmp_path / "b.mp4", seed=1).rename(tmp_path / f"{'m' * 251}.mp4")
+    dataset, report = prepare_dataset([tmp_path], tmp_path / "data", settings=SMALL)
+    first, second = open_dataset(tmp_path / "data").clips
+    assert (first.name, len(second.name), report.failed) == ("caf%E9", 200, [])
+    assert first.folder.is_dir() and dataset.manifest["clips"][0]["source"].endswith("caf\udce9.mp4")
+
+
 def test_when_nothing_is_left_the_job_fails(tmp_path, drawn_faces):
     with pytest.raises(InputError, match="none of the 1 sources gave a clip"):
         prepare_dataset([drawn_video(tmp_path / "a.mp4", black=range(25))], tmp_path / "data")

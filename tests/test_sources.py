@@ -227,6 +227,7 @@ def test_names_in_a_list(tmp_path):
         "https://example.org/1,,taken",
         "https://example.org/2,,my talk",
         "https://example.org/3,0-1,talk",
+        f"https://example.org/4,,{'n' * 201}",
         header="url,interval,name",
     )
     assert [(source.name, source.intervals) for source in sources] == [
@@ -237,6 +238,7 @@ def test_names_in_a_list(tmp_path):
     assert [line.split(";")[0] for line in refused] == [
         "line 4: the whole video is given before as again",
         "line 6: the name 'my talk' has other characters than A-Z a-z 0-9 _ -",
+        "line 8: the name 'nnnnnnnnnnnnnnnnnnnn...' has 201 letters",
     ]
 
 

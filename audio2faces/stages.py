@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from began.run_folder import holds_something, in_words, other_settings, run_settings
+from preprocessing.dataset import check_size
 from preprocessing.files import read_json, write_json
 from preprocessing.program import InputError
 
@@ -49,11 +50,7 @@ def plan_stages(config, dataset, run_dir, stage=None):
             to other settings, other data or another regressor.
     """
     run_dir = Path(run_dir)
-    if dataset.size != config.regressor.size:
-        raise InputError(
-            f"{dataset.folder}: faces of {dataset.size} pixels, the model has {config.regressor.size}; "
-            f"prepare them with --size {config.regressor.size}"
-        )
+    check_size(dataset, config.regressor.size)
     if holds_something(run_dir) and not (run_dir / "regressor").is_dir():
         raise InputError(f"{run_dir}: this folder holds something else; choose another --run")
     if stage == "refiner":

@@ -13,7 +13,7 @@ import began.vae_config
 from began.devices import read_cluster
 from began.run_folder import check_run, own_run, run_settings
 from preprocessing.clips import Settings
-from preprocessing.dataset import open_dataset
+from preprocessing.dataset import SIZES, check_size, open_dataset
 from preprocessing.files import check_output_folder
 from preprocessing.interrupts import say_when_interrupted
 from preprocessing.prepare import prepare_dataset
@@ -55,7 +55,7 @@ def parse_arguments():
     )
     parser.add_argument("--steps", type=COUNT, help="training steps, of each stage (default: the preset's)")
     parser.add_argument("--batch-size", type=COUNT, help="frames per step (default: the preset's)")
-    parser.add_argument("--size", type=int, choices=[32, 64, 128], help="pixels of a face (default: the dataset's; 64)")
+    parser.add_argument("--size", type=int, choices=SIZES, help="pixels of a face (default: the dataset's; 64)")
     parser.add_argument(
         "--stage",
         choices=audio2faces.config.STAGES,
@@ -134,7 +134,7 @@ def main():
         settings = Settings(size=arguments.size or Settings().size)
         folder = SAMPLE_DATASET if settings == Settings() else f"{SAMPLE_DATASET}-{settings.size}"
         dataset, _ = prepare_dataset([SAMPLES], folder, SAMPLES / "splits", settings, SAMPLE_LICENCE)
-    if arguments.mode == "audio2faces" and not arguments.size:
+    if arguments.mode == "audio2faces" and not arguments.size and dataset.size in SIZES:
         config = config.with_settings(audio2faces.config.STAGES, size=dataset.size)
     run_dir = Path(arguments.run or Path("runs") / f"{arguments.mode}-{time.strftime('%Y%m%d-%H%M%S')}")
     if not read_cluster():  # where several processes share a run, one of them holds it
@@ -162,8 +162,10 @@ def check(mode, config, dataset, run_dir, stage):
     """Refuses what training would refuse, before TensorFlow and data take their seconds and minutes.
 
     Raises:
-        InputError: the run belongs to other settings or data, or another process trains it.
+        InputError: faces have another size, the run belongs to other settings or data, or another process trains it.
     """
+    if mode == "began":
+        check_size(dataset, config.size)
     if run_dir.is_dir():
         with own_run(run_dir):
             pass

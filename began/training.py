@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from preprocessing.audio_features import FeatureStatistics
+from preprocessing.dataset import check_size
 from preprocessing.pixels import to_signed, to_uint8
 from preprocessing.program import InputError, peak_memory, progress
 
@@ -216,11 +217,7 @@ def check_dataset(config, dataset):
     Raises:
         InputError: its faces have another size, or there are too few clips or frames.
     """
-    if dataset.size != config.size:
-        raise InputError(
-            f"{dataset.folder}: faces of {dataset.size} pixels, the model has {config.size}; "
-            f"prepare them with --size {config.size}"
-        )
+    check_size(dataset, config.size)
     train = dataset.split("train")
     if len(train) < 2:
         raise InputError(

@@ -3,7 +3,7 @@
 import sys
 
 from .clips import Settings
-from .dataset import SPLITS, missing_splits, open_dataset
+from .dataset import SIZES, SPLITS, missing_splits, open_dataset
 from .detection import DETECTORS
 from .download import DOWNLOADERS
 from .intervals import parse_intervals
@@ -30,7 +30,9 @@ def parse_arguments():
         help="folder with train.txt, validation.txt, test.txt of clip names (default: 80/10/10, by time in a recording "
         "of 20 s or more, by a hash of the name in a shorter one)",
     )
-    parser.add_argument("--size", type=int, default=64, help="side of the face crops in pixels (default: 64)")
+    parser.add_argument(
+        "--size", type=int, choices=SIZES, default=64, help="side of the face crops in pixels (default: 64)"
+    )
     parser.add_argument(
         "--segments",
         choices=SEGMENTS,
@@ -59,8 +61,6 @@ def parse_arguments():
         help="what fetches addresses (default: auto, pytube for YouTube, yt-dlp where it fails and elsewhere)",
     )
     arguments = parser.parse_args()
-    if arguments.size < 16:
-        parser.error("--size must be 16 or more pixels")
     if arguments.workers < 1:
         parser.error("--workers must be 1 or more")
     if arguments.report and (arguments.sources or arguments.out):

@@ -21,6 +21,7 @@ from .program import InputError, progress
 
 SCHEMA = 3
 SPLITS = ("train", "validation", "test")
+SIZES = (32, 64, 128)  # sides of faces in pixels that networks are made for
 MORE_CLIPS = f"prepare a video of {LEAST_SECONDS:g} s or more with --segments auto, or more clips, or give --splits"
 LEARNED_FROM = ("faces.npy", *SPEECH_FILES.values())  # and the times of the faces
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # what the process lacks; no file is at fault
@@ -171,6 +172,17 @@ def open_dataset(folder):
             f"{folder}: dataset of schema {manifest.get('schema')}, this version reads {SCHEMA}; prepare it again"
         )
     return Dataset(folder, manifest)
+
+
+def check_size(dataset, size):
+    """Refuses a dataset whose faces have another size than those of a model that is to learn from it.
+
+    Raises:
+        InputError: they have.
+    """
+    if dataset.size != size:
+        remedy = f"give --size {dataset.size}" if dataset.size in SIZES else f"prepare them with --size {size}"
+        raise InputError(f"{dataset.folder}: faces of {dataset.size} pixels, the model has {size}; {remedy}")
 
 
 def own_dataset(folder):

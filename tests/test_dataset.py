@@ -11,11 +11,11 @@ from audio2faces.frames import MotionSet
 from preprocessing import array_file
 from preprocessing.array_file import ArrayFile
 from preprocessing.audio_features import FeatureStatistics
-from preprocessing.dataset import Clip, open_dataset
+from preprocessing.dataset import Clip, check_size, open_dataset
 from preprocessing.flip import find_mirrored
 from preprocessing.program import InputError, program
 
-from .conftest import dataset_of, drawn_clip
+from .conftest import dataset_of, drawn_clip, run_program
 
 
 @pytest.fixture
@@ -25,6 +25,14 @@ def few_files():
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + 20, hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("size, remedy", [(128, "give --size 128"), (48, "prepare them with --size 64")])
+def test_faces_of_another_size_than_the_models(tmp_path, size, remedy):
+    dataset = dataset_of(tmp_path, [drawn_clip(tmp_path, "a", "train", 0)], size=size)
+    with pytest.raises(InputError, match=f"faces of {size} pixels, the model has 64; {remedy}"):
+        check_size(dataset, 64)
+    assert run_program("-m", "preprocessing", tmp_path, "--out", tmp_path, "--size", "48").returncode == 2
 
 
 def test_more_clips_than_files_may_be_open(tmp_path, few_files, tiny_config):

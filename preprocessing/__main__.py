@@ -9,7 +9,7 @@ from .download import DOWNLOADERS
 from .intervals import parse_intervals
 from .prepare import prepare_dataset
 from .program import ArgumentParser, check_backend, command, program
-from .report import write_report
+from .report import find_doubtful_clips, write_report
 from .segments import SEGMENTS
 
 
@@ -102,7 +102,7 @@ def main():
     )
     sizes = {split: sum(entry["split"] == split for entry in entries) for split in SPLITS}
     print("splits: " + ", ".join(f"{split} {size}" for split, size in sizes.items()))
-    if note := missing_splits(dataset.manifest):
+    for note in filter(None, [*find_doubtful_clips(entries), missing_splits(dataset.manifest)]):
         print(f"note: {note}", file=sys.stderr)
 
 

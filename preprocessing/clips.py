@@ -14,9 +14,9 @@ from .blocks import GAP_REASON, LEAST_SECONDS, TOLERANCE, Part, divide
 from .dataset import files_digest
 from .detection import make_detector
 from .files import scratch_folder, sha256, whole_folder, write_json
-from .hearing import ENDS_EARLY, SILENCE, SILENT, Loudness
+from .hearing import ENDS_EARLY, SILENT
 from .intervals import clip_name
-from .media import SPEECH_FILES, SPEECH_RATE, read_speech
+from .media import SPEECH_FILES, SPEECH_RATE, last_audible, sound_duration
 from .program import InputError
 from .quality import remedy
 from .recording import Recording, record
@@ -28,6 +28,7 @@ TOO_FEW = f"fewer than {FEWEST_FRAMES} frames"
 SHORTEST_BY_HAND = 0.2  # seconds that a gap between splits must leave of an interval
 ROUNDING = 1e-6  # seconds
 LEAST_MISSING = 0.3  # seconds by which a sound ends early
+LONGEST_SILENCE = 1.0  # seconds at the end in which not even noise is heard, as of a microphone that was switched off
 LONGEST_PIECE = 3.0  # seconds; between such pieces of its segments a recording is divided among the splits
 
 
@@ -305,18 +306,17 @@ def _write_clip(task, take, part, others):
 
 
 def _wrong_sound(path, seconds):
-    """What is wrong with the speech of a clip, as its `damage` tells it: silent, or over before the last face is seen.
+    """What is wrong with the speech of a clip, as its `damage` tells it: silent, or over long before the last face.
 
     Args:
         path: of the speech.
         seconds: from the start of the clip to its last face.
     """
-    speech = read_speech(path)
-    loudness = Loudness(SPEECH_RATE)
-    loudness.hear(speech[None])
-    if loudness.level < SILENCE:
+    heard = last_audible(path)
+    if not heard:
         return {SILENT: 1}
-    return {ENDS_EARLY: 1} if len(speech) / SPEECH_RATE < seconds - LEAST_MISSING else {}
+    early = sound_duration(path) < seconds - LEAST_MISSING or heard < seconds - LONGEST_SILENCE
+    return {ENDS_EARLY: 1} if early else {}
 
 
 def _write_faces(path, recording, crops):

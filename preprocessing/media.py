@@ -14,7 +14,7 @@ from av.video.reformatter import VideoReformatter
 
 from .channels import Channels, holds_floats
 from .files import check_is_file, whole_file
-from .hearing import NORMAL_LEVEL, SILENCE, ChannelListener, Hearing, Loudness
+from .hearing import BLOCK_SECONDS, NORMAL_LEVEL, SILENCE, ChannelListener, Hearing, Loudness
 from .program import InputError
 
 SPEECH_RATE = 16000  # Hz, what the wide feature maps are computed from
@@ -505,6 +505,21 @@ def sound_level(path, enough=np.inf):
         if loudness.reaches(enough):
             break
     return loudness.level
+
+
+def last_audible(path):
+    """Seconds after which a file is silent, in blocks of `hearing.BLOCK_SECONDS`; 0 if all of it is.
+
+    Raises:
+        InputError: the file cannot be opened or has no audio that can be decoded.
+    """
+    loudness, blocks, last = Loudness(SPEECH_RATE), 0, 0
+    for samples in stream_speech(path, SPEECH_RATE, 0.0):
+        _, levels = loudness.hear(samples[None])
+        audible = np.flatnonzero(levels >= SILENCE)
+        last = blocks + int(audible[-1]) + 1 if len(audible) else last
+        blocks += len(levels)
+    return last * BLOCK_SECONDS
 
 
 def sound_duration(path):

@@ -334,13 +334,13 @@ def _run(tasks, workers, cluster):
     if not tasks:
         return
     lengths = {task.name: _seconds(task) for task in tasks}
-    with progress(math.ceil(sum(lengths.values())) or None, "second", "video prepared") as bar:
+    with progress(_begun(sum(lengths.values())) or None, "second", "video prepared") as bar:
         done = shown = 0.0
 
         def advance(seconds):
             nonlocal done, shown
             done += seconds
-            bar.update(round(done) - round(shown))
+            bar.update(_begun(done) - _begun(shown))
             shown = done
 
         if workers > 1 or cluster:
@@ -353,6 +353,11 @@ def _run(tasks, workers, cluster):
                 result = prepare_source(task, advance)
                 advance(max(0.0, before + lengths[task.name] - done))
                 yield task, result
+
+
+def _begun(seconds):
+    """The number of seconds that have begun in so many, whatever rounding errors they have."""
+    return math.ceil(seconds - 1e-6)
 
 
 def _seconds(task):

@@ -93,17 +93,7 @@ def find_warnings(dataset, survey):
             f"{_share(several, frames)} of the frames show several faces; look at preview.mp4 whether it is always "
             "the speaker's, or prepare with --segments auto"
         )
-    if cut := [entry for entry in entries if entry.get("cuts")]:
-        count = sum(entry["cuts"] for entry in cut)
-        warnings.append(
-            f"{count} cuts within {len(cut)} clips (the first: {cut[0]['name']}), and a clip is to show one person in "
-            "one scene; prepare with --segments auto, which parts them"
-        )
-    for what in (SILENT, ENDS_EARLY):
-        if wrong := [entry["name"] for entry in entries if what in entry["damage"]]:
-            warnings.append(
-                f"{what} in {len(wrong)} clips (the first: {wrong[0]}); leave them out, or give their sound another way"
-            )
+    warnings += find_doubtful_clips(entries)
     for split in SPLITS[1:]:
         brightness = [survey.values("brightness", name) for name in ("train", split)]
         if all(map(len, brightness)):
@@ -125,6 +115,23 @@ def find_warnings(dataset, survey):
             f"faces are enlarged: their eyes are {of_source:.0f} pixels apart in the source, {of_crop:.0f} in the "
             "crop; give videos with a larger face, or a smaller --size"
         )
+    return warnings
+
+
+def find_doubtful_clips(entries):
+    """What speaks against clips by their entries in the manifest alone, a line for each kind, with its remedy."""
+    warnings = []
+    if cut := [entry for entry in entries if entry.get("cuts")]:
+        count = sum(entry["cuts"] for entry in cut)
+        warnings.append(
+            f"{count} cuts within {len(cut)} clips (the first: {cut[0]['name']}), and a clip is to show one person in "
+            "one scene; prepare with --segments auto, which parts them"
+        )
+    for what in (SILENT, ENDS_EARLY):
+        if wrong := [entry["name"] for entry in entries if what in entry["damage"]]:
+            warnings.append(
+                f"{what} in {len(wrong)} clips (the first: {wrong[0]}); leave them out, or give their sound another way"
+            )
     return warnings
 
 

@@ -7,6 +7,7 @@ from itertools import islice
 import cv2
 import numpy as np
 
+from .alignment import crop_face, face_transform
 from .detection import Face
 
 KEY_FRAME_INTERVAL = 32  # frames between two looks at the whole picture
@@ -17,6 +18,12 @@ DETECTED_SIZE = 20  # pixels to which the smallest face is shrunk for a look at 
 LARGEST_LEAP = 0.5  # of the eye distance, between two frames: a face that moves further is another one
 THUMBNAIL = 32  # rows of the few pixels by which two pictures are compared
 CUT = 30.0  # grey levels between the thumbnails of two frames that belong to different scenes
+RECOLOURED = (
+    0.25  # share of their pixels that has other colours; a shaken camera changes up to .24 where it reaches CUT
+)
+STILL = 5.0  # grey levels up to which two pictures are one scene: the frames of a steady camera differ by 1 or 2
+LOOK = 32  # pixels a side of the aligned faces that tell persons apart
+OTHER_FACE = 0.1  # 1 - correlation of such faces: .04 at most between neighbours, .11 to 1.4 between two persons
 
 
 @dataclass(frozen=True)
@@ -69,8 +76,13 @@ def track_faces(frames, detector, exact=False):
 
 
 def is_cut(before, after):
-    """Whether the scene or the face changes from one `TrackedFrame` to another."""
-    return _leap(before.face, after.face) or _change(before.image, after.image) > CUT
+    """Whether the scene or the person changes from one `TrackedFrame` to another."""
+    change = _change(before.image, after.image)
+    if change > CUT and _recoloured(before.image, after.image) > RECOLOURED:
+        return True
+    if before.face is None or after.face is None:
+        return False
+    return _leap(before.face, after.face) or (change > STILL and _unlikeness(before, after) > OTHER_FACE)
 
 
 class _Places:
@@ -159,8 +171,6 @@ def _largest(faces):
 
 
 def _leap(before, after):
-    if before is None or after is None:
-        return before is not after
     way = np.linalg.norm(after.landmarks.mean(axis=0) - before.landmarks.mean(axis=0))
     return way > LARGEST_LEAP * before.eye_distance
 
@@ -171,3 +181,27 @@ def _change(before, after):
         return np.inf
     step = max(1, before.shape[0] // THUMBNAIL)
     return np.abs(before[::step, ::step].astype(np.int16) - after[::step, ::step]).mean()
+
+
+def _recoloured(before, after):
+    """The share of the pixels by which the colours of two frames differ, in eight levels of red, green and blue."""
+    shares = []
+    for image in (before, after):
+        step = max(1, image.shape[0] // (2 * THUMBNAIL))
+        red, green, blue = (image[::step, ::step] // 32).reshape(-1, 3).astype(int).T
+        shares.append(np.bincount(64 * red + 8 * green + blue, minlength=512) / red.size)
+    return np.abs(shares[1] - shares[0]).sum() / 2
+
+
+def _unlikeness(before, after):
+    """1 - correlation of the aligned faces of two frames, in grey and blurred; 0 where one has no contrast."""
+    looks = []
+    for frame in (before, after):
+        step = max(1, round(frame.face.eye_distance / LOOK))
+        image = np.ascontiguousarray(frame.image[::step, ::step])
+        crop = crop_face(image, face_transform(frame.face.landmarks / step, LOOK), LOOK)
+        grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        look = cv2.GaussianBlur(grey, (0, 0), LOOK / 20)
+        looks.append(look - look.mean())
+    norm = np.linalg.norm(looks[0]) * np.linalg.norm(looks[1])
+    return 1 - (looks[0] * looks[1]).sum() / norm if norm else 0.0

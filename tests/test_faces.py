@@ -219,6 +219,19 @@ def test_cuts_are_leaps_of_the_face_or_of_the_picture():
     assert [index for index, frame in enumerate(frames) if frame.cut] == [10, 20]
 
 
+def test_another_face_at_the_same_place_is_a_cut_and_a_shaken_camera_is_none():
+    one, other = (np.random.default_rng(seed).integers(90, 140, (25, 25, 3), np.uint8) for seed in (0, 1))
+    one, other = (cv2.resize(image, (200, 200), interpolation=cv2.INTER_NEAREST) for image in (one, other))
+    bars = np.full((200, 200, 3), 20, np.uint8)
+    bars[:, ::2] = 220
+    shaken = [np.roll(bars, index % 2, axis=1) for index in range(5)]
+    images = [one] * 10 + [other] * 5 + [one] * 5 + shaken
+    frames = list(
+        track_faces(((n / 25, image) for n, image in enumerate(images)), FakeDetector(lambda _: [face_at(0)]))
+    )
+    assert [index for index, frame in enumerate(frames) if frame.cut] == [10, 15, 20]
+
+
 def test_the_whole_picture_is_looked_at_small_and_the_face_given_in_its_own_size():
     detector = FakeDetector(lambda level: [face_at(0)])
     shapes = []

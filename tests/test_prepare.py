@@ -26,6 +26,7 @@ from preprocessing.download import Fetched
 from preprocessing.files import exclusive, sha256
 from preprocessing.prepare import prepare_dataset
 from preprocessing.program import InputError
+from preprocessing.report import find_doubtful_clips
 
 from .conftest import ROOT, SAMPLES, dataset_of, drawn_clip, one_line, run_program
 from .media_files import frames_of, tone, write_video
@@ -107,6 +108,18 @@ def test_a_second_of_black_is_dropped_counted_and_leaves_a_gap_in_time(tmp_path,
     assert entry["frames_kept"] == 50 and entry["frames_dropped"] == {"no face found": 25}
     (clip,) = dataset.split(entry["split"])
     np.testing.assert_allclose(clip.times, np.r_[np.arange(30), np.arange(55, 75)] / 25, atol=1e-3)
+
+
+def test_clips_whose_sound_does_not_belong_to_their_picture_are_told(tmp_path, drawn_faces):
+    images = list(np.random.default_rng(0).integers(60, 70, (1, 128, 128, 3), np.uint8).repeat(50, axis=0))
+    switched_off = np.concatenate([tone(0.9, 16000), np.zeros(17600)])
+    sounds = {"good": tone(2, 16000), "off": switched_off, "short": tone(1.5, 16000), "silent": np.zeros(32000)}
+    for name, speech in sounds.items():
+        write_video(tmp_path / f"{name}.mp4", images, speech=speech)
+    dataset, _ = prepare_dataset([tmp_path], tmp_path / "data", settings=SMALL)
+    silent, early = find_doubtful_clips(dataset.manifest["clips"])
+    assert silent.startswith("the sound is silent in 1 clips (the first: silent); ")
+    assert early.startswith("the sound ends before the picture in 2 clips (the first: off); ")
 
 
 def test_bad_sources_are_left_out_and_the_rest_goes_on(tmp_path, capsys, drawn_faces):

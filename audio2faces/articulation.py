@@ -95,11 +95,12 @@ def articulate(face, components, held_out):
         return face
     size = face.config.motion_size
     maps = FrameSet(held_out, face.config.feature_settings).maps
-    articulation = Articulation.of(components, [face.heard(of_clip) for of_clip in maps])
-    real, made = [], []
+    heard, real, made = [], [], []
     with progress(len(held_out), "clip", "how far the mouth moves") as bar:
         for clip, of_clip in zip(held_out, maps, strict=True):
+            heard.append(face.heard(of_clip))
             real.append(components.of_faces(smaller(clip.faces, size)))
-            made.append(components.of_faces(smaller(face.faces(of_clip), size)))
+            made.append(components.of_faces(smaller(face.paint(face.since(heard[-1])), size)))
             bar.update(1)
+    articulation = Articulation.of(components, heard)
     return dataclasses.replace(face, articulation=articulation.fitted(real, made))

@@ -116,29 +116,31 @@ def _method_of(model, models):
 
 def _methods_of(name, model, mean):
     """What is measured of one model: with and without refiner, on its own reference and on the clip's first frame."""
-    features = model.config.feature_settings
+    last = {}  # what was heard of the last clip: all methods look at one after the other
 
-    def maps(clip):
-        return clip_maps(clip, features)
+    def heard(clip):
+        if clip.folder not in last:
+            last.clear()
+            last[clip.folder] = model.heard(clip_maps(clip, model.config.feature_settings))
+        return last[clip.folder]
 
     def on_first_frame(refined):
         def faces(clip):
-            speech = maps(clip)
-            motion = model.motion(speech, still=model.heard(speech[:1])[0])
+            motion = model.since(heard(clip), still=heard(clip)[0])
             return model.paint(motion, refined=refined, reference=clip.faces[0])
 
         return faces
 
     def on_mean_face(clip):
-        return model.paint(model.motion(maps(clip), still=0.0), refined=False, reference=mean)
+        return model.paint(model.since(heard(clip), still=0.0), refined=False, reference=mean)
 
     regressor, refined = f"{name}, regressor alone" if model.refiner else name, f"{name}, refined"
-    methods = {regressor: lambda clip: model.faces(maps(clip), refined=False)}
+    methods = {regressor: lambda clip: model.paint(model.since(heard(clip)), refined=False)}
     if model.config.motion:
         methods[f"{regressor}, on the mean face"] = on_mean_face
         methods[f"{regressor}, on the clip's first frame"] = on_first_frame(refined=False)
     if model.refiner:
-        methods[refined] = lambda clip: model.faces(maps(clip))
+        methods[refined] = lambda clip: model.paint(model.since(heard(clip)))
         if model.config.motion:
             methods[f"{refined}, on the clip's first frame"] = on_first_frame(refined=True)
     if model.idle:
@@ -146,7 +148,7 @@ def _methods_of(name, model, mean):
         def with_idle_motion(clip):
             numbers = frame_numbers(clip)
             codes, eyes = idle_frames(model.idle.replay(clip.entry["fps"], seed=0), numbers[-1] + 1)
-            return model.faces(maps(clip), idle=(codes[numbers], eyes[numbers]))
+            return model.paint(model.since(heard(clip)), idle=(codes[numbers], eyes[numbers]))
 
         methods[f"{refined if model.refiner else regressor}, idle motion replayed"] = with_idle_motion
     return methods

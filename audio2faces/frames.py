@@ -144,9 +144,11 @@ def unvoiced_maps(features, generator, stretches=200, seconds=2.0, loudest=-10, 
     count = int(seconds * features.sample_rate)
     times = np.linspace(0.3, seconds - 0.3, 12)
     maps = [speech_maps(np.zeros(count), times[:4], features)]
-    for _ in range(stretches):
-        level = 10 ** (generator.uniform(softest, loudest) / 20)
-        maps.append(speech_maps(level * noise(count, features.sample_rate, generator), times, features))
+    with progress(stretches, "part", "noise and music") as bar:
+        for _ in range(stretches):
+            level = 10 ** (generator.uniform(softest, loudest) / 20)
+            maps.append(speech_maps(level * noise(count, features.sample_rate, generator), times, features))
+            bar.update(1)
     return np.concatenate(maps)
 
 

@@ -22,7 +22,7 @@ from preprocessing.program import progress
 
 from .regressor import add_motion
 
-AT_ONCE = 1024  # frames, when all of them are looked at
+AT_ONCE = 256  # frames, when all of them are looked at
 STRETCH_SECONDS = 3.0  # of a stretch; each stays within one clip, and within its unbroken frames
 EXAMINED = 240  # stretches among which those of a model are chosen
 STRETCHES = 10  # kept with a model
@@ -49,20 +49,19 @@ def fit_idle_motion(frames, standardise, network, z_size, covered, mouth):
         (kernel, codes): from a code to motion [shape=(z_size, size, size, 3)], and the codes of all frames
         [shape=(len(frames), z_size)].
     """
-
-    def left(indices, maps):
-        return frames.motion(indices) - in_batches(network.predict_on_batch, standardise(maps))
-
     maps = np.concatenate(frames.maps)
     some = np.sort(np.random.default_rng(0).permutation(len(frames))[:FIT_FACES])
-    codes = []
-    with progress(len(frames), "frame", "what cannot be heard") as bar:
-        eigenfaces = Eigenfaces.of(left(some, maps[some]), z_size + COMPONENTS, covered)
-        for first in range(0, len(frames), AT_ONCE):
-            some = np.arange(first, min(first + AT_ONCE, len(frames)))
-            codes.append(eigenfaces.codes(left(some, maps[some])))
-            bar.update(len(some))
-    codes = np.concatenate(codes)
+    with progress(len(some) + len(frames), "frame", "what cannot be heard") as bar:
+
+        def left(indices):
+            """What is left of the motion of some frames, a part at a time."""
+            for first in range(0, len(indices), AT_ONCE):
+                part = indices[first : first + AT_ONCE]
+                yield frames.motion(part) - in_batches(network.predict_on_batch, standardise(maps[part]))
+                bar.update(len(part))
+
+        eigenfaces = Eigenfaces.of(np.concatenate(list(left(some))), z_size + COMPONENTS, covered)
+        codes = np.concatenate([eigenfaces.codes(part) for part in left(np.arange(len(frames)))])
     motion = np.concatenate([mouth.of_faces(clip.faces) for clip in frames.clips])
     with_mouth = directions_of_mouth(codes.T @ motion, (motion**2).sum(axis=0), len(motion))
     eigenfaces, turn = eigenfaces.without(with_mouth)

@@ -29,7 +29,7 @@ from preprocessing.audio_features import FeatureStatistics
 from preprocessing.files import whole_folder, write_json
 from preprocessing.pictures import read_png, tile, untile, write_png
 from preprocessing.pixels import to_signed, to_uint8
-from preprocessing.program import InputError
+from preprocessing.program import InputError, progress
 
 from .articulation import Articulation
 from .config import RegressorConfig
@@ -89,10 +89,13 @@ class TalkingFace:
         Returns:
             as `heard`.
         """
-        made = self.heard(maps)
+        return self.since(self.heard(maps), still)
+
+    def since(self, heard, still=None):
+        """The same of what `heard` gave."""
         if not self.config.motion:
-            return made
-        motion = made - (self._heard_of_reference if still is None else still)
+            return heard
+        motion = heard - (self._heard_of_reference if still is None else still)
         return motion if self.articulation is None else self.articulation(motion)
 
     def paint(self, motion, idle=None, refined=True, reference=None):
@@ -150,10 +153,14 @@ def save_model(folder, model):
         path of the folder.
     """
     features = model.config.feature_settings
+    networks = {"regressor.keras": model.network}
+    if model.refiner is not None:
+        networks["refiner.keras"] = model.refiner
     with whole_folder(folder) as partial:
-        save_network(partial / "regressor.keras", model.network)
-        if model.refiner is not None:
-            save_network(partial / "refiner.keras", model.refiner)
+        with progress(len(networks), "network", "writing the model") as bar:
+            for name, network in networks.items():
+                save_network(partial / name, network)
+                bar.update(1)
         write_png(partial / PICTURE, model.reference)
         np.save(partial / "reference_map.npy", model.reference_map)
         if model.articulation is not None:

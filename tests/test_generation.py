@@ -14,6 +14,7 @@ from audio2faces.evaluation import evaluate, format_table
 from audio2faces.figures import write_comparison
 from audio2faces.generation import Options, generate_video
 from audio2faces.model_folder import load_model
+from began.frames import clip_maps
 from preprocessing.audio_features import speech_maps
 from preprocessing.media import read_speech, video_info, write_wav
 from preprocessing.pictures import read_png
@@ -192,6 +193,21 @@ def test_evaluation_sets_the_model_beside_its_baselines(model, tiny_dataset):
     assert list(faces) == ["real", *methods] and {of[1].shape for of in faces.values()} == {(20, 16, 16, 3)}
     table = format_table(report).splitlines()
     assert len(table) == 11 and len({len(line) for line in table}) == 1
+
+
+def test_an_evaluation_hears_each_clip_once(model, tiny_dataset, monkeypatch):
+    clips, hear = tiny_dataset.split("test"), type(model).heard
+    maps = [clip_maps(clip, model.config.feature_settings) for clip in clips]
+    first = [model.motion(of_clip, still=hear(model, of_clip[:1])[0]) for of_clip in maps]
+    calls = []
+    monkeypatch.setattr(type(model), "heard", lambda self, maps: calls.append(len(maps)) or hear(self, maps))
+    _, faces = evaluate([model], tiny_dataset, "test")
+    assert calls == [20, 20]
+    for clip, of_clip, motion, *made in zip(
+        clips, maps, first, faces["model, refined"], faces["model, refined, on the clip's first frame"], strict=True
+    ):
+        np.testing.assert_array_equal(made[0], model.faces(of_clip))
+        np.testing.assert_array_equal(made[1], model.paint(motion, reference=clip.faces[0]))
 
 
 def test_real_clips_score_perfectly_against_themselves(tiny_dataset):

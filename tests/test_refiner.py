@@ -283,8 +283,8 @@ def test_a_refiner_needs_a_regressor(tiny_dataset, tiny_system, tmp_path):
 
 PHASES = (  # of a training whose regressor is done
     "features of the speech", "reading faces", "choosing idle motion", "motion of validation clips", "faces at rest",
-    "validation", "training", "how far the mouth moves", "mean face", "speech to compare with", "evaluating",
-    "measuring",
+    "validation", "training", "how far the mouth moves", "writing the model", "mean face", "speech to compare with",
+    "evaluating", "measuring",
 )  # fmt: skip
 
 

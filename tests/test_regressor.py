@@ -172,7 +172,7 @@ def assert_same_state(one, other):
 
 
 def test_an_interrupted_run_goes_on_to_the_same_bits(
-    tiny_dataset, tiny_config, tiny_model_folder, tmp_path, monkeypatch
+    tiny_dataset, tiny_config, tiny_model_folder, tmp_path, monkeypatch, capsys
 ):
     def interrupted(count, batch_size, step, seed):
         if step == 6:
@@ -182,7 +182,12 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("audio2faces.regressor_training.batch_indices", interrupted)
         train_regressor(tiny_config, tiny_dataset, tmp_path / "run")
+    assert "\nhow mouths move: 5/5 clips" in capsys.readouterr().err
     train_regressor(tiny_config, tiny_dataset, tmp_path / "run")
+    told = capsys.readouterr().err
+    for phase in ("changing speech", "noise and music", "training the regressor", "validation", "what cannot be heard"):
+        assert f"\n{phase}: " in told
+    assert "how mouths move" not in told  # the run keeps it
     run = tiny_model_folder.parent / "regressor"
     assert_same_state(tmp_path / "run", run)
     whole = (run / "metrics.csv").read_text().splitlines()

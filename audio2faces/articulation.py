@@ -14,7 +14,7 @@ import numpy as np
 from began.frames import FrameSet
 from began.mouth import correlation
 from preprocessing.alignment import mouth_slices
-from preprocessing.program import progress
+from preprocessing.program import with_progress
 
 from .frames import smaller
 
@@ -96,11 +96,9 @@ def articulate(face, components, held_out):
     size = face.config.motion_size
     maps = FrameSet(held_out, face.config.feature_settings).maps
     heard, real, made = [], [], []
-    with progress(len(held_out), "clip", "how far the mouth moves") as bar:
-        for clip, of_clip in zip(held_out, maps, strict=True):
-            heard.append(face.heard(of_clip))
-            real.append(components.of_faces(smaller(clip.faces, size)))
-            made.append(components.of_faces(smaller(face.paint(face.since(heard[-1])), size)))
-            bar.update(1)
+    for clip, of_clip in with_progress(list(zip(held_out, maps, strict=True)), "clip", "how far the mouth moves"):
+        heard.append(face.heard(of_clip))
+        real.append(components.of_faces(smaller(clip.faces, size)))
+        made.append(components.of_faces(smaller(face.paint(face.since(heard[-1])), size)))
     articulation = Articulation.of(components, heard)
     return dataclasses.replace(face, articulation=articulation.fitted(real, made))

@@ -4,17 +4,13 @@ import numpy as np
 
 from began.frames import clip_maps, clip_mean
 from preprocessing.pixels import to_signed, to_uint8
-from preprocessing.program import progress
+from preprocessing.program import with_progress
 
 
 def mean_face(clips):
     """The mean face of some clips, every frame counting alike: uint8 RGB [shape=(size, size, 3)]."""
     counts = [len(clip.faces) for clip in clips]
-    total = 0.0
-    with progress(len(clips), "clip", "mean face") as bar:
-        for count, clip in zip(counts, clips, strict=True):
-            total = total + count * clip_mean(clip.faces)
-            bar.update(1)
+    total = sum(len(clip.faces) * clip_mean(clip.faces) for clip in with_progress(clips, "clip", "mean face"))
     return to_uint8(to_signed(total / sum(counts)))
 
 
@@ -30,12 +26,9 @@ class NearestAudio:
     def __init__(self, clips, statistics, features):
         self.statistics, self.features = statistics, features
         self.frames = [(clip, frame) for clip in clips for frame in range(len(clip.faces))]
-        maps = []
-        with progress(len(clips), "clip", "speech to compare with") as bar:
-            for clip in clips:
-                maps.append(self._flat_maps(clip))
-                bar.update(1)
-        self.maps = np.concatenate(maps)
+        self.maps = np.concatenate(
+            [self._flat_maps(clip) for clip in with_progress(clips, "clip", "speech to compare with")]
+        )
         self.squares = (self.maps**2).sum(axis=1)
 
     def __call__(self, clip):

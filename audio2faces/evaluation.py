@@ -6,7 +6,7 @@ from began.collapse import sharpness
 from began.frames import clip_maps, frame_numbers
 from began.mouth import MouthComponents, correlation_of_sums, measures_of_sums, mouth_sums, pair_sums
 from preprocessing.alignment import mouth_slices
-from preprocessing.program import InputError, progress
+from preprocessing.program import InputError, with_progress
 
 from .baselines import NearestAudio, mean_face
 from .idle import idle_frames
@@ -63,18 +63,14 @@ def evaluate(models, dataset, split, components=None):
     components = components or MouthComponents.of(train)
     methods = _methods(models, train)
     faces = {name: [] for name in methods}
-    with progress(len(clips), "clip", "evaluating") as bar:
-        for clip in clips:
-            for name, method in methods.items():
-                faces[name].append(method(clip))
-            bar.update(1)
+    for clip in with_progress(clips, "clip", "evaluating"):
+        for name, method in methods.items():
+            faces[name].append(method(clip))
     real = [clip.faces for clip in clips]
     references = real_measures(real, components, [frame_numbers(clip) for clip in clips])
     measured = {}
-    with progress(len(faces), "method", "measuring") as bar:
-        for name, made in faces.items():
-            measured[name] = measure(real, made, components, references)
-            bar.update(1)
+    for name in with_progress(list(faces), "method", "measuring"):
+        measured[name] = measure(real, faces[name], components, references)
     report = {
         "model": models[0].name,
         "split": split,

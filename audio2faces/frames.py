@@ -11,7 +11,7 @@ from preprocessing.alignment import mouth_slices
 from preprocessing.audio_features import speech_maps
 from preprocessing.augmentation import AugmentationSettings, augment, noise
 from preprocessing.pixels import to_signed
-from preprocessing.program import progress
+from preprocessing.program import progress, with_progress
 
 NEAR = 10  # one in so many quiet frames has a mouth like the others
 REST_FRAMES = 5  # of a clip, its quietest, show the face at rest
@@ -60,10 +60,8 @@ class MotionSet(FrameSet):
             clips = [SmallerClip(clip, config.motion_size) for clip in clips]
         super().__init__(clips, config.feature_settings)
         means = []
-        with progress(len(clips), "clip", "reading faces") as bar:
-            for clip in clips:
-                means.append(to_signed(clip_mean(clip.faces)))
-                bar.update(1)
+        for clip in with_progress(clips, "clip", "reading faces"):
+            means.append(to_signed(clip_mean(clip.faces)))
         self.clip_means = np.stack(means)
 
     def motion(self, indices):

@@ -157,7 +157,7 @@ def save_model(folder, model):
     if model.refiner is not None:
         networks["refiner.keras"] = model.refiner
     with whole_folder(folder) as partial:
-        with progress(len(networks), "network", "writing the model") as bar:
+        with progress(len(networks), "network", "writing the model", short=True) as bar:
             for name, network in networks.items():
                 save_network(partial / name, network)
                 bar.update(1)

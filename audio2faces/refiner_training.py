@@ -19,7 +19,7 @@ from began.run_folder import choose_precision, open_run, run_settings
 from began.training import learn, new_model
 from preprocessing.alignment import mouth_slices
 from preprocessing.pixels import to_signed
-from preprocessing.program import progress
+from preprocessing.program import progress, with_progress
 
 from .figures import draw_refiner_curves
 from .frames import REST_FRAMES
@@ -49,7 +49,7 @@ class RefinerBatches:
         self.config, self.trained, self.faces = config, trained, faces
         self.quiet = trained.training.frames.quietest(REST_FRAMES)
         at_rest = []
-        with progress(self.quiet.size, "frame", "faces at rest") as bar:
+        with progress(self.quiet.size, "frame", "faces at rest", short=True) as bar:
             for first in range(0, self.quiet.size, BATCH):
                 at_rest.append(trained.motion(self.quiet.ravel()[first : first + BATCH]).astype(np.float16))
                 bar.update(len(at_rest[-1]))
@@ -98,11 +98,11 @@ class RefinerExamination:
         self.rows, self.columns = mouth_slices(face.config.size)
         self.components = training.full_mouth
         self.motion, self.real_motion = [], []
-        with progress(len(clips), "clip", "motion of validation clips") as bar:
-            for of_clip, faces in zip(maps, self.real, strict=True):
-                self.motion.append(face.motion(of_clip))
-                self.real_motion.append(self.components.of_faces(faces))
-                bar.update(1)
+        for of_clip, faces in with_progress(
+            list(zip(maps, self.real, strict=True)), "clip", "motion of validation clips"
+        ):
+            self.motion.append(face.motion(of_clip))
+            self.real_motion.append(self.components.of_faces(faces))
 
     def __call__(self, refiner):
         """Examines a network; None stands for the regressor alone.
@@ -112,10 +112,8 @@ class RefinerExamination:
         """
         face = dataclasses.replace(self.face, refiner=refiner)
         made = []
-        with progress(len(self.motion), "clip", "validation") as bar:
-            for motion in self.motion:
-                made.append(face.paint(motion))
-                bar.update(1)
+        for motion in with_progress(self.motion, "clip", "validation"):
+            made.append(face.paint(motion))
         measures = mouth_measures(self.real_motion, [self.components.of_faces(faces) for faces in made])
         real, refined = ([faces[:, self.rows, self.columns] for faces in of_clips] for of_clips in (self.real, made))
         values = {name: measures[name] for name in ("correlation", "amplitude", "explained_variance")}

@@ -39,7 +39,7 @@ class Validation:
         """
         ends = np.cumsum([len(of_clip) for of_clip in self.maps])
         maps, made = np.concatenate(self.maps), []
-        with progress(len(maps), "frame", "validation") as bar:
+        with progress(len(maps), "frame", "validation", short=True) as bar:
             for first in range(0, len(maps), AT_ONCE):
                 made.append(model.predict_on_batch(maps[first : first + AT_ONCE]))
                 bar.update(len(made[-1]))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from preprocessing.pixels import to_signed
-from preprocessing.program import progress
+from preprocessing.program import with_progress
 
 from .frames import batch_indices
 from .model_folder import cover
@@ -24,10 +24,8 @@ class Batches:
         self.maps = np.concatenate([standardise(of_clip) for of_clip in frames.maps])
         if eigenfaces:
             codes = []
-            with progress(len(frames.clips), "clip", "codes of faces") as bar:
-                for clip in frames.clips:
-                    codes.append(eigenfaces.codes(to_signed(clip.faces)))
-                    bar.update(1)
+            for clip in with_progress(frames.clips, "clip", "codes of faces"):
+                codes.append(eigenfaces.codes(to_signed(clip.faces)))
             self.codes = np.concatenate(codes)
 
     def __call__(self, step):

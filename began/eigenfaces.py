@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from preprocessing.pixels import to_signed
-from preprocessing.program import progress
+from preprocessing.program import with_progress
 
 from .mouth import COMPONENTS, STILL
 
@@ -78,12 +78,10 @@ class Eigenfaces:
         """
         eigenfaces = cls.of(faces, z_size + COMPONENTS, covered)
         together, squares, frames = 0.0, 0.0, 0  # of z and mouth within clips, summed
-        with progress(len(clips), "clip", "what goes with the mouth") as bar:
-            for clip in clips:
-                codes, motion = eigenfaces.codes(to_signed(clip.faces)), mouth.of_faces(clip.faces)
-                together = together + (codes - codes.mean(axis=0)).T @ motion
-                squares, frames = squares + (motion**2).sum(axis=0), frames + len(motion)
-                bar.update(1)
+        for clip in with_progress(clips, "clip", "what goes with the mouth"):
+            codes, motion = eigenfaces.codes(to_signed(clip.faces)), mouth.of_faces(clip.faces)
+            together = together + (codes - codes.mean(axis=0)).T @ motion
+            squares, frames = squares + (motion**2).sum(axis=0), frames + len(motion)
         return eigenfaces.without(directions_of_mouth(together, squares, frames))[0]
 
     def without(self, directions):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from preprocessing.program import InputError, progress
+from preprocessing.program import InputError, progress, with_progress
 
 from .collapse import (
     distances,
@@ -50,7 +50,7 @@ class Examination:
 
         moments = [np.linspace(0, len(clip.faces) - 1, GALLERY).round().astype(int) for clip in train.clips]
         gallery, self.real_motion, stills = [], [], []
-        with progress(len(train.clips) + len(held_out.clips), "clip", "looking at real faces") as bar:
+        with progress(len(train.clips) + len(held_out.clips), "clip", "looking at real faces", short=True) as bar:
             for clip, at in zip(train.clips, moments, strict=True):
                 gallery.append(clip.faces[at])
                 bar.update(1)
@@ -85,11 +85,9 @@ class Examination:
         z = face.draw(self.samples, seed=0)
         generated, swapped, learned = (face.faces(maps, z) for maps in (self.speech, self.foreign, self.learned_speech))
         talking, made = [], []
-        with progress(len(self.held_out.maps), "clip", "examining") as bar:
-            for index, maps in enumerate(self.held_out.maps):
-                talking.append(face.faces(maps, z[[index % len(z)]]))
-                made.append(self.components.of_faces(talking[-1]))
-                bar.update(1)
+        for index, maps in enumerate(with_progress(self.held_out.maps, "clip", "examining")):
+            talking.append(face.faces(maps, z[[index % len(z)]]))
+            made.append(self.components.of_faces(talking[-1]))
         motion = mouth_measures(self.real_motion, made)
         values = {
             **self.collapse(generated),

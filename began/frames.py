@@ -5,7 +5,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from preprocessing.audio_features import speech_maps
-from preprocessing.program import InputError, progress
+from preprocessing.program import InputError, with_progress
 
 SHOWN = 12  # frames of a clip, or faces of a row, in pictures
 AT_ONCE = 512  # frames that are held in memory when a whole clip is looked at
@@ -67,12 +67,10 @@ class FrameSet:
 
 def _maps_of(clips, features):
     maps = []
-    with progress(len(clips), "clip", "features of the speech") as bar:
-        for clip in clips:
-            maps.append(clip_maps(clip, features))
-            if not np.isfinite(maps[-1]).all():
-                raise InputError(f"{clip.folder}: its speech gives no finite features; prepare the clip again")
-            bar.update(1)
+    for clip in with_progress(clips, "clip", "features of the speech"):
+        maps.append(clip_maps(clip, features))
+        if not np.isfinite(maps[-1]).all():
+            raise InputError(f"{clip.folder}: its speech gives no finite features; prepare the clip again")
     return maps
 
 

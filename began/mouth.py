@@ -6,14 +6,14 @@ Faces are uint8 RGB [shape=(frames, size, size, 3)] throughout; lists hold one a
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse.linalg import eigsh
 
 from preprocessing.alignment import mouth_slices
-from preprocessing.program import progress
+from preprocessing.program import with_progress
 
 COMPONENTS = 5  # of mouth motion; on GRID s1 they hold about 60 % of its variance
-FIT_FRAMES = 20000  # at most so many frames decide the components
-AT_ONCE = 4096  # frames, when covariances are summed
+FIT_FRAMES = 20000  # about so many frames decide the components
+SPARE = 10  # directions more than components, which make the iteration converge fast
+ITERATIONS = 12
 LARGEST_LAG = 5  # frames
 LAGS = range(-LARGEST_LAG, LARGEST_LAG + 1)
 STILL = 1e-4  # standard deviation along a component below which nothing moves; real mouths reach 1
@@ -21,9 +21,14 @@ STILL = 1e-4  # standard deviation along a component below which nothing moves; 
 
 def mouth_motion(faces):
     """Pixels of the mouth box in 0..1 less their mean over the clip [shape=(frames, pixels)]."""
-    rows, columns = mouth_slices(faces.shape[1])
-    mouth = np.asarray(faces[:, rows, columns], np.float32).reshape(len(faces), -1) / 255
+    mouth = _mouth(faces).astype(np.float32) / 255
     return mouth - mouth.mean(axis=0)
+
+
+def _mouth(faces):
+    """Pixels of the mouth box [shape=(frames, pixels)]."""
+    rows, columns = mouth_slices(faces.shape[1])
+    return np.asarray(faces[:, rows, columns]).reshape(len(faces), -1)
 
 
 @dataclass(frozen=True)
@@ -38,38 +43,30 @@ class MouthComponents:
 
     @classmethod
     def of(cls, clips):
-        """The components of the real faces of some clips (objects with `.faces`)."""
+        """The components of the real faces of some clips (objects with `.faces`).
+
+        They are found by subspace iteration (Halko, Martinsson and Tropp 2011): the covariance of thousands of pixels,
+        of whose eigenvectors five are wanted, is never made.
+        """
         every = max(1, sum(len(clip.faces) for clip in clips) // FIT_FRAMES)
-        covariance, waiting = 0.0, []
-        with progress(len(clips), "clip", "how mouths move") as bar:
-            for place, clip in enumerate(clips):
-                waiting.append(mouth_motion(clip.faces)[::every])
-                if sum(map(len, waiting)) >= AT_ONCE or place == len(clips) - 1:  # one large product is quicker
-                    motion, waiting = np.concatenate(waiting), []
-                    covariance = covariance + motion.T @ motion
-                bar.update(1)
-        return cls(strongest(covariance, COMPONENTS))
+        mouths = []
+        for clip in with_progress(clips, "clip", "how mouths move"):
+            mouth = _mouth(clip.faces)
+            mouths.append((mouth[::every].copy(), mouth.mean(axis=0, dtype=np.float32)))
+        pixels = mouths[0][0].shape[1]
+        images = np.random.default_rng(0).normal(size=(pixels, min(COMPONENTS + SPARE, pixels))).astype(np.float32)
+        for _ in with_progress(range(ITERATIONS), "iteration", "components of the mouth"):
+            subspace, _ = np.linalg.qr(np.float64(images))
+            images = np.zeros_like(images)
+            for mouth, mean in mouths:
+                motion = (mouth - mean) / np.float32(255)
+                images += motion.T @ (motion @ np.float32(subspace))
+        _, turn = np.linalg.eigh(subspace.T @ images)
+        return cls((subspace @ turn)[:, : -COMPONENTS - 1 : -1].T.astype(np.float32))
 
     def of_faces(self, faces):
         """Position of each frame along each component, the clip's mean removed [shape=(frames, COMPONENTS)]."""
         return mouth_motion(faces) @ self.basis.T
-
-
-def strongest(covariance, count):
-    """The eigenvectors of a covariance that belong to its largest eigenvalues, which come first.
-
-    Args:
-        covariance: symmetric, positive semidefinite [shape=(pixels, pixels)].
-        count: of eigenvectors, less than pixels.
-
-    Returns:
-        orthonormal vectors [shape=(count, pixels)].
-    """
-    if not covariance.any():  # nothing moves
-        return np.eye(count, len(covariance), dtype=covariance.dtype)
-    start = np.random.default_rng(0).standard_normal(len(covariance)).astype(covariance.dtype)
-    _, vectors = eigsh(covariance, count, v0=start)  # Lanczos: the few of thousands that are wanted, to full precision
-    return vectors[:, ::-1].T
 
 
 def mouth_measures(real, generated, numbers=None):

@@ -26,6 +26,7 @@ REMEDIES = {
 }
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX"}  # of Keras, which the networks run on
 EPSILON = 1e-7  # Keras's own
+SHORT = 2.0  # seconds; what takes no longer needs no progress bar
 COMMANDS = {
     "prepare": "python -m preprocessing",
     "train": "python train.py",
@@ -188,7 +189,7 @@ def _complain(line, status):
     return status
 
 
-def progress(total, unit, description, start=0):
+def progress(total, unit, description, start=0, short=False):
     """A progress bar with rate and time left; on anything but a terminal a plain line every ten seconds.
 
     Args:
@@ -196,20 +197,36 @@ def progress(total, unit, description, start=0):
         unit: what is counted, singular ("frame").
         description: what is being done.
         start: how many were done before (a continued job).
+        short: whether it mostly takes less than SHORT seconds, in which nothing is shown.
 
     Returns:
         a context manager with `update(n)` and `set_postfix_str(text)`.
     """
+    delay = SHORT if short else 0.0
     if sys.stderr.isatty():
-        return tqdm(total=total, initial=start, desc=description, unit=unit, dynamic_ncols=True)
-    return PlainProgress(total, unit, description, start)
+        return tqdm(total=total, initial=start, desc=description, unit=unit, dynamic_ncols=True, delay=delay)
+    return PlainProgress(total, unit, description, start, delay)
+
+
+def with_progress(items, unit, description):
+    """Yields items, with a progress bar where they take more than SHORT seconds.
+
+    Args:
+        items: a sequence.
+        unit: as for `progress`.
+        description: as for `progress`.
+    """
+    with progress(len(items), unit, description, short=True) as bar:
+        for item in items:
+            yield item
+            bar.update(1)
 
 
 class PlainProgress:
     """The lines that stand in for a progress bar in a log file."""
 
-    def __init__(self, total, unit, description, start=0, interval=10.0):
-        self.total, self.unit, self.description, self.interval = total, unit, description, interval
+    def __init__(self, total, unit, description, start=0, delay=0.0, interval=10.0):
+        self.total, self.unit, self.description, self.delay, self.interval = total, unit, description, delay, interval
         self.done = self.start = start
         self.note = ""
         self.began = self.shown = time.monotonic()
@@ -218,7 +235,8 @@ class PlainProgress:
         return self
 
     def __exit__(self, *exception):
-        self._show()
+        if time.monotonic() - self.began >= self.delay:
+            self._show()
 
     def update(self, n=1):
         """Counts `n` more units as done."""

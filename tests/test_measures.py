@@ -11,7 +11,7 @@ from audio2faces.evaluation import measure, verdict
 from audio2faces.measures import flicker, mouth_opening, psnr, ssim, still_region
 from began.collapse import sharpness
 from began.frames import FrameSet, frame_numbers
-from began.mouth import MouthComponents, mouth_measures, mouth_motion, mouth_sums, strongest
+from began.mouth import MouthComponents, mouth_measures, mouth_motion, mouth_sums
 from preprocessing.alignment import mouth_slices
 from preprocessing.audio_features import FEATURE_PRESETS, FeatureStatistics
 from preprocessing.media import write_wav
@@ -39,14 +39,20 @@ def test_components_find_the_one_way_in_which_mouths_move():
     assert first.std() == pytest.approx(opening.std() / 255 * np.sqrt(pixels), rel=1e-4)
 
 
-def test_the_strongest_directions_are_those_of_all_of_them(monkeypatch):
-    motion = np.random.default_rng(0).normal(size=(200, 60)) * np.linspace(1, 3, 60)
-    covariance = (motion.T @ motion).astype(np.float32)
-    expected = np.linalg.eigh(covariance)[1][:, :-6:-1]
-    monkeypatch.setattr(np.linalg, "eigh", None)  # which takes minutes for faces of 128 pixels
-    found = strongest(covariance, 5)
+def test_components_are_the_eigenvectors_of_the_covariance(monkeypatch):
+    generator = np.random.default_rng(0)
+    shapes = generator.normal(size=(30, 32, 32, 3)) * (0.8 ** np.arange(30))[:, None, None, None]
+    clips = [
+        SimpleNamespace(faces=128 + 4 * np.tensordot(generator.normal(size=(40, 30)), shapes, 1)) for _ in range(3)
+    ]
+    for clip in clips:
+        clip.faces = clip.faces.clip(0, 255).astype(np.uint8)
+    motion = np.concatenate([mouth_motion(clip.faces) for clip in clips])
+    expected = np.linalg.eigh(motion.T @ motion)[1][:, :-6:-1]
+    found = MouthComponents.of(clips).basis
     np.testing.assert_allclose(np.abs((found @ expected).diagonal()), 1, atol=1e-4)
-    np.testing.assert_array_equal(strongest(covariance, 5), found)
+    still = [SimpleNamespace(faces=np.zeros((40, 32, 32, 3), np.uint8))]
+    np.testing.assert_array_equal(MouthComponents.of(still).of_faces(still[0].faces), 0)
 
 
 def test_the_clip_s_mean_does_not_count():

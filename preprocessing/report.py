@@ -181,9 +181,8 @@ def _what_was_left_out(dataset, survey):
     lines += [f"damage: {what} ({count})" for what, count in damage.most_common()]
     several = [entry["frames_with_several_faces"] for entry in entries if entry["frames_with_several_faces"]]
     lines.append(f"clips with several faces: {len(several)} ({sum(several)} frames)")
-    if checked := [entry for entry in entries if "mirrored" in entry]:
-        mirrored = sum(bool(entry["mirrored"]) for entry in checked)
-        lines.append(f"mirrored clips: {mirrored} of {len(checked)} that were looked at")
+    if mirrored := sum(bool(entry.get("mirrored")) for entry in entries):
+        lines.append(f"clips mirrored back: {mirrored}")
     lines += [f"left out: {line}" for source in sources for line in source["left_out"]]
     return lines + [f"cannot be read: {line}" for line in survey.damaged]
 

@@ -8,12 +8,14 @@ from . import pose
 from .detection import LEFT_EYE, RIGHT_EYE
 from .media import SPEECH_FILES, SPEECH_RATE, sound_duration
 from .program import InputError, progress
+from .tracking import look_of
 
 BRIGHTNESS_STEP = 10  # every tenth face is looked at
 LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue in brightness (ITU-R BT.601)
 
 LARGEST_COLOUR_DIFFERENCE = 25.0  # of 255, from the median of the clips; those of one GRID speaker differ by 10
 LARGEST_SIZE_RATIO = 1.5  # of the distance between the eyes, likewise
+LEAST_CORRELATION = 0.75  # of looks, likewise; one speaker's clips have .90 and more, other persons mostly .5 and less
 
 QUANTITIES = ("yaw", "pitch", "brightness", "eye_distance")  # measured in many frames of a clip
 
@@ -30,6 +32,7 @@ class Measures:
         brightness: mean of every tenth face, 0 (black) to 255 (white) [shape=(frames / 10, rounded up,)].
         eye_distance: in pixels of the source [shape=(frames,)].
         colour: mean red, green and blue of every tenth face, 0..255 [shape=(3,)].
+        look: mean of what `tracking.look_of` sees in every tenth face [shape=(values,)].
     """
 
     name: str
@@ -40,6 +43,7 @@ class Measures:
     brightness: np.ndarray
     eye_distance: np.ndarray
     colour: np.ndarray
+    look: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -63,17 +67,21 @@ class Survey:
         return sum(of_clip.seconds for of_clip in self.of_split(split))
 
     def unlike_others(self):
-        """How clips differ from most of the others in colour or size of the face: a dictionary from name to words."""
+        """How clips differ from most of the others in colour, size or look of the face: {name: words}."""
         colours = np.stack([of_clip.colour for of_clip in self.measures])
         sizes = np.array([np.median(of_clip.eye_distance) for of_clip in self.measures])
         colour_apart = np.abs(colours - np.median(colours, axis=0)).max(axis=1)
         times_larger = sizes / np.median(sizes)
+        usual = np.median([of_clip.look for of_clip in self.measures], axis=0)
         unlike = {}
         for of_clip, apart, larger in zip(self.measures, colour_apart, times_larger, strict=True):
+            correlation = _correlation(of_clip.look, usual)
             if apart > LARGEST_COLOUR_DIFFERENCE:
                 unlike[of_clip.name] = f"its colour differs by {apart:.0f} of 255"
             elif max(larger, 1 / larger) > LARGEST_SIZE_RATIO:
                 unlike[of_clip.name] = f"its face is {larger:.1f} times as large"
+            elif correlation < LEAST_CORRELATION:
+                unlike[of_clip.name] = f"its face correlates by {correlation:.2f} with theirs"
         return unlike
 
     def values(self, quantity, split=None):
@@ -109,7 +117,8 @@ def measure_clip(clip):
         InputError: one of its files is missing or damaged.
     """
     landmarks = landmarks_in_crop(clip)
-    colours = np.array([face.mean(axis=(0, 1)) for face in clip.faces[::BRIGHTNESS_STEP]])
+    some = clip.faces[::BRIGHTNESS_STEP]
+    colours = np.array([face.mean(axis=(0, 1)) for face in some])
     yaw, pitch = pose.yaw(landmarks), pose.pitch(landmarks)
     return Measures(
         clip.name,
@@ -120,7 +129,14 @@ def measure_clip(clip):
         colours @ LUMA,
         np.linalg.norm(clip.landmarks[:, RIGHT_EYE] - clip.landmarks[:, LEFT_EYE], axis=-1),
         colours.mean(axis=0),
+        np.mean([look_of(face) for face in some], axis=0),
     )
+
+
+def _correlation(look, other):
+    """That of two looks; 1 where one has no contrast."""
+    norm = np.linalg.norm(look) * np.linalg.norm(other)
+    return look @ other / norm if norm > 1e-6 else 1.0
 
 
 def landmarks_in_crop(clip):

@@ -200,8 +200,17 @@ def _unlikeness(before, after):
         step = max(1, round(frame.face.eye_distance / LOOK))
         image = np.ascontiguousarray(frame.image[::step, ::step])
         crop = crop_face(image, face_transform(frame.face.landmarks / step, LOOK), LOOK)
-        grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        look = cv2.GaussianBlur(grey, (0, 0), LOOK / 20)
-        looks.append(look - look.mean())
-    norm = np.linalg.norm(looks[0]) * np.linalg.norm(looks[1])
-    return 1 - (looks[0] * looks[1]).sum() / norm if norm else 0.0
+        looks.append(look_of(crop))
+    return 1 - looks[0] @ looks[1] if looks[0].any() and looks[1].any() else 0.0
+
+
+def look_of(crop):
+    """What tells persons apart in an aligned face, uint8 RGB [shape=(size, size, 3)]: coarse, without light and colour.
+
+    Returns:
+        LOOK x LOOK values of mean 0, of length 1 unless all are 0; the product of two is their correlation.
+    """
+    grey = cv2.cvtColor(cv2.resize(crop, (LOOK, LOOK), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    look = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), LOOK / 20).ravel()
+    look -= look.mean()
+    return look / max(np.linalg.norm(look), 1e-6)

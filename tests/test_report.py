@@ -77,7 +77,7 @@ def test_the_figures_of_three_clips_by_hand(dataset, capsys):
         "no voice: 3.5",
         "damage: ends early (2)",
         "clips with several faces: 1 (7 frames)",
-        "mirrored clips: 1 of 1 that were looked at",
+        "clips mirrored back: 1",
         "left out: d.mp4: has no audio track",
         "length of a clip (seconds of speech) 2.7 2.0 3.8",
         "yaw (eye distances, 0 frontal) 0.10 0.10 0.10",
@@ -120,7 +120,7 @@ def test_each_warning_comes_with_its_cause_and_goes_without(tmp_path, monkeypatc
     assert "0.1 minutes of speech to train on" in warnings_of(dataset_of(tmp_path, good))
 
 
-def test_a_clip_of_another_camera_or_light_is_told(tmp_path):
+def test_a_clip_of_another_camera_light_or_person_is_told(tmp_path):
     entries = [
         clip_with_track(tmp_path, name, "train", 1, grey)
         for name, grey in zip("abcd", (100, 104, 96, 101), strict=True)
@@ -133,6 +133,12 @@ def test_a_clip_of_another_camera_or_light_is_told(tmp_path):
     unlike = survey_dataset(dataset).unlike_others()
     assert unlike == {"b": "its colour differs by 40 of 255", "d": "its face is 2.0 times as large"}
     assert "2 of 4 clips look unlike the others (the first: b, its colour differs by 40 of 255)" in warnings_of(dataset)
+    faces = np.full((25, FACE_SIZE, FACE_SIZE, 3), 140, np.uint8)
+    faces[:, :, : FACE_SIZE // 2] = 60
+    for name in "abcd":
+        np.save(tmp_path / "clips" / name / "faces.npy", faces[:, :, ::-1] if name == "c" else faces)
+    unlike = survey_dataset(dataset_of(tmp_path, entries)).unlike_others()
+    assert unlike == {"c": "its face correlates by -1.00 with theirs", "d": "its face is 2.0 times as large"}
 
 
 def test_a_caption_fits_however_long_the_name(tmp_path):

@@ -27,7 +27,7 @@ def computed_once(path, compute, devices=None):
         the dictionary.
 
     Raises:
-        InputError: the file is damaged, or is not the same in all processes.
+        InputError: the file is damaged, or this process does not see it, or another one than the others.
     """
     devices = devices or OneDevice()
     if devices.chief and not path.exists():
@@ -35,6 +35,8 @@ def computed_once(path, compute, devices=None):
         with whole_file(path) as partial, open(partial, "wb") as file:
             np.savez(file, **arrays)
     devices.wait()
+    if not path.exists():
+        raise InputError(f"{path}: another process wrote it and this one does not see it; give all of them one folder")
     try:
         content = path.read_bytes()
         devices.agree(f"file {path.name}", zlib.crc32(content))

@@ -19,6 +19,7 @@ import pytest
 from audio2faces import train
 from began.config import BeganConfig
 from began.devices import Cluster, OneDevice, open_devices, read_cluster
+from began.run_arrays import computed_once
 from began.training import new_model
 from preprocessing.program import InputError
 
@@ -169,6 +170,17 @@ def test_a_killed_process_ends_all_and_all_go_on_from_the_checkpoint(tiny_datase
         np.testing.assert_array_equal(notes["weights"], whole["weights"])
         np.testing.assert_array_equal(notes["moments"], whole["moments"])
     assert rows_of(run) == rows_of(tmp_path / "whole") and (run / "model" / "config.json").exists()
+
+
+def test_a_process_waits_for_what_the_first_one_writes(tmp_path):
+    path = tmp_path / "eigenfaces.npz"
+    agreed = []
+    second = SimpleNamespace(chief=False, wait=lambda: None, agree=lambda what, value: agreed.append(what))
+    with pytest.raises(InputError, match=r"eigenfaces.npz: another process wrote it and this one does not see it"):
+        computed_once(path, None, second)
+    second.wait = lambda: np.savez(path, rows=3, mean=np.ones(2))
+    arrays = computed_once(path, None, second)
+    assert arrays["rows"] == 3 and arrays["mean"].tolist() == [1, 1] and agreed == ["file eigenfaces.npz"]
 
 
 def test_processes_that_differ_are_refused():

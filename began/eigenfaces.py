@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from preprocessing.pixels import to_signed
-from preprocessing.program import with_progress
+from preprocessing.program import progress, with_progress
 
 from .mouth import COMPONENTS, STILL
 
@@ -50,15 +50,21 @@ class Eigenfaces:
         seen = faces[:, :rows].reshape(len(faces), -1)
         mean = seen.mean(axis=0)
         seen = seen - mean
-        variances, vectors = np.linalg.eigh(seen @ seen.T)
-        variances, vectors = variances[::-1][:z_size], vectors[:, ::-1][:, :z_size]  # the strongest first
-        vectors = vectors * np.sqrt(len(faces))  # of unit variance
-        there = variances > NOTHING * variances[0]  # few faces have fewer components; the others stay 0
-        codes = vectors * there
-        projection = seen.T @ (codes / np.where(there, variances, 1))
-        whole = faces.reshape(len(faces), -1)
-        bias = whole.mean(axis=0)
-        kernel = codes.T @ (whole - bias) / len(faces)
+        with progress(4, "product", "eigenfaces", short=True) as bar:
+            products = seen @ seen.T
+            bar.update(1)
+            variances, vectors = np.linalg.eigh(products)
+            bar.update(1)
+            variances, vectors = variances[::-1][:z_size], vectors[:, ::-1][:, :z_size]  # the strongest first
+            vectors = vectors * np.sqrt(len(faces))  # of unit variance
+            there = variances > NOTHING * variances[0]  # few faces have fewer components; the others stay 0
+            codes = vectors * there
+            projection = seen.T @ (codes / np.where(there, variances, 1))
+            bar.update(1)
+            whole = faces.reshape(len(faces), -1)
+            bias = whole.mean(axis=0)
+            kernel = codes.T @ (whole - bias) / len(faces)
+            bar.update(1)
         return cls(rows, mean, projection.astype(np.float32), kernel.astype(np.float32), bias)
 
     @classmethod

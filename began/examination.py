@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from preprocessing.program import InputError, progress, with_progress
+from preprocessing.program import InputError, progress
 
 from .collapse import (
     distances,
@@ -83,11 +83,17 @@ class Examination:
             and labelled rows of SHOWN faces.
         """
         z = face.draw(self.samples, seed=0)
-        generated, swapped, learned = (face.faces(maps, z) for maps in (self.speech, self.foreign, self.learned_speech))
-        talking, made = [], []
-        for index, maps in enumerate(with_progress(self.held_out.maps, "clip", "examining")):
-            talking.append(face.faces(maps, z[[index % len(z)]]))
-            made.append(self.components.of_faces(talking[-1]))
+        drawn, talking, made = [], [], []
+        speech = (self.speech, self.foreign, self.learned_speech)
+        with progress(len(speech) * self.samples + len(self.held_out), "face", "examining", short=True) as bar:
+            for maps in speech:
+                drawn.append(face.faces(maps, z))
+                bar.update(self.samples)
+            for index, maps in enumerate(self.held_out.maps):
+                talking.append(face.faces(maps, z[[index % len(z)]]))
+                made.append(self.components.of_faces(talking[-1]))
+                bar.update(len(maps))
+        generated, swapped, learned = drawn
         motion = mouth_measures(self.real_motion, made)
         values = {
             **self.collapse(generated),

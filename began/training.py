@@ -133,9 +133,12 @@ def _train(config, dataset, run_dir, devices):
         else:  # what the learning rate follows
             log.add(step, values)
     if devices.chief:
-        write_model(run_dir / "last", face(", last"), model)
-        load_weights(run_dir / "best.weights.h5", model)
-        write_model(run_dir / "model", face(), model)
+        with progress(2, "model", "writing the models", short=True) as bar:
+            write_model(run_dir / "last", face(", last"), model)
+            bar.update(1)
+            load_weights(run_dir / "best.weights.h5", model)
+            write_model(run_dir / "model", face(), model)
+            bar.update(1)
     devices.wait()
     return run_dir / "model"
 

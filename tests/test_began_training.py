@@ -18,6 +18,7 @@ from began.devices import OneDevice
 from began.model_folder import BeganFace, load_model
 from began.run_folder import DivergenceError
 from began.training import learning_rate_at, new_model, train_began
+from preprocessing import program
 from preprocessing.dataset import Dataset
 from preprocessing.program import InputError
 
@@ -216,12 +217,29 @@ def test_z_lies_where_the_codes_of_real_faces_do(tiny_run):
     np.testing.assert_allclose(np.cov(z, rowvar=False), np.cov(face.codes, rowvar=False), atol=0.15)
 
 
+PHASES = dict.fromkeys(
+    ["reference", "none"],
+    (
+        "features of the speech",
+        "how mouths move",
+        "looking at real faces",
+        "training",
+        "examining",
+        "writing the models",
+    ),
+)
+PHASES["eigenfaces"] = (*PHASES["none"], "eigenfaces", "what goes with the mouth", "codes of faces")
+
+
 @pytest.mark.parametrize("source", ["eigenfaces", "reference", "none"])
-def test_z_comes_from_elsewhere_too(tiny_dataset, tmp_path, source):
+def test_z_comes_from_elsewhere_too(tiny_dataset, tmp_path, source, capsys, monkeypatch):
     """From eigenfaces with the face that goes with them; from an encoder, of another frame; from nowhere."""
+    monkeypatch.setattr(program, "SHORT", 0.0)  # or phases of so little data would not show
     config = dataclasses.replace(TINY, z_source=source, linear_base=True, same_frame=False, steps=4)
     train_began(config if source != "none" else dataclasses.replace(config, z_size=0), tiny_dataset, tmp_path / "run")
     assert load_model(tmp_path / "run" / "model").faces(np.zeros((2, 35, 13))).shape == (2, 16, 16, 3)
+    told = "\n" + capsys.readouterr().err
+    assert not [phase for phase in PHASES[source] if f"\n{phase}: " not in told]
 
 
 def test_the_model_is_the_generator_that_was_trained(tiny_run):

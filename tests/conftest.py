@@ -16,6 +16,8 @@ SAMPLES = ROOT / "samples"
 os.environ["MPLBACKEND"] = "Agg"  # these three as the programs set them
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the cores
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
 sys.path.insert(0, str(ROOT))
 
 from preprocessing.dataset import open_dataset, write_dataset  # noqa: E402
@@ -34,7 +36,7 @@ TINY = TINY_TRAINING | {"audio_widths": (8,), "audio_code": 8, "decoder_widths":
 TINY_REFINER = TINY_TRAINING | {"generator_n": 4, "audio_widths": (4,), "n": 2, "code_size": 4}
 
 
-LONGEST = ["test_published_model", "test_generation", "test_distribution", "test_export", "test_notebook"]
+LONGEST = ["test_published_model", "test_generation", "test_export", "test_refiner", "test_prepare"]
 
 
 def pytest_collection_modifyitems(items):

@@ -148,6 +148,7 @@ def test_the_chief_writes_the_run_once(runs):
     assert len(list((runs.folder / "pair" / "tensorboard").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_all_and_all_go_on_from_the_checkpoint(tiny_dataset, tmp_path):
     """With noise and dropout, so that the random states of both have to be there again, too."""
 

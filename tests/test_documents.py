@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from .conftest import ROOT
 from .test_structure import LAYERS
 
@@ -43,6 +45,7 @@ def test_every_program_is_in_the_list_of_commands():
     assert listed == programs
 
 
+@pytest.mark.slow
 def test_documents_and_docstrings_make_a_site(tmp_path):
     command = (sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-c", "docs", "-d", tmp_path / "trees")
     done = subprocess.run([*command, ".", tmp_path / "site"], cwd=ROOT, capture_output=True, text=True)

@@ -256,6 +256,7 @@ def test_a_moving_picture_of_methods_side_by_side(tiny_dataset, tiny_model_folde
     assert np.abs(shown[60:90, 2 * 272 + 60 : 2 * 272 + 90] + real[0][0, 4, 4].astype(int) - 255).mean() < 6
 
 
+@pytest.mark.slow
 def test_two_real_clips_go_all_the_way(tmp_path):
     """Prepare, train, generate and evaluate, each by its own command, as the README has it."""
     for split, name in (("train", "sgac2n"), ("validation", "lbwk9s"), ("test", "bgbu4p")):

@@ -16,6 +16,7 @@ def text_of(notebook):
     return "".join(printed)
 
 
+@pytest.mark.slow
 def test_it_runs_and_finds_what_it_says(executed):
     assert "found mirrored: bbir8p, lbbq9s, srwo6n" in text_of(executed)
     outputs = [output for cell in executed.cells for output in cell.get("outputs", ())]
@@ -23,6 +24,7 @@ def test_it_runs_and_finds_what_it_says(executed):
     assert "<video" in outputs[-1].data["text/html"] and "data:video/mp4" in outputs[-1].data["text/html"]
 
 
+@pytest.mark.slow
 def test_its_page_has_pictures_sound_and_video_beside_it(executed, tmp_path):
     write_page(executed, tmp_path / "page.md")
     files = {path.name: path.stat().st_size for path in (tmp_path / "page").iterdir()}

@@ -344,6 +344,7 @@ print(json.dumps([{name: float(value) for name, value in values.items()} for val
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs jax")
 def test_jax_refines_as_tensorflow_does(tmp_path):
     config = config_of(size=32, adversarial=0.5, noise=0.0, dropout=0.0)

@@ -12,6 +12,7 @@ from began.run_folder import own_run
 from began.training import train_began
 from began.vae_config import VaeConfig
 from began.vae_training import train_vae
+from preprocessing.files import write_json
 from preprocessing.program import InputError
 
 from .conftest import TINY_TRAINING, one_line, run_program
@@ -94,11 +95,12 @@ sys.exit(main())
 
 
 @pytest.mark.parametrize("mode", ["audio2faces", "began", "vae"])
-def test_settings_are_refused_before_anything_is_loaded(mode, run, tiny_dataset):
+def test_settings_are_refused_before_anything_is_loaded(mode, run, tiny_dataset, tmp_path):
+    write_json(tmp_path / "manifest.json", tiny_dataset.manifest | {"size": 64})  # the size of the presets
+    (tmp_path / "clips").symlink_to(tiny_dataset.folder / "clips")
     folder = run / "regressor" if mode == "audio2faces" else run
-    content = {"mode": mode, "data": tiny_dataset.fingerprint}
-    (folder / "config.json").write_text(json.dumps(content))
-    arguments = ("--mode", mode, "--data", tiny_dataset.folder, "--run", run, "--steps", "5")
+    (folder / "config.json").write_text(json.dumps({"mode": mode, "data": tiny_dataset.fingerprint}))
+    arguments = ("--mode", mode, "--data", tmp_path, "--run", run, "--steps", "5")
     error = one_line(run_program("-c", WITHOUT_KERAS, *arguments))
     assert "a run of other settings (" in error and "steps None, now 5" in error
 

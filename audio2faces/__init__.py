@@ -1,3 +1,3 @@
 """Speech in, a talking face out: the regressor, its training, evaluation and the video."""
 
-import preprocessing  # noqa: F401 - before Keras: it chooses the backend
+import runtime  # noqa: F401 - before Keras: it chooses the backend

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from began.config import GAME_2017, BeganConfig
-from began.settings import TrainingSettings
+from training.settings import TrainingSettings
 
 LARGEST_MOTION = 64  # pixels: larger faces get the motion of smaller ones, which the refiner sharpens
 
@@ -16,7 +16,7 @@ class RegressorConfig(TrainingSettings):
     size: int = 64  # side of the face in pixels
 
     # What is heard.
-    features: str = "wider"  # a key of preprocessing.audio_features.FEATURE_PRESETS
+    features: str = "wider"  # a key of preprocessing.speech.audio_features.FEATURE_PRESETS
     standardised: bool = True  # maps in units of their deviation over the training speech
     audio_network: str = "time"  # "time": convolutions over time; "2017": its 3x3 convolutions
     audio_activation: str | None = "elu"  # of the 2017 network

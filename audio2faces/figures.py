@@ -5,9 +5,9 @@ import numpy as np
 from PIL import Image
 
 from began.figures import draw_panels, draw_rows
-from preprocessing.files import whole_file
-from preprocessing.media import SPEECH_RATE
-from preprocessing.video import SHORTEST_SIDE, SOUND_RATE, SYNTHETIC, TalkingVideo
+from media.reading import SPEECH_RATE
+from media.writing import SHORTEST_SIDE, SOUND_RATE, SYNTHETIC, TalkingVideo
+from runtime.files import whole_file
 
 STRIP_FACES = 12  # columns of a strip
 COMPARED_CLIPS = 3  # sentences of a video that sets methods side by side

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from preprocessing.files import read_json
-from preprocessing.program import InputError
+from runtime.files import read_json
+from runtime.program import InputError
 
 PACKAGE = Path(__file__).parent
 

@@ -7,12 +7,11 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from began.run_folder import holds_something, in_words, other_settings, run_settings
+from audio2faces.config import STAGES, RegressorConfig, SystemConfig
 from preprocessing.dataset import check_size
-from preprocessing.files import read_json, write_json
-from preprocessing.program import InputError
-
-from .config import STAGES, RegressorConfig, SystemConfig
+from runtime.files import read_json, write_json
+from runtime.program import InputError
+from training.run_folder import holds_something, in_words, other_settings, run_settings
 
 DONE = "done.json"  # in the folder of a stage that has taken all of its steps
 MODES = {"regressor": "audio2faces", "refiner": "audio2faces refiner"}  # in config.json

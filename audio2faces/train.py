@@ -9,18 +9,17 @@ from pathlib import Path
 
 import audio2faces.config
 import began.config
-import began.vae_config
-from began.devices import read_cluster
-from began.run_folder import check_run, own_run, run_settings
+import began.vae.config
+from audio2faces.published import SAMPLES
+from audio2faces.stages import plan_stages
 from preprocessing.clips import Settings
 from preprocessing.dataset import SIZES, check_size, open_dataset
-from preprocessing.files import check_output_folder
-from preprocessing.interrupts import say_when_interrupted
 from preprocessing.prepare import prepare_dataset
-from preprocessing.program import ArgumentParser, InputError, check_backend, command, import_keras, number, program
-
-from .published import SAMPLES
-from .stages import plan_stages
+from runtime.files import check_output_folder
+from runtime.interrupts import say_when_interrupted
+from runtime.program import ArgumentParser, InputError, check_backend, command, import_keras, number, program
+from training.devices import read_cluster
+from training.run_folder import check_run, own_run, run_settings
 
 SAMPLE_DATASET = Path("data") / "samples"
 SAMPLE_LICENCE = "GRID corpus (Cooke, Barker, Cunningham, Shao 2006), CC BY 4.0"
@@ -28,7 +27,7 @@ SAMPLE_LICENCE = "GRID corpus (Cooke, Barker, Cunningham, Shao 2006), CC BY 4.0"
 OF_BEGAN = ("audio_encoder", "repair")  # arguments that no other mode takes
 COUNT = number(1, math.inf, int)
 MODES = {  # mode: presets, function that trains (module, name), preset with --data
-    "vae": (began.vae_config.VAE_PRESETS, ("began.vae_training", "train_vae"), "convolutional"),
+    "vae": (began.vae.config.VAE_PRESETS, ("began.vae.training", "train_vae"), "convolutional"),
     "began": (began.config.PRESETS, ("began.training", "train_began"), "conditional"),
     "audio2faces": (audio2faces.config.PRESETS, ("audio2faces.training", "train_system"), "full"),
 }

@@ -3,17 +3,16 @@
 import dataclasses
 import sys
 
-from began.frames import FrameSet
-from began.run_folder import choose_precision, own_run
-from preprocessing.files import write_json
-
-from .articulation import articulate
-from .config import STAGES
-from .evaluation import evaluate, format_table, format_verdict
-from .model_folder import save_model
-from .refiner_training import fingerprint, train_refiner
-from .regressor_training import train_regressor
-from .stages import finish, plan_stages, set_aside
+from audio2faces.config import STAGES
+from audio2faces.evaluate.methods import evaluate, format_table, format_verdict
+from audio2faces.face import save_model
+from audio2faces.refiner.training import fingerprint, train_refiner
+from audio2faces.regressor.articulation import articulate
+from audio2faces.regressor.training import train_regressor
+from audio2faces.stages import finish, plan_stages, set_aside
+from runtime.files import write_json
+from training.frames import FrameSet
+from training.run_folder import choose_precision, own_run
 
 
 def train_system(config, dataset, run_dir, stage=None):

@@ -1,3 +1,3 @@
-"""The boundary-equilibrium GAN that hears speech, and what it shares with the regressor: networks, runs, measures."""
+"""The boundary-equilibrium GAN that hears speech: networks, losses, training, measures; and the audio VAE."""
 
-import preprocessing  # noqa: F401 - before Keras: it chooses the backend
+import runtime  # noqa: F401 - before Keras: it chooses the backend

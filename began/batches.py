@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from preprocessing.pixels import to_signed
-from preprocessing.program import with_progress
-
-from .frames import batch_indices
-from .model_folder import cover
+from began.model_folder import cover
+from media.pixels import to_signed
+from runtime.program import with_progress
+from training.frames import batch_indices
 
 
 class Batches:

@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
-from .settings import TrainingSettings
+from training.settings import TrainingSettings
 
 LEARNED, OF_VAE = "learned", "vae:"  # what `BeganConfig.audio_encoder` may be, or begin with
 
@@ -15,7 +15,7 @@ class BeganConfig(TrainingSettings):
     size: int = 64  # side of the face in pixels: 32, 64 or 128
 
     # What is heard.
-    features: str = "wide"  # a key of preprocessing.audio_features.FEATURE_PRESETS
+    features: str = "wide"  # a key of preprocessing.speech.audio_features.FEATURE_PRESETS
     standardised: bool = True  # maps in units of their deviation over the training speech
     audio_network: str = "time"  # "time": convolutions over time; "2017": its 3x3 convolutions
     audio_activation: str | None = "elu"  # of the 2017 network; None is linear

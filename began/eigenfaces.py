@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from preprocessing.pixels import to_signed
-from preprocessing.program import progress, with_progress
-
-from .mouth import COMPONENTS, STILL
+from measures.mouth import COMPONENTS, STILL
+from media.pixels import to_signed
+from runtime.program import progress, with_progress
 
 NOTHING = 1e-6  # share of the largest variance below which there is no component
 UNRELATED = 1e-3  # correlation below which z and the mouth have nothing to do with each other

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from preprocessing.dataset import open_dataset
-from preprocessing.files import check_output, claimed, write_json
-from preprocessing.program import ArgumentParser, InputError, import_keras, program
+from runtime.files import check_output, claimed, write_json
+from runtime.program import ArgumentParser, InputError, import_keras, program
 
 # Name in the table, key of the measure, digits.
 TABLE = (

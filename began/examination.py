@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from preprocessing.program import InputError, progress
-
-from .collapse import (
+from measures.collapse import (
     distances,
     diversity,
     duplicate_rate,
@@ -16,8 +14,9 @@ from .collapse import (
     sharpness,
     two_groups,
 )
-from .frames import SHOWN, FrameSet, clip_mean, shown_moments
-from .mouth import MouthComponents, mouth_measures
+from measures.mouth import MouthComponents, mouth_measures
+from runtime.program import InputError, progress
+from training.frames import SHOWN, FrameSet, clip_mean, shown_moments
 
 SAMPLES = 400  # faces that the collapse is measured on during training; afterwards there are more
 THRESHOLD_FACES = 1000  # real ones that tell how near two faces of different clips come

@@ -4,10 +4,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from preprocessing.files import whole_file
-from preprocessing.pictures import read_png, tile
-
-from .frames import SHOWN, clip_maps, shown_moments
+from media.pictures import read_png, tile
+from runtime.files import whole_file
+from training.frames import SHOWN, clip_maps, shown_moments
 
 TICKS, ROUND = 5, (1, 2, 2.5, 5, 10)  # at most so many on an axis, and what they may be multiples of
 PANELS = {  # of a BEGAN's curves: title and columns of metrics.csv

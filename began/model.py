@@ -4,13 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from preprocessing.alignment import mouth_slices
-
-from .audio_network import audio_network_of
-from .blocks import VanishingResidual
-from .discriminator import build_discriminator
-from .generator import build_generator, build_reference_encoder
-from .losses import (
+from began.losses import (
     code_distance,
     global_convergence,
     mode_seeking_loss,
@@ -19,6 +13,11 @@ from .losses import (
     updated_k,
     weighted_error,
 )
+from began.networks.audio_network import audio_network_of
+from began.networks.blocks import VanishingResidual
+from began.networks.discriminator import build_discriminator
+from began.networks.generator import build_generator, build_reference_encoder
+from preprocessing.faces.alignment import mouth_slices
 
 WATCHED = ("real_error", "generated_error", "m_global", "k", "paired_error")  # what each step reports
 

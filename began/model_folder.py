@@ -12,14 +12,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from preprocessing.audio_features import FeatureStatistics
-from preprocessing.files import read_json, whole_folder, write_json
-from preprocessing.pixels import to_signed, to_uint8
-from preprocessing.program import InputError, command
-
-from .checkpoints import DAMAGED
-from .config import BeganConfig
-from .model import Began
+from began.config import BeganConfig
+from began.model import Began
+from media.pixels import to_signed, to_uint8
+from preprocessing.speech.audio_features import FeatureStatistics
+from runtime.files import read_json, whole_folder, write_json
+from runtime.program import InputError, command
+from training.checkpoints import DAMAGED
 
 SCHEMA = 1
 KIND = "began"
@@ -80,7 +79,7 @@ class BeganFace:
         return self.paint(self.motion(maps, z))
 
     def paint(self, motion, idle=None):
-        """The faces that `motion` gave, as uint8: see `audio2faces.model_folder.TalkingFace`."""
+        """The faces that `motion` gave, as uint8: see `audio2faces.face.TalkingFace`."""
         return to_uint8(motion)
 
     def articulated(self, factor):

@@ -11,26 +11,33 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from preprocessing.audio_features import FeatureStatistics
+from began.batches import Batches
+from began.eigenfaces import FIT_FACES, Eigenfaces
+from began.examination import Examination
+from began.figures import draw_curves, draw_rows
+from began.model import WATCHED, Began
+from began.model_folder import BeganFace, build_network, encoded, standardiser, write_model
+from began.networks.audio_network import audio_network_of
+from began.networks.generator import BASE
+from measures.mouth import COMPONENTS, MouthComponents
+from media.pixels import to_signed, to_uint8
 from preprocessing.dataset import check_size
-from preprocessing.pixels import to_signed, to_uint8
-from preprocessing.program import InputError, peak_memory, progress
-
-from .audio_network import audio_network_of
-from .batches import Batches
-from .checkpoints import keep_checkpoint, load_weights, open_checkpoint, save_weights
-from .devices import open_devices
-from .eigenfaces import FIT_FACES, Eigenfaces
-from .examination import Examination
-from .figures import draw_curves, draw_rows
-from .frames import FrameSet
-from .generator import BASE
-from .metrics_log import MetricsLog
-from .model import WATCHED, Began
-from .model_folder import BeganFace, build_network, encoded, standardiser, write_model
-from .mouth import COMPONENTS, MouthComponents
-from .run_arrays import computed_once
-from .run_folder import DivergenceError, check_run, choose_precision, open_run, own_run, run_settings, seed_layers
+from preprocessing.speech.audio_features import FeatureStatistics
+from runtime.program import InputError, peak_memory, progress
+from training.checkpoints import keep_checkpoint, load_weights, open_checkpoint, save_weights
+from training.devices import open_devices
+from training.frames import FrameSet
+from training.metrics_log import MetricsLog
+from training.run_arrays import computed_once
+from training.run_folder import (
+    DivergenceError,
+    check_run,
+    choose_precision,
+    open_run,
+    own_run,
+    run_settings,
+    seed_layers,
+)
 
 MEASURED = (
     "diversity",

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 
 from preprocessing.dataset import open_dataset
-from preprocessing.files import check_output
-from preprocessing.program import ArgumentParser, import_keras, program
+from runtime.files import check_output
+from runtime.program import ArgumentParser, import_keras, program
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 SHOWN = ("correlation", "opening_correlation", "amplitude", "explained_variance", "swap", "mouth_sharpness")
@@ -27,11 +27,11 @@ def main():
     import_keras()
     from matplotlib.figure import Figure
 
-    from audio2faces.evaluation import measure, real_measures
-    from audio2faces.model_folder import load_model
+    from audio2faces.evaluate.methods import measure, real_measures
+    from audio2faces.face import load_model
     from began.figures import save_figure
-    from began.frames import clip_maps, frame_numbers
-    from began.mouth import MouthComponents
+    from measures.mouth import MouthComponents
+    from training.frames import clip_maps, frame_numbers
 
     model = load_model(arguments.model)
     features = model.config.feature_settings

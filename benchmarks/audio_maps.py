@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from python_speech_features import mfcc
 
-from preprocessing.audio_features import FEATURE_PRESETS, WINDOWS, frame_centres, pre_emphasise, speech_maps
-from preprocessing.media import read_speech
-from preprocessing.program import ArgumentParser, program
+from media.reading import read_speech
+from preprocessing.speech.audio_features import FEATURE_PRESETS, WINDOWS, frame_centres, pre_emphasise, speech_maps
+from runtime.program import ArgumentParser, program
 
 SPEECH = Path(__file__).parent.parent / "samples" / "speech.wav"
 FRAME_RATE = 25

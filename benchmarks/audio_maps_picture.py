@@ -7,12 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from audio2faces.published import DEFAULT_MODEL
-from preprocessing.audio_features import FEATURE_PRESETS, FeatureStatistics, speech_maps
-from preprocessing.files import whole_file
-from preprocessing.media import read_speech
-from preprocessing.program import ArgumentParser, program
-
-from .audio_maps import SPEECH
+from benchmarks.audio_maps import SPEECH
+from media.reading import read_speech
+from preprocessing.speech.audio_features import FEATURE_PRESETS, FeatureStatistics, speech_maps
+from runtime.files import whole_file
+from runtime.program import ArgumentParser, program
 
 MOMENT = 1.52  # s: a vowel, with a pitch period of 8 ms
 COLOURS = {"wide": "#2a78b5", "2017-long": "#c98a1b", "2017": "#d1495b"}  # of the windows

@@ -22,10 +22,9 @@ import numpy as np
 
 from began.config import BeganConfig
 from began.model import Began
-from began.run_folder import choose_precision
-from preprocessing.program import ArgumentParser, peak_memory
-
-from .training_rate import arithmetic_layers, bare_seconds, median_seconds, multiplications, product_rate
+from benchmarks.training_rate import arithmetic_layers, bare_seconds, median_seconds, multiplications, product_rate
+from runtime.program import ArgumentParser, peak_memory
+from training.run_folder import choose_precision
 
 GAMMA, LAMBDA_K = 0.5, 0.001
 

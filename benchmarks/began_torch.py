@@ -1,7 +1,7 @@
 """The other side of benchmarks.began_step: BEGAN's usual two-pass step in PyTorch, in an interpreter of its own.
 
 Reads JSON objects from standard input, one a line: first the settings, then {"steps": n} each round; answers each with
-one line. The networks are those of began/encoder.py and began/decoder.py, as in the paper. The step is that of the
+one line. The networks are those of began/networks/ (encoder.py, decoder.py), as in the paper. The step is that of the
 public PyTorch versions: D learns from real faces and from detached generated ones, and judges these once more for G.
 """
 

@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from audio2faces.published import DEFAULT_MODEL, SAMPLES
-from preprocessing.audio_features import speech_maps
-from preprocessing.detection import make_detector
-from preprocessing.extraction import extract_faces
-from preprocessing.media import read_frames, read_speech
-from preprocessing.program import ArgumentParser, import_keras, program
+from media.reading import read_frames, read_speech
+from preprocessing.faces.detection import make_detector
+from preprocessing.faces.extraction import extract_faces
+from preprocessing.speech.audio_features import speech_maps
+from runtime.program import ArgumentParser, import_keras, program
 
 CLIP = SAMPLES / "bgbu4p.mpg"  # of the test sentences
 FRAME = 32
@@ -72,7 +72,7 @@ def strengthened(difference):
 
 def draw(path):
     """Makes the diagram of one moment of one clip."""
-    from audio2faces.model_folder import load_model
+    from audio2faces.face import load_model
     from began.figures import save_figure
 
     model = load_model(DEFAULT_MODEL)

@@ -10,11 +10,11 @@ import sys
 import cv2
 import numpy as np
 
-from preprocessing.compare_detectors import find_faces
-from preprocessing.detection import DETECTORS, make_detector
-from preprocessing.detector_measures import measure, true_boxes
-from preprocessing.media import read_frames
-from preprocessing.program import ArgumentParser, program, progress
+from media.reading import read_frames
+from preprocessing.compare_detectors.__main__ import find_faces
+from preprocessing.compare_detectors.measures import measure, true_boxes
+from preprocessing.faces.detection import DETECTORS, make_detector
+from runtime.program import ArgumentParser, program, progress
 
 STEP = 5  # every fifth frame is looked at; the truth is told from all
 TILTS = (0, 10, 20, 30)  # degrees, to the left

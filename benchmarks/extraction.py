@@ -16,11 +16,11 @@ import av
 import cv2
 import numpy as np
 
-from preprocessing.extraction import extract_faces
-from preprocessing.media import media_path, read_frames, video_info
-from preprocessing.mtcnn_detector import MtcnnDetector
-from preprocessing.program import ArgumentParser, peak_memory
-from preprocessing.tracking import track_faces
+from media.reading import media_path, read_frames, video_info
+from preprocessing.faces.extraction import extract_faces
+from preprocessing.faces.mtcnn_detector import MtcnnDetector
+from preprocessing.faces.tracking import track_faces
+from runtime.program import ArgumentParser, peak_memory
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 SIZES = {"360x288": (360, 288), "1280x720": (1280, 720)}

@@ -16,18 +16,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from media.reading import read_frames
 from preprocessing.dataset import open_dataset
-from preprocessing.files import check_output
-from preprocessing.flip import YAW_SPREAD, Finding
-from preprocessing.flip_2017 import choose_references, distances_2017, strip_width, threshold_2017
-from preprocessing.flip_decision import KEPT, MIRRORED, UNDECIDED, decide
-from preprocessing.flip_histogram import histogram_scores
-from preprocessing.media import read_frames
-from preprocessing.mirror import mirror_faces, mirror_landmarks
-from preprocessing.mtcnn_detector import MtcnnDetector
-from preprocessing.pose import yaw
-from preprocessing.program import ArgumentParser, program, progress
-from preprocessing.tracking import track_faces
+from preprocessing.faces.mtcnn_detector import MtcnnDetector
+from preprocessing.faces.pose import yaw
+from preprocessing.faces.tracking import track_faces
+from preprocessing.flip.__main__ import YAW_SPREAD, Finding
+from preprocessing.flip.decision import KEPT, MIRRORED, UNDECIDED, decide
+from preprocessing.flip.histogram import histogram_scores
+from preprocessing.flip.mirror import mirror_faces, mirror_landmarks
+from preprocessing.flip.rule_2017 import choose_references, distances_2017, strip_width, threshold_2017
+from runtime.files import check_output
+from runtime.program import ArgumentParser, program, progress
 
 FRAME_RATE = 25.0
 SETTINGS = {  # what is mirrored: a share of the clips, or those of another background; and whether the light is evened
@@ -212,7 +212,7 @@ def cell(outcomes):
 
 def draw_example(path, samples):
     """Draws what the histogram rule finds when three clips in ten are mirrored."""
-    from preprocessing.flip_report import draw_finding
+    from preprocessing.flip.picture import draw_finding
 
     (truth,) = truths(samples, 0.3, 1, np.random.default_rng(0))
     shown = [sample.mirrored() if turn else sample for sample, turn in zip(samples, truth, strict=True)]

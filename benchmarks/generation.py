@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from audio2faces.published import DEFAULT_MODEL
-from preprocessing.media import read_speech, write_wav
-from preprocessing.program import ArgumentParser, import_keras
+from media.reading import read_speech, write_wav
+from runtime.program import ArgumentParser, import_keras
 
 ROOT = Path(__file__).parent.parent
 SPEECH = ROOT / "samples" / "speech.wav"
@@ -35,7 +35,7 @@ def batch_seconds(model_folder, batch, rounds=20):
     """Time from maps to faces, networks and all, for so many frames at once: the median of the rounds."""
     import_keras()
     import began.model_folder
-    from audio2faces.model_folder import load_model
+    from audio2faces.face import load_model
 
     began.model_folder.BATCH = batch
     model = load_model(model_folder)

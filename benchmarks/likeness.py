@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocessing.detection import make_detector
-from preprocessing.extraction import extract_faces
-from preprocessing.media import read_frames, video_info
-from preprocessing.program import ArgumentParser, InputError, import_keras, program, progress
+from media.reading import read_frames, video_info
+from preprocessing.faces.detection import make_detector
+from preprocessing.faces.extraction import extract_faces
+from runtime.program import ArgumentParser, InputError, import_keras, program, progress
 
 VIDEOS = (".mp4", ".mkv", ".mpg", ".mov", ".webm", ".avi")
 FRAMES = 75  # of a video that are read
@@ -29,9 +29,9 @@ def main():
     parser.add_argument("--videos", type=int, default=60, metavar="N", help="of each folder, at random (default: 60)")
     arguments = parser.parse_args()
     import_keras()
-    from audio2faces.likeness import Likeness
-    from audio2faces.model_folder import load_model
-    from audio2faces.source import JUDGED_SIZE
+    from audio2faces.face import load_model
+    from audio2faces.generate.likeness import Likeness
+    from audio2faces.generate.source import JUDGED_SIZE
 
     likeness = Likeness.of_model(load_model(arguments.model))
     if likeness is None:

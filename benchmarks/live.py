@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from audio2faces.live import HEADER, SOUND_HEADER
-from preprocessing.media import read_speech
-from preprocessing.program import ArgumentParser, program
+from audio2faces.app.live import HEADER, SOUND_HEADER
+from media.reading import read_speech
+from runtime.program import ArgumentParser, program
 
 STEP = 320  # samples
 RATE = 16000

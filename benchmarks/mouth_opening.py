@@ -9,7 +9,7 @@ import sys
 import numpy as np
 
 from preprocessing.dataset import open_dataset
-from preprocessing.program import ArgumentParser, InputError, program
+from runtime.program import ArgumentParser, InputError, program
 
 # Clip, frame, rows read.
 READ = """
@@ -31,7 +31,7 @@ def main():
     dataset = open_dataset(parser.parse_args().data)
     from scipy.stats import spearmanr
 
-    from audio2faces.measures import mouth_opening
+    from measures.similarity import mouth_opening
 
     clips = {clip.name: clip for clip in dataset.clips}
     read = [entry.split() for entry in READ.replace("\n", " ").split(",")]

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from audio2faces.published import DEFAULT_MODEL, SAMPLES
-from preprocessing.program import ArgumentParser, number, program
+from runtime.program import ArgumentParser, number, program
 
 SPEECH = (SAMPLES / "speech.wav").read_bytes()
 VIDEO = (SAMPLES / "bgbu4p.mpg").read_bytes()

@@ -15,11 +15,11 @@ from pathlib import Path
 import av
 
 from benchmarks.extraction import SIZES, scaled_video
+from media.reading import media_path, read_speech
 from preprocessing.clips import Settings, Task, content_hash, prepare_source
-from preprocessing.files import make_folder
-from preprocessing.media import media_path, read_speech
-from preprocessing.program import ArgumentParser
 from preprocessing.scheduling import run_tasks
+from runtime.files import make_folder
+from runtime.program import ArgumentParser
 
 ROOT = Path(__file__).parent.parent
 CLIP = ROOT / "samples" / "sgac2n.mkv"

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from preprocessing.dataset import open_dataset
-from preprocessing.program import ArgumentParser, InputError, import_keras, program
+from runtime.program import ArgumentParser, InputError, import_keras, program
 
 SECONDS = 3.0  # of what is no speech
 LOUDNESS = 0.05  # root mean square of what is no speech, as loud as GRID's
@@ -33,7 +33,7 @@ def parse_arguments():
 
 def changes():
     """Name of each way to change speech, and the function (samples, rate, generator) -> samples."""
-    from preprocessing.augmentation import change_response, coloured, music, reverberate
+    from preprocessing.speech.augmentation import change_response, coloured, music, reverberate
 
     def with_sound(sound, ratio):
         def changed(samples, rate, generator):
@@ -60,7 +60,7 @@ def changes():
 
 def without_speech():
     """Name of each sound that is no speech, and the function (count, rate, generator) -> samples."""
-    from preprocessing.augmentation import coloured, hum, music
+    from preprocessing.speech.augmentation import coloured, hum, music
 
     def loud(sound):
         def made(count, rate, generator):
@@ -81,10 +81,10 @@ def without_speech():
 
 def measure(model, dataset, clips, others, recordings):
     """Lines (what was heard, correlations of opening and motion or None, movement relative to the own speech)."""
-    from audio2faces.measures import mouth_opening
-    from began.mouth import MouthComponents, correlation
-    from preprocessing.audio_features import speech_maps
-    from preprocessing.media import read_speech
+    from measures.mouth import MouthComponents, correlation
+    from measures.similarity import mouth_opening
+    from media.reading import read_speech
+    from preprocessing.speech.audio_features import speech_maps
 
     features = model.config.feature_settings
     rate = features.sample_rate
@@ -147,7 +147,7 @@ def main():
     others = open_dataset(arguments.others).clips if arguments.others else []
     recordings = sorted(Path(arguments.speech).iterdir()) if arguments.speech else []
     import_keras()
-    from audio2faces.model_folder import load_model
+    from audio2faces.face import load_model
 
     for folder in arguments.model:
         model = load_model(folder)

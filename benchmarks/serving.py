@@ -15,7 +15,7 @@ import numpy as np
 
 from audio2faces.published import DEFAULT_MODEL
 from preprocessing.dataset import open_dataset
-from preprocessing.program import ArgumentParser, InputError, import_keras, program
+from runtime.program import ArgumentParser, InputError, import_keras, program
 
 CLIPS = 10
 ONNX = """
@@ -51,8 +51,8 @@ def main():
     import_keras()
     import tensorflow as tf
 
-    from audio2faces.export import export, write_litert, write_onnx
-    from audio2faces.model_folder import TalkingFace, load_model
+    from audio2faces.export.__main__ import export, write_litert, write_onnx
+    from audio2faces.face import TalkingFace, load_model
 
     model = load_model(arguments.model)
     if not isinstance(model, TalkingFace):
@@ -86,7 +86,7 @@ def main():
 
 def differences(model, signatures, clips):
     """The greatest difference in grey levels from the frames of generate.py, and the share of values that differ."""
-    from audio2faces.generation import Options, stream_faces
+    from audio2faces.generate.video import Options, stream_faces
 
     greatest, differing, values = 0, 0, 0
     for clip in clips:

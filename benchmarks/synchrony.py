@@ -11,7 +11,7 @@ import sys
 import numpy as np
 
 from preprocessing.dataset import open_dataset
-from preprocessing.program import ArgumentParser, import_keras, program, progress
+from runtime.program import ArgumentParser, import_keras, program, progress
 
 SHIFTS = (-80, -60, -40, -20, 0, 20, 40, 60, 80)  # ms by which the speech is heard later than recorded
 APART = 40  # ms
@@ -29,11 +29,11 @@ def main():
     arguments = parser.parse_args()
     dataset = open_dataset(arguments.data)
     import_keras()
-    from audio2faces.evaluation import measure, real_measures
-    from audio2faces.model_folder import load_model
-    from began.frames import frame_numbers
-    from began.mouth import MouthComponents, correlation
-    from preprocessing.audio_features import speech_maps
+    from audio2faces.evaluate.methods import measure, real_measures
+    from audio2faces.face import load_model
+    from measures.mouth import MouthComponents, correlation
+    from preprocessing.speech.audio_features import speech_maps
+    from training.frames import frame_numbers
 
     model = load_model(arguments.model)
     features = model.config.feature_settings

@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from preprocessing.program import ArgumentParser
+from runtime.program import ArgumentParser
 
 
 def arithmetic_layers(model):

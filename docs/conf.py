@@ -19,7 +19,7 @@ myst_heading_anchors = 4
 
 apidoc_modules = [
     {"path": f"../{package}", "destination": f"docs/api/{package}", "separate_modules": True}
-    for package in ("preprocessing", "began", "audio2faces")
+    for package in ("runtime", "media", "preprocessing", "training", "measures", "began", "audio2faces")
 ]
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nbformat
 
-from preprocessing.program import ArgumentParser, program
+from runtime.program import ArgumentParser, program
 
 NOTEBOOK = Path(__file__).with_name("audio2faces.ipynb")
 PAGE = Path(__file__).parent.parent / "docs" / "notebook.md"

@@ -1,8 +1,3 @@
 """Videos of one speaker in, a dataset of aligned faces and speech out."""
 
-import os
-
-__version__ = "0.1.0"  # of the whole project
-
-# The user's keras.json has no say: it may name a backend that the networks do not run on, or that is not installed.
-os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
+import runtime  # noqa: F401 - before Keras: it chooses the backend

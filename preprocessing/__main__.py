@@ -2,15 +2,15 @@
 
 import sys
 
-from .clips import Settings
-from .dataset import SIZES, SPLITS, missing_splits, open_dataset
-from .detection import DETECTORS
-from .download import DOWNLOADERS
-from .intervals import parse_intervals
-from .prepare import prepare_dataset
-from .program import ArgumentParser, check_backend, command, program
-from .report import find_doubtful_clips, write_report
-from .segments import SEGMENTS
+from preprocessing.clips import Settings
+from preprocessing.dataset import SIZES, SPLITS, missing_splits, open_dataset
+from preprocessing.faces.detection import DETECTORS
+from preprocessing.prepare import prepare_dataset
+from preprocessing.review.report import find_doubtful_clips, write_report
+from preprocessing.segments import SEGMENTS
+from preprocessing.sources.download import DOWNLOADERS
+from preprocessing.sources.intervals import parse_intervals
+from runtime.program import ArgumentParser, check_backend, command, program
 
 
 def parse_arguments():

@@ -10,18 +10,18 @@ from pathlib import Path
 import av
 import numpy as np
 
-from .blocks import GAP_REASON, LEAST_SECONDS, TOLERANCE, Part, divide
-from .dataset import files_digest
-from .detection import make_detector
-from .files import scratch_folder, sha256, whole_folder, write_json
-from .hearing import ENDS_EARLY, SILENT
-from .intervals import clip_name
-from .media import SPEECH_FILES, SPEECH_RATE, last_audible, sound_duration
-from .program import InputError
-from .quality import remedy
-from .recording import Recording, record
-from .segments import SHORTEST, Segment, cut_segment, find_segments
-from .voice import voice_activity
+from media.hearing import ENDS_EARLY, SILENT
+from media.reading import SPEECH_FILES, SPEECH_RATE, last_audible, sound_duration
+from preprocessing.blocks import GAP_REASON, LEAST_SECONDS, TOLERANCE, Part, divide
+from preprocessing.dataset import files_digest
+from preprocessing.faces.detection import make_detector
+from preprocessing.faces.quality import remedy
+from preprocessing.recording import Recording, record
+from preprocessing.segments import SHORTEST, Segment, cut_segment, find_segments
+from preprocessing.sources.intervals import clip_name
+from preprocessing.speech.voice import voice_activity
+from runtime.files import scratch_folder, sha256, whole_folder, write_json
+from runtime.program import InputError
 
 FEWEST_FRAMES = 5  # a clip with fewer faces teaches nothing
 TOO_FEW = f"fewer than {FEWEST_FRAMES} frames"

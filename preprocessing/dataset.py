@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .array_file import ArrayFile
-from .blocks import GAP, LEAST_SECONDS
-from .files import exclusive, read_json, read_lines, sha256, write_json
-from .intervals import safe_name
-from .media import SPEECH_FILES, SPEECH_RATE, read_speech
-from .program import InputError, progress
+from media.reading import SPEECH_FILES, SPEECH_RATE, read_speech
+from preprocessing.blocks import GAP, LEAST_SECONDS
+from preprocessing.sources.intervals import safe_name
+from runtime.array_file import ArrayFile
+from runtime.files import exclusive, read_json, read_lines, sha256, write_json
+from runtime.program import InputError, progress
 
 SCHEMA = 3
 SPLITS = ("train", "validation", "test")

@@ -7,9 +7,9 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from .clips import Settings, Task, clip_names, content_hash, name_stems, prepare_source
-from .contact_sheet import write_contact_sheet
-from .dataset import (
+from media.reading import video_info
+from preprocessing.clips import Settings, Task, clip_names, content_hash, name_stems, prepare_source
+from preprocessing.dataset import (
     fill_empty_splits,
     open_dataset,
     own_dataset,
@@ -18,14 +18,14 @@ from .dataset import (
     split_by_hash,
     write_dataset,
 )
-from .download import fetch
-from .files import make_folder
-from .intervals import overlapping, without_times
-from .media import video_info
-from .preview import write_preview
-from .program import InputError, progress
-from .scheduling import run_tasks
-from .sources import read_sources
+from preprocessing.review.contact_sheet import write_contact_sheet
+from preprocessing.review.preview import write_preview
+from preprocessing.scheduling import run_tasks
+from preprocessing.sources.download import fetch
+from preprocessing.sources.intervals import overlapping, without_times
+from preprocessing.sources.listing import read_sources
+from runtime.files import make_folder
+from runtime.program import InputError, progress
 
 MEGABYTE = 1_000_000
 LARGE = 500 * MEGABYTE  # bytes of a source, to read which takes seconds

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .extraction import extract_faces
-from .hearing import QUIET, gain_of
-from .media import (
+from media.hearing import QUIET, gain_of
+from media.reading import (
     SPEECH_FILES,
     SPEECH_RATE,
     joined_duration,
@@ -21,7 +20,8 @@ from .media import (
     video_info,
     write_wav,
 )
-from .program import InputError
+from preprocessing.faces.extraction import extract_faces
+from runtime.program import InputError
 
 # A row for each frame; of a dropped one only time, faces and cut mean something. `crop` is its number among the crops.
 FRAME = np.dtype(

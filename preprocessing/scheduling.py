@@ -10,8 +10,8 @@ from concurrent.futures.process import BrokenProcessPool
 
 import cv2
 
-from . import media
-from .program import InputError
+from media import reading as media
+from runtime.program import InputError
 
 TRIES = 3  # how often a task may lose its process before it is given up
 CONNECTION_SECONDS = 10  # to wait for a scheduler to answer

@@ -20,8 +20,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the cores
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
 sys.path.insert(0, str(ROOT))
 
+from media.reading import write_wav  # noqa: E402
 from preprocessing.dataset import open_dataset, write_dataset  # noqa: E402
-from preprocessing.media import write_wav  # noqa: E402
 
 FACE_SIZE = 16
 TINY_TRAINING = {

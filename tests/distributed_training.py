@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from preprocessing.dataset import open_dataset
-from preprocessing.program import import_keras, program
+from runtime.program import import_keras, program
 
 
 class Noting:
@@ -51,7 +51,7 @@ def flat(variables):
 def train_noted(config, dataset, run, kill_at=None):
     """Trains a BEGAN without drawing, which would take longer than the rest; returns the notes as arrays."""
     from began import training
-    from began.mouth import MouthComponents
+    from measures.mouth import MouthComponents
 
     opened, kept, computed = training.open_devices, [], []
     of_clips = MouthComponents.of

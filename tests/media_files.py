@@ -7,7 +7,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from preprocessing.media import read_frames
+from media.reading import read_frames
 
 # A HEIC picture of two tiles of 64 pixels, as phones write them, packed.
 TILED_HEIC = (

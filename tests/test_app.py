@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audio2faces.jobs import CANCELLED, FullError, Job, Limits, Studio
-from audio2faces.routes import EXAMPLES, PAGE
-from audio2faces.video_worker import MEMORY
-from preprocessing.media import read_speech, video_info
+from audio2faces.app.jobs import CANCELLED, FullError, Job, Limits, Studio
+from audio2faces.app.routes import EXAMPLES, PAGE
+from audio2faces.app.video_worker import MEMORY
+from media.reading import read_speech, video_info
 
 from .conftest import ROOT, SAMPLES, one_line, run_program
 from .page_server import Server

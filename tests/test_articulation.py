@@ -4,12 +4,12 @@ import json
 import numpy as np
 import pytest
 
-from audio2faces.articulation import LARGEST_GAIN, Articulation
-from audio2faces.generation import Options, generate_video
-from audio2faces.model_folder import load_model
-from began.mouth import COMPONENTS, MouthComponents
-from preprocessing.alignment import mouth_slices
-from preprocessing.program import InputError
+from audio2faces.face import load_model
+from audio2faces.generate.video import Options, generate_video
+from audio2faces.regressor.articulation import LARGEST_GAIN, Articulation
+from measures.mouth import COMPONENTS, MouthComponents
+from preprocessing.faces.alignment import mouth_slices
+from runtime.program import InputError
 
 from .conftest import ROOT, SAMPLES
 from .media_files import frames_of

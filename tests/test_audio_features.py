@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from python_speech_features import mfcc
 
-from audio2faces.generation import stream_maps
-from preprocessing.audio_features import (
+from audio2faces.generate.video import stream_maps
+from media.reading import read_speech
+from preprocessing.speech.audio_features import (
     FEATURE_PRESETS,
     FeatureSettings,
     FeatureStatistics,
@@ -12,7 +13,6 @@ from preprocessing.audio_features import (
     pre_emphasise,
     speech_maps,
 )
-from preprocessing.media import read_speech
 
 from .conftest import SAMPLES
 
@@ -105,7 +105,7 @@ def test_streamed_maps_equal_those_of_the_whole(speech, chunk, frame_rate):
 def test_streaming_keeps_only_what_it_needs(monkeypatch, speech):
     longest = []
     monkeypatch.setattr(
-        "audio2faces.generation.mfcc_maps",
+        "audio2faces.generate.video.mfcc_maps",
         lambda kept, centres, settings: longest.append(len(kept)) or mfcc_maps(kept, centres, settings),
     )
     for _ in stream_maps(np.tile(speech, 10)[:472000].reshape(-1, 800), SETTINGS, 25, 16):

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from audio2faces.frames import MotionSet, Speech, unvoiced_maps
-from preprocessing.audio_features import FEATURE_PRESETS, FeatureStatistics
-from preprocessing.augmentation import (
+from audio2faces.regressor.frames import MotionSet, Speech, unvoiced_maps
+from media.reading import read_speech
+from preprocessing.speech.audio_features import FEATURE_PRESETS, FeatureStatistics
+from preprocessing.speech.augmentation import (
     AugmentationSettings,
     add_noise,
     at_speed,
@@ -14,7 +15,6 @@ from preprocessing.augmentation import (
     noise,
     reverberate,
 )
-from preprocessing.media import read_speech
 
 from .conftest import SAMPLES
 

@@ -7,13 +7,13 @@ import keras
 import numpy as np
 import pytest
 
-from began.audio_network import audio_network_of, build_audio_network, build_audio_network_2017
-from began.blocks import VanishingResidual, double_convolution
 from began.config import PRESETS, BeganConfig
-from began.decoder import build_decoder
-from began.discriminator import build_discriminator
-from began.encoder import build_encoder
-from began.generator import build_generator, build_reference_encoder
+from began.networks.audio_network import audio_network_of, build_audio_network, build_audio_network_2017
+from began.networks.blocks import VanishingResidual, double_convolution
+from began.networks.decoder import build_decoder
+from began.networks.discriminator import build_discriminator
+from began.networks.encoder import build_encoder
+from began.networks.generator import build_generator, build_reference_encoder
 
 SMALL = BeganConfig(n=2, generator_n=3, reference_n=2, code_size=5, audio_widths=(4,), audio_code=4, z_size=3)
 

@@ -21,7 +21,7 @@ from began.losses import (
     weighted_error,
 )
 from began.model import WATCHED, Began, mouth_weights
-from preprocessing.alignment import mouth_slices
+from preprocessing.faces.alignment import mouth_slices
 
 from .conftest import run_program
 

@@ -11,16 +11,16 @@ import keras
 import numpy as np
 import pytest
 
-from began import run_folder
 from began.batches import Batches
 from began.config import PRESETS, REPAIRS, BeganConfig
-from began.devices import OneDevice
 from began.model_folder import BeganFace, load_model
-from began.run_folder import DivergenceError
 from began.training import learning_rate_at, new_model, train_began
-from preprocessing import program
 from preprocessing.dataset import Dataset
-from preprocessing.program import InputError
+from runtime import program
+from runtime.program import InputError
+from training import run_folder
+from training.devices import OneDevice
+from training.run_folder import DivergenceError
 
 from .conftest import ROOT, dataset_of, drawn_clip, one_line, run_program, with_one_bit_changed
 
@@ -268,7 +268,7 @@ def test_the_presets_of_2017_run(tiny_dataset, tmp_path, preset):
 
 
 def with_sound_at_44_khz(dataset, folder):
-    from preprocessing.media import write_wav
+    from media.reading import write_wav
 
     folder = folder / "dataset"
     folder.mkdir()
@@ -364,7 +364,7 @@ def test_datasets_that_cannot_be_learned_from_are_refused(tiny_dataset, tmp_path
 
 
 def test_speech_without_finite_features_is_refused(tiny_dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr("began.frames.speech_maps", lambda samples, times, settings: np.full((20, 35, 13), np.nan))
+    monkeypatch.setattr("training.frames.speech_maps", lambda samples, times, settings: np.full((20, 35, 13), np.nan))
     with pytest.raises(InputError, match="clip0: its speech gives no finite features"):
         train_began(TINY, tiny_dataset, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -6,7 +6,7 @@ import urllib.parse
 
 import pytest
 
-from preprocessing.media import video_info
+from media.reading import video_info
 
 from .conftest import SAMPLES
 

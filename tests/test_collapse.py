@@ -3,7 +3,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from began.collapse import (
+from began.config import BeganConfig
+from began.evaluate import format_table
+from began.examination import Examination, score
+from measures.collapse import (
     distances,
     diversity,
     duplicate_rate,
@@ -13,11 +16,8 @@ from began.collapse import (
     sharpness,
     two_groups,
 )
-from began.config import BeganConfig
-from began.evaluate import format_table
-from began.examination import Examination, score
-from began.frames import FrameSet
-from began.mouth import MouthComponents
+from measures.mouth import MouthComponents
+from training.frames import FrameSet
 
 from .conftest import dataset_of, drawn_clip, one_line, run_program
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from preprocessing.program import ArgumentParser
+from runtime.program import ArgumentParser
 
 from .conftest import ROOT, SAMPLES
 
@@ -30,7 +30,7 @@ HEAD = re.compile(  # of a line that is a command
     r"(?:exec )?(?:[A-Z_]+=(?:'[^']*'|\S+) )*(?:\S*bin/)?"
     r"(?:python3?|pip|ruff|jupyter|saved_model_cli|docker|apt-get|srun|audio2faces-\w+) "
 )
-PROJECT = ("preprocessing", "began", "audio2faces", "benchmarks", "notebooks")
+PROJECT = ("preprocessing", "began", "audio2faces", "benchmarks", "experiments", "notebooks")
 MARK = re.compile(r"^ *<!-- not run: (.*) -->$", re.MULTILINE)
 IN_THE_TEXT = "commands in the text"  # begins the mark of those that stand in sentences and tables
 
@@ -100,10 +100,15 @@ class Command:
         if words[0] not in ("python", "python3") or "..." in words:
             return None
         if words[1] in ("train.py", "generate.py"):
-            return f"audio2faces.{words[1][:-3]}", words[2:]
+            return main_of(f"audio2faces.{words[1][:-3]}"), words[2:]
         if words[1] == "-m" and words[2].split(".")[0] in PROJECT:
-            return "preprocessing.__main__" if words[2] == "preprocessing" else words[2], words[3:]
+            return main_of(words[2]), words[3:]
         return None
+
+
+def main_of(module):
+    """The module whose `main` `python -m module` runs."""
+    return f"{module}.__main__" if (ROOT / module.replace(".", "/")).is_dir() else module
 
 
 def commands_of(document):
@@ -216,7 +221,7 @@ def place(tiny_dataset, tiny_model_folder, tmp_path_factory):
 def test_commands_of_the_documents_run(text, place, monkeypatch):
     monkeypatch.chdir(place)
     for module in ("generate", "evaluate", "export"):
-        program = importlib.import_module(f"audio2faces.{module}")
+        program = importlib.import_module(f"audio2faces.{module}.__main__")
         monkeypatch.setattr(program, "DEFAULT_MODEL", place / "runs" / "me" / "model")
     words = shlex.split(text)
     if program := Command("", text, None).program:

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from preprocessing.alignment import face_transform, inverse_transform
-from preprocessing.compare_detectors import METHODS, ComparedVideo, TimedDetector, find_faces, format_table
-from preprocessing.detection import Face, make_detector
-from preprocessing.detector_measures import (
+from media.pictures import read_png
+from media.reading import read_frames
+from preprocessing.compare_detectors.__main__ import METHODS, ComparedVideo, TimedDetector, find_faces, format_table
+from preprocessing.compare_detectors.measures import (
     REACH,
     centres,
     crop_places,
@@ -18,14 +18,14 @@ from preprocessing.detector_measures import (
     tremble,
     true_boxes,
 )
-from preprocessing.detector_report import draw_comparison
-from preprocessing.extraction import extract_faces
-from preprocessing.media import read_frames
-from preprocessing.pictures import read_png
-from preprocessing.pose import pitch, yaw
-from preprocessing.quality import NO_FACE, why_face_unusable
-from preprocessing.tracking import track_faces
-from preprocessing.viola_jones import MARGIN, ViolaJonesDetector, face_of_square
+from preprocessing.compare_detectors.picture import draw_comparison
+from preprocessing.faces.alignment import face_transform, inverse_transform
+from preprocessing.faces.detection import Face, make_detector
+from preprocessing.faces.extraction import extract_faces
+from preprocessing.faces.pose import pitch, yaw
+from preprocessing.faces.quality import NO_FACE, why_face_unusable
+from preprocessing.faces.tracking import track_faces
+from preprocessing.faces.viola_jones import MARGIN, ViolaJonesDetector, face_of_square
 
 from .conftest import SAMPLES, one_line, run_program
 from .media_files import frames_of, write_video
@@ -173,7 +173,7 @@ class CountingDetector:
 
 def test_seconds_are_counted_after_a_first_call_of_each_kind(monkeypatch):
     clock = iter(range(100))
-    monkeypatch.setattr("preprocessing.compare_detectors.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("preprocessing.compare_detectors.__main__.time.perf_counter", lambda: next(clock))
     detector = CountingDetector()
     timed = TimedDetector(detector)
     frames = [(index / 25, np.zeros((8, 8, 3), np.uint8)) for index in range(70)]

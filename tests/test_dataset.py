@@ -6,14 +6,14 @@ import shutil
 import numpy as np
 import pytest
 
-from audio2faces.baselines import NearestAudio, mean_face
-from audio2faces.frames import MotionSet
-from preprocessing import array_file
-from preprocessing.array_file import ArrayFile
-from preprocessing.audio_features import FeatureStatistics
+from audio2faces.evaluate.baselines import NearestAudio, mean_face
+from audio2faces.regressor.frames import MotionSet
 from preprocessing.dataset import Clip, check_size, open_dataset
-from preprocessing.flip import find_mirrored
-from preprocessing.program import InputError, program
+from preprocessing.flip.__main__ import find_mirrored
+from preprocessing.speech.audio_features import FeatureStatistics
+from runtime import array_file
+from runtime.array_file import ArrayFile
+from runtime.program import InputError, program
 
 from .conftest import dataset_of, drawn_clip, run_program
 

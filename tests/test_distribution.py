@@ -18,10 +18,10 @@ import pytest
 
 from audio2faces import train
 from began.config import BeganConfig
-from began.devices import Cluster, OneDevice, open_devices, read_cluster
-from began.run_arrays import computed_once
 from began.training import new_model
-from preprocessing.program import InputError
+from runtime.program import InputError
+from training.devices import Cluster, OneDevice, open_devices, read_cluster
+from training.run_arrays import computed_once
 
 from .conftest import ROOT, one_line
 from .distributed_training import train_noted
@@ -185,7 +185,7 @@ def test_a_process_waits_for_what_the_first_one_writes(tmp_path):
 
 
 def test_processes_that_differ_are_refused():
-    distribution = pytest.importorskip("began.distribution")
+    distribution = pytest.importorskip("training.distribution")
     devices = distribution.SeveralDevices(SimpleNamespace(num_replicas_in_sync=2), 4, "run")
     devices._gather = lambda number: [number, 4]
     devices.agree("step to start from", 4)

@@ -10,17 +10,23 @@ from .conftest import ROOT
 from .test_structure import LAYERS
 
 
-def test_the_readme_s_tree_is_the_tree():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    block = re.search(r"## What is where\n\n```\n(.*?)```", readme, re.DOTALL).group(1)
+def test_the_trees_of_the_documents_are_the_tree():
+    packages = [*LAYERS, "benchmarks", "experiments", "notebooks"]
+    files = {str(path.relative_to(ROOT)) for package in packages for path in (ROOT / package).rglob("*.py")}
     named, folder = set(), ""
-    for line in block.splitlines():
+    for line in tree_of("docs/architecture.md").splitlines()[1:]:
         name = line.split()[0]
-        folder = name if name.endswith("/") else folder if line.startswith(" ") else ""
-        named.update(f"{folder}{name}" for name in re.findall(r"\S+\.py\b", line[:28]))
-    folders = [ROOT, *(ROOT / layer for layer in [*LAYERS, "benchmarks", "notebooks"])]
-    files = {str(path.relative_to(ROOT)) for folder in folders for path in folder.glob("*.py")}
-    assert named == {name for name in files if "__init__" not in name}
+        folder = folder if line.startswith(" ") else name
+        named.add(f"{folder}{name}")
+    assert {name for name in named if name.endswith(".py")} == {name for name in files if "__init__" not in name}
+    rooms = {line.split()[0] for line in tree_of("README.md").splitlines()[1:]}
+    assert rooms == {f"{name.rpartition('/')[0]}/" for name in files}
+
+
+def tree_of(document):
+    """The block of a document that shows the files."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return re.search(r"```\n(train.py, generate.py .*?)```", text, re.DOTALL).group(1)
 
 
 def test_local_links_in_the_documents_lead_somewhere():
@@ -37,10 +43,11 @@ def test_every_program_is_in_the_list_of_commands():
         re.findall(r"`python (-m [\w.]+|\w+\.py)", (ROOT / "docs" / "commands.md").read_text(encoding="utf-8"))
     )
     programs = {"train.py", "generate.py", "-m preprocessing"}
-    for layer in [*LAYERS, "benchmarks", "notebooks"]:
-        for path in (ROOT / layer).glob("*.py"):
-            if "__main__" in path.read_text(encoding="utf-8") and path.name != "__main__.py":
-                programs.add(f"-m {layer}.{path.stem}")
+    for layer in [*LAYERS, "benchmarks", "experiments", "notebooks"]:
+        for path in (ROOT / layer).rglob("*.py"):
+            if 'if __name__ == "__main__"' in path.read_text(encoding="utf-8"):
+                module = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__main__")
+                programs.add(f"-m {module}")
     programs -= {"-m audio2faces.train", "-m audio2faces.generate", "-m benchmarks.began_torch"}  # started by others
     assert listed == programs
 

@@ -14,10 +14,10 @@ from pytube import exceptions as pytube_exceptions
 from pytube.monostate import Monostate
 from yt_dlp.utils import ExtractorError, GeoRestrictedError, UserNotLive
 
-from preprocessing.attempts import LONGEST_WAIT, Passing, Refused, http_failure, try_again
-from preprocessing.download import fetch
-from preprocessing.files import sha256
-from preprocessing.program import InputError
+from preprocessing.sources.attempts import LONGEST_WAIT, Passing, Refused, http_failure, try_again
+from preprocessing.sources.download import fetch
+from runtime.files import sha256
+from runtime.program import InputError
 
 from .conftest import SAMPLES, run_program
 from .media_files import frames_of
@@ -561,6 +561,6 @@ def test_choices_that_cannot_be(tmp_path, monkeypatch):
 
 def test_the_libraries_are_not_imported_before_they_are_needed():
     done = run_program(
-        "-c", "import sys, preprocessing.download; print({'pytube', 'yt_dlp', 'tensorflow'} & set(sys.modules))"
+        "-c", "import sys, preprocessing.sources.download; print({'pytube', 'yt_dlp', 'tensorflow'} & set(sys.modules))"
     )
     assert done.stdout.strip() == "set()", done.stderr

@@ -6,9 +6,9 @@ import pytest
 
 from began.config import BeganConfig
 from began.eigenfaces import Eigenfaces
-from began.generator import BASE, build_generator
-from began.mouth import MouthComponents
-from preprocessing.pixels import to_signed
+from began.networks.generator import BASE, build_generator
+from measures.mouth import MouthComponents
+from media.pixels import to_signed
 
 SIZE, COVERED = 16, 0.5
 

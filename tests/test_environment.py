@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from audio2faces.model_folder import load_model
-from preprocessing.program import InputError, check_backend
+from audio2faces.face import load_model
+from runtime.program import InputError, check_backend
 
 from .conftest import ROOT, one_line, run_program
 from .test_packaging import PROJECT
@@ -20,7 +20,7 @@ from .test_report import clip_with_track, dataset_of
 AS_A_LIBRARY = """
 import sys
 import numpy as np
-from audio2faces.model_folder import load_model
+from audio2faces.face import load_model
 import keras
 model = load_model(sys.argv[1])
 maps = np.zeros((3, model.config.rows, model.config.coefficients))
@@ -71,7 +71,12 @@ def test_a_notebook_s_backend_closed_streams_and_narrow_encodings_do_no_harm(tmp
 
 def test_every_program_tells_its_version(monkeypatch, capsys):
     modules = [target.split(":")[0] for target in PROJECT["scripts"].values()]
-    others = ["began.evaluate", "preprocessing.flip", "preprocessing.compare_detectors", "notebooks.render"]
+    others = [
+        "began.evaluate",
+        "preprocessing.flip.__main__",
+        "preprocessing.compare_detectors.__main__",
+        "notebooks.render",
+    ]
     monkeypatch.setattr(sys, "argv", ["program", "--version"])
     for module in modules + others:
         with pytest.raises(SystemExit) as ended:

@@ -15,15 +15,15 @@ import pytest
 import tensorflow as tf
 
 from audio2faces.config import PRESETS
-from audio2faces.export import export, main, prediction_log, write_litert, write_onnx
-from audio2faces.frames import MotionSet
-from audio2faces.generation import Options, stream_faces
-from audio2faces.model_folder import TalkingFace, load_model
-from audio2faces.regressor import build_regressor
-from preprocessing.alignment import mouth_slices
-from preprocessing.audio_features import FeatureStatistics, speech_maps
-from preprocessing.media import read_speech
-from preprocessing.program import InputError
+from audio2faces.export.__main__ import export, main, prediction_log, write_litert, write_onnx
+from audio2faces.face import TalkingFace, load_model
+from audio2faces.generate.video import Options, stream_faces
+from audio2faces.regressor.frames import MotionSet
+from audio2faces.regressor.network import build_regressor
+from media.reading import read_speech
+from preprocessing.faces.alignment import mouth_slices
+from preprocessing.speech.audio_features import FeatureStatistics, speech_maps
+from runtime.program import InputError
 
 from .conftest import ROOT, SAMPLES, full_disk, one_line, run_program
 from .serving_stand_in import Served, grpc_server, rest_server

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
-from preprocessing.alignment import (
+from preprocessing.faces.alignment import (
     SMOOTHING_SECONDS,
     LandmarkSmoother,
     crop_face,
@@ -19,12 +19,11 @@ from preprocessing.alignment import (
     similarity_transform,
     template_points,
 )
-from preprocessing.detection import Face, make_detector
-from preprocessing.extraction import extract_faces
-from preprocessing.mirror import EXCHANGED
-from preprocessing.mtcnn_detector import MtcnnDetector, suppress
-from preprocessing.pose import pitch, yaw
-from preprocessing.quality import (
+from preprocessing.faces.detection import Face, make_detector
+from preprocessing.faces.extraction import extract_faces
+from preprocessing.faces.mtcnn_detector import MtcnnDetector, suppress
+from preprocessing.faces.pose import pitch, yaw
+from preprocessing.faces.quality import (
     BLURRED,
     NO_FACE,
     ON_LEFT_SIDE,
@@ -37,7 +36,8 @@ from preprocessing.quality import (
     why_crop_unusable,
     why_face_unusable,
 )
-from preprocessing.tracking import KEY_FRAME_INTERVAL, track_faces
+from preprocessing.faces.tracking import KEY_FRAME_INTERVAL, track_faces
+from preprocessing.flip.mirror import EXCHANGED
 
 from .conftest import SAMPLES
 from .media_files import frames_of

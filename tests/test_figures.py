@@ -8,8 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import audio2faces.figures
 import began.figures
-import began.vae_pictures
-from preprocessing.pictures import read_png
+import began.vae.pictures
+from media.pictures import read_png
 
 NAMES = (
     "train_loss", "validation_loss", "correlation", "explained_variance", "amplitude", "real_error", "generated_error",
@@ -18,7 +18,7 @@ NAMES = (
 )  # fmt: skip
 DRAWN = [
     audio2faces.figures.draw_curves, audio2faces.figures.draw_refiner_curves, began.figures.draw_curves,
-    began.vae_pictures.draw_vae_curves,
+    began.vae.pictures.draw_vae_curves,
 ]  # fmt: skip
 
 

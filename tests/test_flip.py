@@ -10,18 +10,18 @@ import cv2
 import numpy as np
 import pytest
 
-from preprocessing.contact_sheet import write_contact_sheet
 from preprocessing.dataset import Clip, files_digest, note_in_clips, open_dataset
-from preprocessing.detection import LEFT_EYE, RIGHT_EYE
-from preprocessing.flip import apply_finding, find_mirrored
-from preprocessing.flip_2017 import choose_references, distances_2017, mirrored_2017, strip_width, threshold_2017
-from preprocessing.flip_decision import KEPT, MIRRORED, UNDECIDED, decide, find_groups, side_of_clip
-from preprocessing.flip_histogram import histogram_scores, side_histograms
-from preprocessing.mirror import mirror_clip, mirror_faces, mirror_landmarks, mirror_transforms
-from preprocessing.mtcnn_detector import MtcnnDetector
-from preprocessing.pose import yaw
+from preprocessing.faces.detection import LEFT_EYE, RIGHT_EYE
+from preprocessing.faces.mtcnn_detector import MtcnnDetector
+from preprocessing.faces.pose import yaw
+from preprocessing.flip.__main__ import apply_finding, find_mirrored
+from preprocessing.flip.decision import KEPT, MIRRORED, UNDECIDED, decide, find_groups, side_of_clip
+from preprocessing.flip.histogram import histogram_scores, side_histograms
+from preprocessing.flip.mirror import mirror_clip, mirror_faces, mirror_landmarks, mirror_transforms
+from preprocessing.flip.rule_2017 import choose_references, distances_2017, mirrored_2017, strip_width, threshold_2017
 from preprocessing.prepare import prepare_dataset
-from preprocessing.program import InputError
+from preprocessing.review.contact_sheet import write_contact_sheet
+from runtime.program import InputError
 
 from .conftest import ROOT, SAMPLES, dataset_of, drawn_clip, one_line, run_program
 from .media_files import frames_of
@@ -317,9 +317,9 @@ def replace_or_die(*paths):
     left[0] -= 1
     replace(*paths)
 os.replace = replace_or_die
-from preprocessing.mtcnn_detector import MtcnnDetector
-from preprocessing.pose import yaw
-from preprocessing.mirror import mirror_clip
+from preprocessing.faces.mtcnn_detector import MtcnnDetector
+from preprocessing.faces.pose import yaw
+from preprocessing.flip.mirror import mirror_clip
 mirror_clip({str(clip)!r})
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT)

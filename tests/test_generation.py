@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from audio2faces.evaluation import evaluate, format_table
+from audio2faces.evaluate.methods import evaluate, format_table
+from audio2faces.face import load_model
 from audio2faces.figures import write_comparison
-from audio2faces.generation import Options, generate_video
-from audio2faces.model_folder import load_model
-from began.frames import clip_maps
-from preprocessing.audio_features import speech_maps
-from preprocessing.media import read_speech, video_info, write_wav
-from preprocessing.pictures import read_png
-from preprocessing.program import InputError
-from preprocessing.video import FORMATS, TalkingVideo
+from audio2faces.generate.video import Options, generate_video
+from media.pictures import read_png
+from media.reading import read_speech, video_info, write_wav
+from media.writing import FORMATS, TalkingVideo
+from preprocessing.speech.audio_features import speech_maps
+from runtime.program import InputError
+from training.frames import clip_maps
 
 from .conftest import ROOT, SAMPLES, one_line, run_program
 from .media_files import frames_of, tone, write_sound
@@ -211,8 +211,8 @@ def test_an_evaluation_hears_each_clip_once(model, tiny_dataset, monkeypatch):
 
 
 def test_real_clips_score_perfectly_against_themselves(tiny_dataset):
-    from audio2faces.evaluation import measure
-    from began.mouth import MouthComponents
+    from audio2faces.evaluate.methods import measure
+    from measures.mouth import MouthComponents
 
     real = [np.asarray(clip.faces) for clip in tiny_dataset.split("test")]
     values = measure(real, real, MouthComponents.of(tiny_dataset.split("train")))

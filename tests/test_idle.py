@@ -4,8 +4,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from audio2faces.frames import MotionSet
-from audio2faces.idle import (
+from audio2faces.regressor.frames import MotionSet
+from audio2faces.regressor.idle import (
     STRETCHES,
     IdleMotion,
     choose_stretches,
@@ -15,10 +15,10 @@ from audio2faces.idle import (
     idle_frames,
     match_eyes,
 )
-from audio2faces.measures import eye_measures
-from audio2faces.regressor_training import Training
-from began.mouth import MouthComponents
-from preprocessing.alignment import eye_slices
+from audio2faces.regressor.training import Training
+from measures.mouth import MouthComponents
+from measures.similarity import eye_measures
+from preprocessing.faces.alignment import eye_slices
 
 
 def walk(generator, frames, size):

@@ -9,9 +9,9 @@ from .conftest import ROOT
 
 STUCK = """
 import ctypes, os, signal, threading
-from preprocessing.files import whole_file
-from preprocessing.interrupts import say_when_interrupted
-from preprocessing.program import program
+from runtime.files import whole_file
+from runtime.interrupts import say_when_interrupted
+from runtime.program import program
 
 @program
 def main():
@@ -28,7 +28,7 @@ raise SystemExit(main())
 """
 IN_A_LIBRARY = """
 import os, signal
-from preprocessing.program import program
+from runtime.program import program
 
 @program
 def main():

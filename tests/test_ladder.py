@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from began.run_folder import DivergenceError
-from benchmarks.collapse import Ladder, draw, format_table
-from benchmarks.collapse_rows import VAES, Row, ladder
+from experiments.collapse import Ladder, draw, format_table
+from experiments.collapse_rows import VAES, Row, ladder
+from training.run_folder import DivergenceError
 
 from .test_began_training import TINY
 

@@ -7,15 +7,15 @@ import cv2
 import numpy as np
 import pytest
 
-from audio2faces.generation import Options, stream_faces
-from audio2faces.model_folder import load_model
-from preprocessing.media import read_speech
+from audio2faces.face import load_model
+from audio2faces.generate.video import Options, stream_faces
+from media.reading import read_speech
 
 from .conftest import SAMPLES
 
 pytest.importorskip("starlette")
-from audio2faces import live as live_module
-from audio2faces.live import HEADER, SOUND_HEADER, AnyRate, LiveFace, LiveSeat, LiveSpeech, unpacked
+from audio2faces.app import live as live_module
+from audio2faces.app.live import HEADER, SOUND_HEADER, AnyRate, LiveFace, LiveSeat, LiveSpeech, unpacked
 
 
 def live_address(server, rate, model="tiny"):

@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from audio2faces import evaluation
-from audio2faces.baselines import NearestAudio
-from audio2faces.evaluation import measure, verdict
-from audio2faces.measures import flicker, mouth_opening, psnr, ssim, still_region
-from began.collapse import sharpness
-from began.frames import FrameSet, frame_numbers
-from began.mouth import MouthComponents, mouth_measures, mouth_motion, mouth_sums
-from preprocessing.alignment import mouth_slices
-from preprocessing.audio_features import FEATURE_PRESETS, FeatureStatistics
-from preprocessing.media import write_wav
+from audio2faces.evaluate import methods as evaluation
+from audio2faces.evaluate.baselines import NearestAudio
+from audio2faces.evaluate.methods import measure, verdict
+from measures.collapse import sharpness
+from measures.mouth import MouthComponents, mouth_measures, mouth_motion, mouth_sums
+from measures.similarity import flicker, mouth_opening, psnr, ssim, still_region
+from media.reading import write_wav
+from preprocessing.faces.alignment import mouth_slices
+from preprocessing.speech.audio_features import FEATURE_PRESETS, FeatureStatistics
+from training.frames import FrameSet, frame_numbers
 
 from .conftest import dataset_of, drawn_clip
 

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from preprocessing.media import (
+from media.reading import (
     joined_duration,
     read_frames,
     read_speech,
@@ -13,7 +13,7 @@ from preprocessing.media import (
     video_info,
     write_wav,
 )
-from preprocessing.program import InputError
+from runtime.program import InputError
 
 from .conftest import SAMPLES
 from .media_files import copy_video, frames_of, tone, write_sound, write_video

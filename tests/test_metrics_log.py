@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from began.checkpoints import load_weights, save_weights
 from began.figures import draw_curves
-from began.metrics_log import MetricsLog
 from began.training import learning_rate_at
-from preprocessing.pictures import read_png
+from media.pictures import read_png
+from training.checkpoints import load_weights, save_weights
+from training.metrics_log import MetricsLog
 
 from .conftest import full_disk
 from .test_began_training import TINY

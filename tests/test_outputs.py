@@ -8,13 +8,13 @@ from argparse import Namespace
 import numpy as np
 import pytest
 
-from audio2faces import generate
-from benchmarks import ablation
+from audio2faces.generate import __main__ as generate
+from experiments import ablation
+from media.reading import write_wav
+from media.writing import TalkingVideo, is_synthetic
 from preprocessing.dataset import own_dataset
-from preprocessing.files import claimed, exclusive, write_json
-from preprocessing.media import write_wav
-from preprocessing.program import InputError
-from preprocessing.video import TalkingVideo, is_synthetic
+from runtime.files import claimed, exclusive, write_json
+from runtime.program import InputError
 
 from .conftest import ROOT, SAMPLES, one_line, run_program
 
@@ -50,12 +50,12 @@ def sounds(folder, *names):
 @pytest.mark.parametrize(
     "module, output, arguments",
     [
-        ("audio2faces.generate", "x.mp4", [SAMPLES / "speech.wav", "--output"]),
-        ("audio2faces.generate", "frames", [SAMPLES / "speech.wav", "--output", "other.mp4", "--frames"]),
-        ("audio2faces.evaluate", "x.json", ["--data", "DATASET", "--json"]),
-        ("audio2faces.evaluate", "x.mp4", ["--data", "DATASET", "--video"]),
+        ("audio2faces.generate.__main__", "x.mp4", [SAMPLES / "speech.wav", "--output"]),
+        ("audio2faces.generate.__main__", "frames", [SAMPLES / "speech.wav", "--output", "other.mp4", "--frames"]),
+        ("audio2faces.evaluate.__main__", "x.json", ["--data", "DATASET", "--json"]),
+        ("audio2faces.evaluate.__main__", "x.mp4", ["--data", "DATASET", "--video"]),
         ("began.evaluate", "x.json", ["--data", "DATASET", "--model", "any", "--json"]),
-        ("audio2faces.export", "x.onnx", ["--onnx"]),
+        ("audio2faces.export.__main__", "x.onnx", ["--onnx"]),
     ],
 )
 def test_an_output_that_another_process_makes_is_refused_at_once(module, output, arguments, tiny_dataset, tmp_path):
@@ -104,7 +104,7 @@ def test_folders_of_results_are_written_by_one_process(tiny_model_folder, tiny_d
     assert "another process is preparing this dataset" in error
     arguments = ("--data", tiny_dataset.folder)
     with exclusive(tmp_path, ""):
-        for module, option in (("benchmarks.ablation", "--out"), ("benchmarks.collapse", "--runs")):
+        for module, option in (("experiments.ablation", "--out"), ("experiments.collapse", "--runs")):
             error = one_line(run_program("-c", WITHOUT_KERAS, module, *arguments, option, tmp_path, cwd=ROOT))
             assert "another process is at work there" in error
 

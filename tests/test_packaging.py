@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from preprocessing.program import COMMANDS
+from runtime.program import COMMANDS
 
 from .conftest import ROOT
 

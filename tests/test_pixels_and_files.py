@@ -7,18 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from preprocessing.files import (
-    check_output,
-    claimed,
-    exclusive,
-    make_folder,
-    read_json,
-    whole_file,
-    whole_folder,
-    write_json,
-)
-from preprocessing.pixels import to_signed, to_uint8
-from preprocessing.program import InputError
+from media.pixels import to_signed, to_uint8
+from runtime.files import check_output, claimed, exclusive, make_folder, read_json, whole_file, whole_folder, write_json
+from runtime.program import InputError
 
 from .conftest import ROOT
 
@@ -98,7 +89,7 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path):
 
 KILLED = """
 import os, sys
-from preprocessing.files import claimed, exclusive, whole_folder
+from runtime.files import claimed, exclusive, whole_folder
 folder = sys.argv[1]
 with exclusive(folder, ""), claimed(folder + "/model"), whole_folder(folder + "/model") as partial:
     (partial / "half").touch()
@@ -114,7 +105,7 @@ def test_what_a_killed_process_leaves_is_no_obstacle_and_goes(tmp_path):
         living.write_text("")
         for folder in tmp_path.glob(".partial-*"):
             os.utime(folder, (0, 0))  # as if both were old
-        command = f"from preprocessing.files import write_json; write_json({str(tmp_path / 'result.json')!r}, 1)"
+        command = f"from runtime.files import write_json; write_json({str(tmp_path / 'result.json')!r}, 1)"
         subprocess.run([sys.executable, "-c", command], cwd=ROOT, check=True)
         assert not left.exists() and living.exists()
     with exclusive(tmp_path, "locked"), claimed(tmp_path / "model"):

@@ -21,12 +21,12 @@ from preprocessing.dataset import (
     read_splits,
     split_by_hash,
 )
-from preprocessing.detection import Face
-from preprocessing.download import Fetched
-from preprocessing.files import exclusive, sha256
+from preprocessing.faces.detection import Face
 from preprocessing.prepare import prepare_dataset
-from preprocessing.program import InputError
-from preprocessing.report import find_doubtful_clips
+from preprocessing.review.report import find_doubtful_clips
+from preprocessing.sources.download import Fetched
+from runtime.files import exclusive, sha256
+from runtime.program import InputError
 
 from .conftest import ROOT, SAMPLES, dataset_of, drawn_clip, one_line, run_program
 from .media_files import frames_of, tone, write_video

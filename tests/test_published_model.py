@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from audio2faces.evaluation import evaluate
-from audio2faces.generation import generate_video
-from audio2faces.model_folder import load_model
+from audio2faces.evaluate.methods import evaluate
+from audio2faces.face import load_model
+from audio2faces.generate.video import generate_video
 from audio2faces.published import DEFAULT_MODEL
 from began.examination import evaluate as measure_generators
 from preprocessing.dataset import open_dataset

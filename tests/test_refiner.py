@@ -10,18 +10,18 @@ import pytest
 from keras import ops
 
 from audio2faces.config import PRESETS, RefinerConfig
-from audio2faces.model_folder import load_model
-from audio2faces.refiner import Refiner, build_refiner, detail_error, mouth_mask
-from audio2faces.refiner_training import RefinerBatches
-from audio2faces.regressor import add_motion
-from audio2faces.regressor_training import Trained, Training
+from audio2faces.face import load_model
+from audio2faces.refiner.network import Refiner, build_refiner, detail_error, mouth_mask
+from audio2faces.refiner.training import RefinerBatches
+from audio2faces.regressor.network import add_motion
+from audio2faces.regressor.training import Trained, Training
 from audio2faces.training import train_system
-from began.frames import FrameSet
 from began.training import new_model
-from preprocessing import program
-from preprocessing.alignment import mouth_slices
-from preprocessing.pixels import to_signed
-from preprocessing.program import InputError
+from media.pixels import to_signed
+from preprocessing.faces.alignment import mouth_slices
+from runtime import program
+from runtime.program import InputError
+from training.frames import FrameSet
 
 from .conftest import TINY_REFINER, dataset_of, drawn_clip, one_line, run_program
 
@@ -328,7 +328,7 @@ import json, sys
 import keras
 import numpy as np
 from audio2faces.config import RefinerConfig
-from audio2faces.refiner import Refiner
+from audio2faces.refiner.network import Refiner
 from began.training import new_model
 assert keras.backend.backend() == "jax"
 folder, settings = sys.argv[1], json.loads(sys.argv[2])

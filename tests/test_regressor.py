@@ -12,21 +12,21 @@ import numpy as np
 import pytest
 
 from audio2faces.config import PRESETS, RegressorConfig
-from audio2faces.frames import MotionSet, choose_reference
-from audio2faces.model_folder import load_model
-from audio2faces.regressor import MouthWeightedError, build_regressor
-from audio2faces.regressor_training import Training, new_model, train_regressor
-from began.audio_network import build_audio_network
-from began.checkpoints import load_weights
-from began.decoder import build_decoder
-from began.frames import batch_indices
+from audio2faces.face import load_model
+from audio2faces.regressor.frames import MotionSet, choose_reference
+from audio2faces.regressor.network import MouthWeightedError, build_regressor
+from audio2faces.regressor.training import Training, new_model, train_regressor
 from began.model_folder import BATCH
-from began.run_folder import choose_precision
-from preprocessing import program
-from preprocessing.alignment import mouth_slices
+from began.networks.audio_network import build_audio_network
+from began.networks.decoder import build_decoder
+from media.pixels import to_signed
 from preprocessing.dataset import Dataset
-from preprocessing.pixels import to_signed
-from preprocessing.program import InputError
+from preprocessing.faces.alignment import mouth_slices
+from runtime import program
+from runtime.program import InputError
+from training.checkpoints import load_weights
+from training.frames import batch_indices
+from training.run_folder import choose_precision
 
 from .conftest import ROOT, TINY, one_line, run_program, with_one_bit_changed
 
@@ -182,7 +182,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
 
     monkeypatch.setattr(program, "SHORT", 0.0)  # or phases of so little data would not show
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("audio2faces.regressor_training.batch_indices", interrupted)
+        patch.setattr("audio2faces.regressor.training.batch_indices", interrupted)
         train_regressor(tiny_config, tiny_dataset, tmp_path / "run")
     assert "\nhow mouths move: 5/5 clips" in capsys.readouterr().err
     train_regressor(tiny_config, tiny_dataset, tmp_path / "run")
@@ -206,7 +206,7 @@ def test_a_run_goes_on_with_the_components_that_it_keeps(
     np.savez(run / "mouth.npz", motion=-bases["motion"], full=bases["full"])
     np.savez(run / "idle.npz", kernel=idle["kernel"], codes=idle["codes"] + 1)
     for computed in ("MouthComponents.of", "fit_idle_motion"):
-        monkeypatch.setattr(f"audio2faces.regressor_training.{computed}", None)
+        monkeypatch.setattr(f"audio2faces.regressor.training.{computed}", None)
     trained = train_regressor(tiny_config, tiny_dataset, run)
     np.testing.assert_array_equal(trained.training.mouth.basis, -bases["motion"])
     np.testing.assert_array_equal(trained.codes, idle["codes"] + 1)
@@ -327,7 +327,7 @@ def test_a_run_killed_after_its_first_checkpoint_goes_on_to_the_same_bits(tiny_d
     program.write_text(
         "import dataclasses, sys\n"
         "from audio2faces.config import RegressorConfig\n"
-        "from audio2faces.regressor_training import Training, new_model, train_regressor\n"
+        "from audio2faces.regressor.training import Training, new_model, train_regressor\n"
         "from preprocessing.dataset import open_dataset\n"
         f"config = dataclasses.replace(RegressorConfig(), **{TINY!r})\n"
         "train_regressor(config, open_dataset(sys.argv[1]), sys.argv[2])\n"

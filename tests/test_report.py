@@ -7,17 +7,17 @@ import av
 import numpy as np
 import pytest
 
-from preprocessing import preview
-from preprocessing.contact_sheet import write_contact_sheet
+from media.pictures import read_png
+from media.reading import read_speech, video_info, write_wav
 from preprocessing.dataset import open_dataset, write_dataset
-from preprocessing.media import read_speech, video_info, write_wav
-from preprocessing.mirror import mirror_clip
-from preprocessing.pictures import read_png
-from preprocessing.preview import BAR_BOTTOM, BAR_TOP, NO_VOICE, PANEL, SIDE, VOICE, Excerpt, draw_excerpt
-from preprocessing.preview import write_preview as write_preview_of
-from preprocessing.program import InputError
-from preprocessing.report import find_warnings, write_report
-from preprocessing.survey import landmarks_in_crop, measure_clip, survey_dataset
+from preprocessing.flip.mirror import mirror_clip
+from preprocessing.review import preview
+from preprocessing.review.contact_sheet import write_contact_sheet
+from preprocessing.review.preview import BAR_BOTTOM, BAR_TOP, NO_VOICE, PANEL, SIDE, VOICE, Excerpt, draw_excerpt
+from preprocessing.review.preview import write_preview as write_preview_of
+from preprocessing.review.report import find_warnings, write_report
+from preprocessing.review.survey import landmarks_in_crop, measure_clip, survey_dataset
+from runtime.program import InputError
 
 from .conftest import FACE_SIZE, SAMPLES, drawn_clip, one_line, run_program
 from .media_files import frames_of
@@ -95,7 +95,7 @@ def warnings_of(dataset):
 
 
 def test_each_warning_comes_with_its_cause_and_goes_without(tmp_path, monkeypatch):
-    monkeypatch.setattr("preprocessing.report.LEAST_TRAINING_MINUTES", 0.1)
+    monkeypatch.setattr("preprocessing.review.report.LEAST_TRAINING_MINUTES", 0.1)
     good = [
         clip_with_track(tmp_path, name, split, 6, 100, frames_dropped={"face blurred": 7})
         for name, split in (("a", "train"), ("b", "validation"), ("c", "test"))
@@ -116,7 +116,7 @@ def test_each_warning_comes_with_its_cause_and_goes_without(tmp_path, monkeypatc
     assert "10.6 % of the frames show several faces" in warnings_of(dataset_of(tmp_path, [several, b, c]))
     np.save(tmp_path / "clips" / "c" / "faces.npy", np.full((150, FACE_SIZE, FACE_SIZE, 3), 121, np.uint8))
     assert warnings_of(dataset_of(tmp_path, good)).startswith("brightness differs between train (100) and test (121)")
-    monkeypatch.setattr("preprocessing.report.LEAST_TRAINING_MINUTES", 0.11)
+    monkeypatch.setattr("preprocessing.review.report.LEAST_TRAINING_MINUTES", 0.11)
     assert "0.1 minutes of speech to train on" in warnings_of(dataset_of(tmp_path, good))
 
 
@@ -156,7 +156,7 @@ def test_many_clips_are_measured_with_one_open_at_a_time(tmp_path, monkeypatch):
         open_files.add(len(os.listdir("/dev/fd")))
         return measure_clip(clip)
 
-    monkeypatch.setattr("preprocessing.survey.measure_clip", counted)
+    monkeypatch.setattr("preprocessing.review.survey.measure_clip", counted)
     assert len(survey_dataset(dataset).measures) == 9
     assert len(open_files) == 1
 

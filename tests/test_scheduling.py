@@ -8,8 +8,8 @@ import pytest
 
 from preprocessing import scheduling
 from preprocessing.clips import Settings, Task, content_hash, prepare_source
-from preprocessing.program import InputError
 from preprocessing.scheduling import run_tasks
+from runtime.program import InputError
 
 from .conftest import SAMPLES
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from media.reading import read_frames, read_speech, write_wav
 from preprocessing.clips import Settings
 from preprocessing.dataset import open_dataset
-from preprocessing.media import read_frames, read_speech, write_wav
+from preprocessing.faces.quality import NO_FACE
 from preprocessing.prepare import prepare_dataset
-from preprocessing.quality import NO_FACE
 from preprocessing.segments import LONGEST, SEVERAL_FACES, SILENT, TOO_SHORT, find_segments
-from preprocessing.voice import CHUNK_SECONDS, voice_activity
+from preprocessing.speech.voice import CHUNK_SECONDS, voice_activity
 
 from .conftest import SAMPLES
 from .media_files import write_video

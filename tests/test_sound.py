@@ -7,16 +7,16 @@ import wave
 import numpy as np
 import pytest
 
-from audio2faces.generation import Options, generate_video, stream_faces
-from audio2faces.model_folder import load_model
+from audio2faces.face import load_model
+from audio2faces.generate.video import Options, generate_video, stream_faces
 from audio2faces.published import DEFAULT_MODEL
+from media.hearing import SILENCE
+from media.reading import read_frames, read_speech, sound_duration, sound_level, stream_speech, video_info
+from media.writing import TalkingVideo, is_synthetic
 from preprocessing import recording
-from preprocessing.alignment import mouth_slices
-from preprocessing.hearing import SILENCE
-from preprocessing.media import read_frames, read_speech, sound_duration, sound_level, stream_speech, video_info
-from preprocessing.program import InputError
-from preprocessing.sources import read_sources
-from preprocessing.video import TalkingVideo, is_synthetic
+from preprocessing.faces.alignment import mouth_slices
+from preprocessing.sources.listing import read_sources
+from runtime.program import InputError
 
 from .conftest import SAMPLES
 from .media_files import tone, write_sound, write_tracks, write_video

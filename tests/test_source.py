@@ -6,12 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-import audio2faces.source as source_module
-import audio2faces.source_frames as source_frames
-from audio2faces.generation import Options, generate_video, smoothed
-from audio2faces.likeness import Likeness
-from audio2faces.model_folder import load_model
-from audio2faces.source import (
+import audio2faces.generate.source as source_module
+import audio2faces.generate.source_frames as source_frames
+from audio2faces.face import load_model
+from audio2faces.generate.likeness import Likeness
+from audio2faces.generate.source import (
     Source,
     blend_mask,
     face_mask,
@@ -20,11 +19,12 @@ from audio2faces.source import (
     opacity_of,
     open_source,
 )
-from audio2faces.source_frames import VideoFrames
-from preprocessing.alignment import crop_face, mouth_slices
-from preprocessing.extraction import ExtractedFace
-from preprocessing.media import read_frames, video_info, write_wav
-from preprocessing.program import InputError
+from audio2faces.generate.source_frames import VideoFrames
+from audio2faces.generate.video import Options, generate_video, smoothed
+from media.reading import read_frames, video_info, write_wav
+from preprocessing.faces.alignment import crop_face, mouth_slices
+from preprocessing.faces.extraction import ExtractedFace
+from runtime.program import InputError
 
 from .conftest import ROOT, SAMPLES, one_line, run_program
 from .media_files import frames_of, tone, write_tiled_heic, write_video

@@ -1,8 +1,8 @@
 import pytest
 
-from preprocessing.intervals import clip_name, parse_intervals, safe_name, without_times
-from preprocessing.program import InputError
-from preprocessing.sources import VIDEO_SUFFIXES, Source, is_url, read_sources, url_name
+from preprocessing.sources.intervals import clip_name, parse_intervals, safe_name, without_times
+from preprocessing.sources.listing import VIDEO_SUFFIXES, Source, is_url, read_sources, url_name
+from runtime.program import InputError
 
 TALK = "https://example.org/videos/talk.mp4"
 

@@ -8,12 +8,12 @@ import pytest
 from audio2faces.stages import plan_stages
 from audio2faces.training import train_system
 from began.config import BeganConfig
-from began.run_folder import own_run
 from began.training import train_began
-from began.vae_config import VaeConfig
-from began.vae_training import train_vae
-from preprocessing.files import write_json
-from preprocessing.program import InputError
+from began.vae.config import VaeConfig
+from began.vae.training import train_vae
+from runtime.files import write_json
+from runtime.program import InputError
+from training.run_folder import own_run
 
 from .conftest import TINY_TRAINING, one_line, run_program
 

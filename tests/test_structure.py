@@ -4,7 +4,7 @@ import ast
 
 from .conftest import ROOT, run_program
 
-LAYERS = ["preprocessing", "began", "audio2faces"]
+LAYERS = ["runtime", "media", "preprocessing", "training", "measures", "began", "audio2faces"]
 WITH_TENSORFLOW = ("metrics_log.py", "tensorflow_files.py", "distribution.py")  # TensorBoard, its files, tf.distribute
 
 
@@ -24,22 +24,22 @@ def test_layers_import_one_way():
 
 
 def test_networks_and_losses_run_on_any_keras_backend():
-    shared = set((ROOT / "began").glob("*.py")) - {ROOT / "began" / name for name in WITH_TENSORFLOW}
-    for path in [
-        *shared,
-        *(ROOT / "audio2faces" / name for name in ("regressor.py", "refiner.py", "idle.py")),
-    ]:
+    shared = [path for folder in ("training", "measures", "began") for path in (ROOT / folder).rglob("*.py")]
+    networks = [
+        ROOT / "audio2faces" / name for name in ("regressor/network.py", "refiner/network.py", "regressor/idle.py")
+    ]
+    for path in [path for path in shared if path.name not in WITH_TENSORFLOW] + networks:
         assert "tensorflow" not in set(imported_packages(path)), path
 
 
 def test_pictures_are_drawn_without_a_notebook_s_or_screen_s_backend():
-    for path in [path for folder in [*LAYERS, "benchmarks"] for path in (ROOT / folder).glob("*.py")]:
+    for path in [path for folder in [*LAYERS, "benchmarks", "experiments"] for path in (ROOT / folder).rglob("*.py")]:
         assert "pyplot" not in path.read_text(encoding="utf-8"), path
 
 
 def test_commands_that_need_no_network_do_not_wait_for_tensorflow():
-    programs = (
-        "audio2faces.generate, audio2faces.train, audio2faces.evaluate, audio2faces.export, preprocessing.__main__"
+    programs = "audio2faces.train, preprocessing.__main__" + "".join(
+        f", audio2faces.{name}.__main__" for name in ("generate", "evaluate", "export")
     )
     done = run_program("-c", f"import sys, {programs}; print('tensorflow' in sys.modules)")
     assert done.stdout.strip() == "False", done.stderr

@@ -7,19 +7,19 @@ import keras
 import numpy as np
 import pytest
 
-from began.audio_network import audio_network_of
-from began.checkpoints import open_checkpoint
 from began.config import BeganConfig
-from began.frames import batch_indices
 from began.model import Began
 from began.model_folder import build_network
-from began.vae import MapScaling, Vae, kl_divergence, map_error
-from began.vae_config import VAE_PRESETS, VaeConfig
-from began.vae_folder import load_vae_encoder
-from began.vae_training import new_vae, train_vae
-from preprocessing.audio_features import FEATURE_PRESETS, FeatureStatistics
-from preprocessing.pictures import read_png
-from preprocessing.program import InputError
+from began.networks.audio_network import audio_network_of
+from began.vae.config import VAE_PRESETS, VaeConfig
+from began.vae.model import MapScaling, Vae, kl_divergence, map_error
+from began.vae.model_folder import load_vae_encoder
+from began.vae.training import new_vae, train_vae
+from media.pictures import read_png
+from preprocessing.speech.audio_features import FEATURE_PRESETS, FeatureStatistics
+from runtime.program import InputError
+from training.checkpoints import open_checkpoint
+from training.frames import batch_indices
 
 from .conftest import one_line, run_program, with_one_bit_changed
 
@@ -162,7 +162,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tiny_dataset, tiny_run, tmp
         return batch_indices(count, batch_size, step, seed)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("began.vae_training.batch_indices", interrupted)
+        patch.setattr("began.vae.training.batch_indices", interrupted)
         train_vae(TINY_VAE, tiny_dataset, tmp_path / "run")
     with pytest.raises(InputError, match=r"this run is not finished; give python train\.py --mode vae --run"):
         load_vae_encoder(tmp_path / "run")

@@ -1,0 +1,110 @@
+"""A page in the browser: speech in, a talking face out, recorded, uploaded or live.
+
+It listens on this machine alone, unless --host says otherwise; then a token is needed, which the printed address holds.
+Nothing on the page comes from any other host. Files are kept for minutes and go when the server stops.
+"""
+
+import argparse
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import sys
+from urllib.parse import quote
+
+from audio2faces.app.guard import LOOPBACK
+from audio2faces.published import model_folder, models_of
+from runtime.program import ArgumentParser, InputError, check_backend, command, number, program
+
+LAST_SECONDS = 3  # for answers that are under way when the server stops
+
+
+def parse_arguments():
+    """Reads the command line."""
+    parser = ArgumentParser(prog=command("app"), description=__doc__)
+    parser.add_argument(
+        "--model",
+        type=model_folder,
+        action="append",
+        metavar="MODEL",
+        default=[],
+        help="another model folder beside the published ones; may be given again",
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine alone)"
+    )
+    parser.add_argument("--port", type=number(0, 65535, int), default=7860, help="default: 7860; 0: any that is free")
+    parser.add_argument(
+        "--token",
+        type=token,
+        help="that a browser must know (default: a random one, where --host is not this machine)",
+    )
+    parser.add_argument(
+        "--most-upload", type=number(1, 100_000, int), metavar="MB", default=50, help="of a file (default: 50)"
+    )
+    parser.add_argument(
+        "--most-speech", type=number(1, 36_000), metavar="SECONDS", default=120.0, help="of a video (default: 120)"
+    )
+    parser.add_argument(
+        "--most-waiting", type=number(1, 10_000, int), metavar="JOBS", default=30, help="in the queue (default: 30)"
+    )
+    parser.add_argument(
+        "--most-seconds", type=number(0, 1_000_000), metavar="SECONDS", default=600.0, help="a job takes (default: 600)"
+    )
+    return parser.parse_args()
+
+
+def token(text):
+    """What can stand in an address and a cookie as it is, for argparse."""
+    if not (text.isascii() and text.replace("-", "").replace("_", "").isalnum()):
+        raise argparse.ArgumentTypeError("letters, digits, - and _ only")
+    return text
+
+
+@program
+def main():
+    """Starts the server and prints its address."""
+    arguments = parse_arguments()
+    try:
+        import uvicorn
+
+        from audio2faces.app.routes import build_app
+    except ImportError:
+        raise InputError("the page needs more packages: pip install starlette uvicorn websockets") from None
+    check_backend()
+    from audio2faces.app.jobs import Limits
+    from audio2faces.app.live import LONGEST_PUSH
+
+    secret = arguments.token or (None if arguments.host in LOOPBACK else secrets.token_urlsafe(16))
+    limits = Limits(upload=arguments.most_upload * 1_000_000, speech=arguments.most_speech,
+                    waiting=arguments.most_waiting, seconds=arguments.most_seconds)  # fmt: skip
+    app = build_app(models_of(arguments.model), limits, secret)
+    settings = {"log_level": "error", "ws_max_size": LONGEST_PUSH, "timeout_graceful_shutdown": LAST_SECONDS}
+    with listening(arguments.host, arguments.port) as place:
+        address = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+        query = f"/?token={quote(secret)}" if secret else ""
+        print(f"open http://{address}:{place.getsockname()[1]}{query} in a browser; Ctrl-C ends it", flush=True)
+        if hasattr(signal, "SIGHUP"):  # its terminal was closed
+            signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(uvicorn.Config(app, **settings)).run(sockets=[place])
+
+
+def listening(host, port):
+    """A socket that listens.
+
+    Raises:
+        InputError: it cannot.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address, family=family)
+    except OSError as error:
+        raise InputError(
+            f"--host {host} --port {port}: cannot listen there ({error.strerror}); give another one"
+        ) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

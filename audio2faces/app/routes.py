@@ -1,0 +1,236 @@
+"""What the page's server answers: the page itself, uploads, jobs, videos, and the live face."""
+
+import asyncio
+import contextlib
+import io
+import json
+import tempfile
+import wave
+from pathlib import Path
+
+import numpy as np
+from starlette.applications import Starlette
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+
+from audio2faces.app.guard import Guard
+from audio2faces.app.jobs import FullError, Studio, remove
+from audio2faces.app.live import LiveSeat
+from audio2faces.published import PICTURE, SAMPLES, described
+from media.reading import SPEECH_RATE, read_speech
+from runtime.program import InputError
+
+PAGE = Path(__file__).parent / "page"
+FILES = {"page.js": "text/javascript", "live.js": "text/javascript", "microphone.js": "text/javascript",
+         "style.css": "text/css"}  # fmt: skip
+EXAMPLES = {
+    "Lay red with L seven again": "speech.wav",
+    "Bin green by U four please": "bgbu4p.mpg",
+    "Place white at D five again": "pwad5a.mpg",
+}  # sentences that no published model has learned from
+LARGEST_REQUEST = 10_000  # bytes of JSON
+LONGEST_NAME = 80
+UPLOAD_SECONDS = 120
+LONGEST_WAIT = 20  # seconds that a request may wait for news of its job
+ENDINGS = {"mp4": "video/mp4", "webm": "video/webm"}
+GONE = "This video is not here any more; make it again."
+
+
+def build_app(models, limits, token=None):
+    """The application.
+
+    Args:
+        models: dictionary from names to folders.
+        limits: `jobs.Limits`.
+        token: that a browser must know, or None: then it must be one of this machine's.
+
+    Returns:
+        `starlette.applications.Starlette`.
+    """
+    answers = Answers(models, limits)
+    routes = [
+        Route("/", answers.page),
+        Route("/page/{name}", answers.page_file),
+        Route("/api/choices", answers.choices),
+        Route("/api/models/{name}/picture", answers.picture),
+        Route("/api/examples/{name}", answers.example),
+        Route("/api/uploads", answers.upload, methods=["POST"]),
+        Route("/api/jobs", answers.ask, methods=["POST"]),
+        Route("/api/jobs/{key}", answers.state),
+        Route("/api/jobs/{key}", answers.cancel, methods=["DELETE"]),
+        Route("/api/jobs/{key}/video", answers.video),
+        WebSocketRoute("/live", answers.live),
+    ]
+    handlers = {InputError: refused, FullError: refused, NotHereError: refused, TimeoutError: too_slow}
+    app = Starlette(routes=routes, lifespan=answers.lifespan, exception_handlers=handlers)
+    app.add_middleware(Guard, token=token)
+    return app
+
+
+class NotHereError(Exception):
+    """What is asked for does not exist, or not any more; the text says so to the user."""
+
+
+async def refused(request, error):
+    """One line of JSON for what cannot be done."""
+    status = {FullError: 503, NotHereError: 404}.get(type(error), 400)
+    return JSONResponse({"error": str(error)}, status)
+
+
+async def too_slow(request, error):
+    """The same for an upload that takes too long."""
+    return JSONResponse({"error": f"The upload took longer than {UPLOAD_SECONDS} s."}, 408)
+
+
+class Answers:
+    """An answer to each route; see `build_app`."""
+
+    def __init__(self, models, limits):
+        self.models, self.limits = models, limits
+        self.studio = self.seat = None
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app):
+        """What runs as long as the server does, and its folder."""
+        folder = Path(tempfile.mkdtemp(prefix="audio2faces-"))
+        self.studio, self.seat = Studio(self.limits, folder), LiveSeat(self.models, folder)
+        tasks = [asyncio.create_task(self.studio.work()), asyncio.create_task(self.studio.tidy_up())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.studio.close()
+            self.seat.close()
+            remove(folder)
+
+    async def page(self, request):
+        """The page."""
+        return HTMLResponse((PAGE / "index.html").read_text(encoding="utf-8"))
+
+    async def page_file(self, request):
+        """What the page consists of."""
+        name = request.path_params["name"]
+        if name not in FILES:
+            raise NotHereError("no such file")
+        return FileResponse(PAGE / name, media_type=FILES[name])
+
+    async def choices(self, request):
+        """Models, examples and limits."""
+        limits = {"upload": self.limits.upload, "speech": self.limits.speech}
+        return JSONResponse({"models": described(self.models), "examples": list(EXAMPLES), "limits": limits})
+
+    async def picture(self, request):
+        """A model's face at rest."""
+        folder = self.models.get(request.path_params["name"])
+        if folder is None or not (folder / PICTURE).is_file():
+            raise NotHereError("no such picture")
+        return FileResponse(folder / PICTURE, media_type="image/png")
+
+    async def example(self, request):
+        """The sound of an example, as any browser plays it."""
+        name = request.path_params["name"]
+        if name not in EXAMPLES:
+            raise NotHereError("no such example")
+        sound = await asyncio.to_thread(read_speech, SAMPLES / EXAMPLES[name])
+        return Response(_as_wav(sound), media_type="audio/wav")
+
+    async def upload(self, request):
+        """Stores a file; tells its key."""
+        letters = request.query_params.get("name", "")[-LONGEST_NAME:]
+        name = "".join(letter for letter in letters if letter.isprintable()) or "file"
+        async with asyncio.timeout(UPLOAD_SECONDS):
+            return JSONResponse({"key": await self.studio.receive(request.stream(), name)})
+
+    async def ask(self, request):
+        """Queues a job; tells its key."""
+        asked = await _json_of(request)
+        model, ending = asked.get("model"), asked.get("format", "mp4")
+        if not (isinstance(model, str) and model in self.models and isinstance(ending, str) and ending in ENDINGS):
+            raise InputError("no such model or format")
+        names = {}
+        speech = self._file(asked.get("speech"), names)
+        source = None if asked.get("source") is None else self._file(asked["source"], names)
+        return JSONResponse({"key": self.studio.ask(self.models[model], speech, source, names, f".{ending}")})
+
+    def _file(self, key, names):
+        """Path of an upload or an example; what the user calls it goes to `names`."""
+        if isinstance(key, str) and key in EXAMPLES:
+            path, name = SAMPLES / EXAMPLES[key], key
+        elif isinstance(key, str) and key in self.studio.uploads:
+            upload = self.studio.uploads[key]
+            path, name = upload.path, upload.name
+        else:
+            raise InputError("the file is not here any more; choose it again")
+        names[path] = name
+        return path
+
+    def _job(self, request):
+        """Key and job."""
+        key = request.path_params["key"]
+        if key not in self.studio.jobs:
+            raise NotHereError(GONE)
+        return key, self.studio.jobs[key]
+
+    async def state(self, request):
+        """What became of a job; with ?seen=VERSION only when there are news, or after a while."""
+        key, job = self._job(request)
+        seen = request.query_params.get("seen", "")
+        if seen.isdecimal() and len(seen) < 10:
+            await job.news(int(seen), LONGEST_WAIT)
+        place = self.studio.queue.index(key) + 1 if key in self.studio.queue else 0
+        answer = {"version": job.version, "state": job.state, "share": job.share, "place": place}
+        answer |= {"message": job.message, "wrong": job.wrong}
+        return JSONResponse(answer | ({"result": job.result} if job.result else {}))
+
+    async def cancel(self, request):
+        """Ends a job."""
+        key, _ = self._job(request)
+        self.studio.cancel(key)
+        return JSONResponse({})
+
+    async def video(self, request):
+        """The video that a job has made; ?download to be saved."""
+        _, job = self._job(request)
+        if job.state != "done" or not job.output.is_file():
+            raise NotHereError(GONE)
+        ending = job.output.suffix[1:]
+        disposition = "attachment" if "download" in request.query_params else "inline"
+        return FileResponse(job.output, media_type=ENDINGS[ending], filename=f"talking.{ending}",
+                            content_disposition_type=disposition)  # fmt: skip
+
+    async def live(self, socket):
+        """Speaks with the browser that is live."""
+        await self.seat.serve(socket)
+
+
+async def _json_of(request):
+    """The dictionary that a request consists of.
+
+    Raises:
+        InputError: it is none, or too large.
+    """
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_REQUEST:
+            raise InputError("the request is too large")
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise InputError("the request is no JSON object")
+    return content
+
+
+def _as_wav(samples):
+    """A 16-bit wav file of float32 samples at 16 kHz, as bytes."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(SPEECH_RATE)
+        sound.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+    return file.getvalue()

@@ -1,0 +1,81 @@
+"""Measures a model on clips that it has never seen, beside baselines."""
+
+import sys
+from pathlib import Path
+
+from audio2faces.published import DEFAULT_MODEL, check_model, choice, model_folder
+from preprocessing.dataset import open_dataset
+from runtime.files import check_output, claimed, write_json
+from runtime.program import ArgumentParser, InputError, command, import_keras, program
+
+
+def parse_arguments():
+    """Reads the command line."""
+    parser = ArgumentParser(prog=command("evaluate"), description=__doc__)
+    parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        type=model_folder,
+        action="append",
+        help=f"{choice()}. May be given again; each gets its rows",
+    )
+    parser.add_argument("--data", metavar="DATASET", required=True, help="prepared dataset with a train split")
+    parser.add_argument("--split", choices=["validation", "test"], default="test", help="default: test")
+    parser.add_argument("--json", metavar="FILE", help="also write the measures as JSON")
+    parser.add_argument("--strip", metavar="FILE", help="also write a PNG: a sentence, a row for each method")
+    parser.add_argument(
+        "--video",
+        metavar="FILE",
+        help="also write real | regressor | refined side by side: three sentences as mp4, or one as silent webp",
+    )
+    return parser.parse_args()
+
+
+@program
+def main():
+    """Checks what can be checked at once, and evaluates."""
+    arguments = parse_arguments()
+    dataset = open_dataset(arguments.data)
+    for output, suffixes in ((arguments.strip, (".png",)), (arguments.video, (".mp4", ".webp"))):
+        if output and Path(output).suffix.lower() not in suffixes:
+            raise InputError(f"{output}: give it a name that ends in {' or '.join(suffixes)}")
+    outputs = [*filter(None, (arguments.json, arguments.strip, arguments.video))]
+    for output in outputs:
+        check_output(output)
+    folders = arguments.model or [DEFAULT_MODEL]
+    for folder in folders:
+        check_model(folder)
+    with claimed(*outputs):
+        measure(arguments, dataset, folders)
+
+
+def measure(arguments, dataset, folders):
+    """Loads the models, prints the table and writes what was asked for."""
+    import_keras()
+    from audio2faces.evaluate.methods import evaluate, format_idle, format_table, format_verdict
+    from audio2faces.face import TalkingFace, load_model
+    from audio2faces.figures import draw_strip, write_comparison
+
+    models = [load_model(folder) for folder in folders]
+    for folder, model in zip(folders, models, strict=True):
+        if not isinstance(model, TalkingFace):
+            raise InputError(f"{folder}: made with --mode began; measure it with python -m began.evaluate")
+    if len({model.name for model in models}) < len(models):
+        raise InputError(f"--model: two models are named {models[0].name}; the table could not tell them apart")
+    report, faces = evaluate(models, dataset, arguments.split)
+    print(f"{report['model']} on {report['clips']} {report['split']} clips, {report['frames']} frames\n")
+    print("\n".join([format_table(report), "", *format_idle(report), *format_verdict(report)]))
+    if arguments.json:
+        write_json(arguments.json, report)
+        print(f"\nwrote {arguments.json}")
+    if arguments.strip:
+        own = [name for name in faces if ", on the " not in name and ", idle " not in name]
+        draw_strip(arguments.strip, {name: faces[name][0] for name in own})
+        print(f"\nwrote {arguments.strip}")
+    if arguments.video:
+        write_comparison(arguments.video, models[0], dataset.split(arguments.split), faces)
+        print(f"\nwrote {arguments.video}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,349 @@
+"""Measures models on the clips of a split, beside their baselines, with confidence intervals over the clips."""
+
+import numpy as np
+
+from audio2faces.evaluate.baselines import NearestAudio, mean_face
+from audio2faces.regressor.idle import idle_frames
+from measures.collapse import sharpness
+from measures.mouth import MouthComponents, correlation_of_sums, measures_of_sums, mouth_sums, pair_sums
+from measures.similarity import eye_measures, flicker, mouth_opening, psnr, ssim, still_region
+from preprocessing.faces.alignment import mouth_slices
+from runtime.program import InputError, with_progress
+from training.frames import clip_maps, frame_numbers
+
+RESAMPLED = 400  # times that the clips are drawn anew for the confidence intervals
+CONFIDENCE = 0.95
+FOLLOWS, FOLLOWS_IN_PART = 0.7, 0.4  # correlation of the mouth from which the verdict says so
+IDLE_SECONDS = 30  # of idle motion that is looked at
+
+# Name in the table, key of the measure, digits.
+TABLE = (
+    ("PSNR", "psnr", 2),
+    ("SSIM", "ssim", 3),
+    ("mouth PSNR", "mouth_psnr", 2),
+    ("mouth SSIM", "mouth_ssim", 3),
+    ("correlation", "correlation", 3),
+    ("opening", "opening_correlation", 3),
+    ("lag", "best_lag", 0),
+    ("amplitude", "amplitude", 2),
+    ("explained", "explained_variance", 3),
+    ("swap", "swap", 2),
+    ("sharpness", "sharpness", 2),
+    ("mouth sharpness", "mouth_sharpness", 2),
+    ("flicker", "flicker", 2),
+)
+
+
+def evaluate(models, dataset, split, components=None):
+    """Runs every method over every clip of a split.
+
+    Mouth components are those of the training split's real frames. The baselines come from the training split too.
+
+    Args:
+        models: list of `model_folder.TalkingFace`; the baselines hear as the first one does.
+        dataset: `preprocessing.dataset.Dataset` with faces of the models' size.
+        split: "validation" or "test".
+        components: `MouthComponents` of the training split, or None to compute them.
+
+    Returns:
+        (report, faces): a JSON object with the measures of each method (see docs/measures.md), and the faces of all
+        clips, real and by each method: dictionary from its name to a list of uint8 RGB arrays.
+
+    Raises:
+        InputError: the dataset has faces of another size, or lacks a split.
+    """
+    for model in models:
+        if dataset.size != model.config.size:
+            raise InputError(
+                f"{dataset.folder}: faces of {dataset.size} pixels, {model.name} has {model.config.size}; "
+                f"prepare the clips with --size {model.config.size}"
+            )
+    train, clips = dataset.split("train"), dataset.split(split)
+    components = components or MouthComponents.of(train)
+    methods = _methods(models, train)
+    faces = {name: [] for name in methods}
+    for clip in with_progress(clips, "clip", "evaluating"):
+        for name, method in methods.items():
+            faces[name].append(method(clip))
+    real = [clip.faces for clip in clips]
+    references = real_measures(real, components, [frame_numbers(clip) for clip in clips])
+    measured = {}
+    for name in with_progress(list(faces), "method", "measuring"):
+        measured[name] = measure(real, faces[name], components, references)
+    report = {
+        "model": models[0].name,
+        "split": split,
+        "clips": len(clips),
+        "frames": sum(map(len, real)),
+        "training_clips": len(train),
+        "training_seconds": round(sum(len(clip.faces) for clip in train) / dataset.frame_rate, 1),
+        "methods": measured,
+        "idle": {model.name: idle_measures(model, real) for model in models if model.idle and len(clips) > 1},
+    }
+    report["verdict"] = {
+        model.name: verdict(report["methods"][_method_of(model, models)], len(clips), report["training_seconds"])
+        for model in models
+    }
+    return report, {"real": real, **faces}
+
+
+def _methods(models, train):
+    """Name of each method and the function from a clip to its faces."""
+    mean = mean_face(train)
+    methods = {
+        "mean face": lambda clip: np.broadcast_to(mean, clip.faces.shape),
+        "first frame held": lambda clip: np.broadcast_to(clip.faces[0], clip.faces.shape),
+        "nearest audio": NearestAudio(train, models[0].statistics, models[0].config.feature_settings),
+    }
+    for model in models:
+        methods |= _methods_of(_name(model, models), model, mean)
+    return methods
+
+
+def _name(model, models):
+    return model.name if len(models) > 1 else "model"
+
+
+def _method_of(model, models):
+    """The method by which a model makes its faces when nothing else is asked for."""
+    return f"{_name(model, models)}, refined" if model.refiner else _name(model, models)
+
+
+def _methods_of(name, model, mean):
+    """What is measured of one model: with and without refiner, on its own reference and on the clip's first frame."""
+    last = {}  # what was heard of the last clip: all methods look at one after the other
+
+    def heard(clip):
+        if clip.folder not in last:
+            last.clear()
+            last[clip.folder] = model.heard(clip_maps(clip, model.config.feature_settings))
+        return last[clip.folder]
+
+    def on_first_frame(refined):
+        def faces(clip):
+            motion = model.since(heard(clip), still=heard(clip)[0])
+            return model.paint(motion, refined=refined, reference=clip.faces[0])
+
+        return faces
+
+    def on_mean_face(clip):
+        return model.paint(model.since(heard(clip), still=0.0), refined=False, reference=mean)
+
+    regressor, refined = f"{name}, regressor alone" if model.refiner else name, f"{name}, refined"
+    methods = {regressor: lambda clip: model.paint(model.since(heard(clip)), refined=False)}
+    if model.config.motion:
+        methods[f"{regressor}, on the mean face"] = on_mean_face
+        methods[f"{regressor}, on the clip's first frame"] = on_first_frame(refined=False)
+    if model.refiner:
+        methods[refined] = lambda clip: model.paint(model.since(heard(clip)))
+        if model.config.motion:
+            methods[f"{refined}, on the clip's first frame"] = on_first_frame(refined=True)
+    if model.idle:
+
+        def with_idle_motion(clip):
+            numbers = frame_numbers(clip)
+            codes, eyes = idle_frames(model.idle.replay(clip.entry["fps"], seed=0), numbers[-1] + 1)
+            return model.paint(model.since(heard(clip)), idle=(codes[numbers], eyes[numbers]))
+
+        methods[f"{refined if model.refiner else regressor}, idle motion replayed"] = with_idle_motion
+    return methods
+
+
+def idle_measures(model, real):
+    """What is measured of IDLE_SECONDS of idle motion with the mouth at rest, against the real clips: `eye_measures`.
+
+    Args:
+        model: `model_folder.TalkingFace` with idle motion.
+        real: faces of clips, uint8 RGB [shape=(frames, size, size, 3) each].
+    """
+    idle = idle_frames(model.idle.replay(model.frame_rate, seed=0), round(IDLE_SECONDS * model.frame_rate))
+    still = np.zeros((len(idle[0]), *[model.config.motion_size] * 2, 3), np.float32)
+    return eye_measures(model.paint(still, idle), real)
+
+
+def real_measures(real, components, numbers=None):
+    """What is computed of the real clips once; `numbers` are as for `mouth_measures`."""
+    return [
+        {
+            "components": components.of_faces(faces),
+            "opening": _centred(mouth_opening(faces)),
+            "region": still_region(faces),
+            "numbers": of_clip,
+        }
+        for faces, of_clip in zip(real, numbers or [np.arange(len(faces)) for faces in real], strict=True)
+    ]
+
+
+def measure(real, generated, components, references=None):
+    """All measures of generated clips, pooled over their frames, each with a confidence interval over clips.
+
+    Args:
+        real: uint8 RGB, one array per clip [shape=(frames, size, size, 3) each].
+        generated: the same frames, generated.
+        components: `MouthComponents`.
+        references: what `real_measures` computed of the real clips, or None for clips without dropped frames.
+
+    Returns:
+        dictionary of floats; sharpness, mouth sharpness and flicker are relative to the real clips. None stands for
+        what does not exist: the lag of what does not move, a ratio to nothing. Under `intervals` the lower and the
+        upper bound of each: percentiles of RESAMPLED draws of as many clips (bootstrap; Efron 1979).
+    """
+    references = references or real_measures(real, components)
+    of_clips = [
+        _of_clip(x, y, components, reference) for x, y, reference in zip(real, generated, references, strict=True)
+    ]
+    positions = [of_clip["positions"] for of_clip in of_clips]
+    followings = [*positions[1:], positions[0]]
+    for of_clip, following in zip(
+        of_clips, followings, strict=True
+    ):  # on hearing this clip's speech, and the next one's
+        real_apart, apart = map(_apart, of_clip.pop("positions"), following)
+        of_clip["swap"] = (apart, real_apart)
+    sums = {name: np.stack([of_clip[name] for of_clip in of_clips]) for name in of_clips[0]}
+    count = len(of_clips)
+    values = {name: _known(value) for name, (value,) in _pooled(sums, np.ones((1, count))).items()}
+    draws = np.random.default_rng(0).integers(count, size=(RESAMPLED, count))
+    drawn = _pooled(sums, np.stack([np.bincount(draw, minlength=count) for draw in draws]))
+    tails = (1 - CONFIDENCE) / 2
+    intervals = {}
+    for name, of_draws in drawn.items():
+        known = of_draws[~np.isnan(of_draws)]
+        if count > 1 and len(known):
+            intervals[name] = np.quantile(known, [tails, 1 - tails]).tolist()
+    return {**values, "intervals": intervals}
+
+
+def _centred(values):
+    """Less their mean: lips have another red in each clip."""
+    return values - values.mean()
+
+
+def _apart(one, other):
+    """Mean distance of two clips' positions along the mouth components, moment by moment."""
+    shared = min(len(one), len(other))
+    return float(np.linalg.norm(one[:shared] - other[:shared], axis=1).mean())
+
+
+def _of_clip(real, generated, components, reference):
+    """What adds up over clips, of one; and `positions` of the mouth along the components, real and generated."""
+    rows, columns = mouth_slices(real.shape[1])
+    mouth, generated_mouth = real[:, rows, columns], generated[:, rows, columns]
+    region, numbers = reference["region"], reference["numbers"]
+    positions = (reference["components"], components.of_faces(generated))
+    of_frames = {
+        "psnr": psnr(real, generated),
+        "ssim": ssim(real, generated),
+        "mouth_psnr": psnr(mouth, generated_mouth),
+        "mouth_ssim": ssim(mouth, generated_mouth),
+    }
+    return {
+        **{name: (values.sum(), len(values)) for name, values in of_frames.items()},
+        "mouth": mouth_sums(*positions, numbers),
+        "opening": pair_sums(reference["opening"], _centred(mouth_opening(generated))),
+        "positions": positions,
+        "sharpness": (sharpness(generated), sharpness(real)),
+        "mouth_sharpness": (sharpness(generated_mouth), sharpness(mouth)),
+        "flicker": (flicker(generated, region, numbers), flicker(real, region, numbers)),
+    }
+
+
+def _pooled(sums, counts):
+    """Measures over all frames of some clips.
+
+    Args:
+        sums: what `_of_clip` gave, by name, arrays over the clips.
+        counts: how often each clip is taken [shape=(draws, clips)].
+
+    Returns:
+        dictionary of arrays [shape=(draws,)], NaN for what does not exist.
+    """
+    sums = {name: np.tensordot(counts, of_clips, 1) for name, of_clips in sums.items()}
+    opening = correlation_of_sums(sums.pop("opening"))
+    measures = measures_of_sums(sums.pop("mouth"))
+    ratios = {name: _ratio(*pairs.T) for name, pairs in sums.items()}  # means are sums over numbers of frames
+    of_pixels = ("psnr", "ssim", "mouth_psnr", "mouth_ssim")
+    first = {name: ratios.pop(name) for name in of_pixels}
+    return {**first, **measures, "opening_correlation": opening, **ratios}
+
+
+def _ratio(first, second):
+    """Of sums; NaN where there is nothing to compare with."""
+    return np.where(second == 0, np.nan, first / np.where(second == 0, 1, second))
+
+
+def _known(value):
+    """A float; None for NaN, what does not exist."""
+    return None if np.isnan(value) else float(value)
+
+
+def _formatted(value, digits):
+    return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: never -0
+
+
+def _with_interval(values, key, digits):
+    """A value and half the width of its interval."""
+    text = _formatted(values[key], digits)
+    if key not in values["intervals"] or not digits:
+        return text
+    low, high = values["intervals"][key]
+    return f"{text} ± {(high - low) / 2:.{digits}f}"
+
+
+def format_table(report, intervals=True):
+    """The report as an aligned Markdown table, a line per method; with half the widths of the confidence intervals."""
+    header = ["method", *(title for title, _, _ in TABLE)]
+    lines = [
+        [
+            name,
+            *(
+                _with_interval(values, key, digits) if intervals else _formatted(values[key], digits)
+                for _, key, digits in TABLE
+            ),
+        ]
+        for name, values in report["methods"].items()
+    ]
+    widths = [max(len(line[column]) for line in [header, *lines]) for column in range(len(header))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    pad = [str.ljust] + [str.rjust] * len(TABLE)
+    return "\n".join(
+        "| " + " | ".join(p(cell, width) for p, cell, width in zip(pad, line, widths, strict=True)) + " |"
+        for line in [header, rule, *lines]
+    )
+
+
+def verdict(values, clips, seconds):
+    """Whether the mouth follows the speech, in one sentence; what to do, where it does not.
+
+    Args:
+        values: measures of a method.
+        clips: number of clips that these were measured on.
+        seconds: of speech that the model learned from.
+    """
+    found = (
+        f"(correlation {values['correlation']:.2f}, explained variance {_formatted(values['explained_variance'], 2)}, "
+        f"on {clips} held-out clip{'s' * (clips != 1)})"
+    )
+    remedy = f"it learned from {seconds:.0f} s of speech: give more of this speaker, with sound and picture in sync"
+    if values["correlation"] < FOLLOWS_IN_PART or (values["explained_variance"] or 0.0) <= 0:
+        return f"The mouth does not follow the speech {found}; {remedy}."
+    if values["correlation"] < FOLLOWS:
+        return f"The mouth follows the speech in part {found}; {remedy}."
+    return f"The mouth follows the speech {found}."
+
+
+def format_verdict(report):
+    """The verdict on each model, with its name where there are several."""
+    verdicts = report["verdict"]
+    return [f"{name}: {line}" if len(verdicts) > 1 else line for name, line in verdicts.items()]
+
+
+def format_idle(report):
+    """A line for the idle motion of each model, or none."""
+    lines = []
+    for name, values in report["idle"].items():
+        sharpness, distance = (_formatted(values[key], 2) for key in ("eye_sharpness", "eye_distance"))
+        lines.append(
+            f"{name}, {IDLE_SECONDS} s of idle motion: eyes {sharpness} times as sharp as real ones, "
+            f"and {distance} times as far from the nearest real ones as real ones are"
+        )
+    return lines

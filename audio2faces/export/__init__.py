@@ -1,0 +1,1 @@
+"""Models as SavedModel, ONNX and LiteRT."""

@@ -1,0 +1,287 @@
+"""Writes a model as a TensorFlow SavedModel that needs no code of ours: speech goes in, frames come out.
+
+FOLDER/1/ (or the next number that is free, as TensorFlow Serving expects versions) gets three signatures:
+
+- serving_default: samples [batch, samples] of mono speech in [-1, 1] and lengths [batch] -> frames
+  [batch, frames, height, width, 3], 0..255, their times and how many of them belong to each speech
+- stream: a chunk of speech with what is heard before and after it, lengths and start -> its frames
+- features: raw MFCC maps [frames, rows, coefficients] -> frames, the head held still
+
+assets.extra/model.json tells the rates and how much sound `stream` wants to see around a chunk.
+
+--onnx and --litert write what `features` does as one file for ONNX Runtime or LiteRT.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from audio2faces.published import DEFAULT_MODEL, check_model, choice, model_folder
+from runtime.files import (
+    check_output,
+    check_output_folder,
+    claimed,
+    exclusive,
+    make_folder,
+    whole_file,
+    whole_folder,
+    write_json,
+)
+from runtime.program import ArgumentParser, InputError, command, error_text, import_keras, program
+from training.tensorflow_files import written_by_tensorflow
+
+EXTRA = "assets.extra"  # where TensorFlow Serving looks for requests to warm up with
+OPSET = 18  # of ONNX
+WARM_SECONDS = 1.0  # of silence in each of them
+BATCHING = """\
+max_batch_size { value: 64 }
+batch_timeout_micros { value: 5000 }
+max_enqueued_batches { value: 16 }
+num_batch_threads { value: 2 }
+pad_variable_length_inputs: true
+"""  # of TensorFlow Serving: requests that wait for each other; `lengths` tells padding from speech
+NOTICE = "Frames are synthetic: a face that Audio2Faces generated from speech. Label what you show of them."
+
+
+def parse_arguments():
+    """Reads the command line."""
+    parser = ArgumentParser(
+        prog=command("export"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", type=model_folder, default=DEFAULT_MODEL, metavar="MODEL", help=choice())
+    parser.add_argument("--out", metavar="FOLDER", help="folder of versions of a SavedModel, made where missing")
+    parser.add_argument("--onnx", metavar="FILE", help="write an ONNX file (needs the package tf2onnx)")
+    parser.add_argument("--litert", metavar="FILE", help="write a LiteRT (TensorFlow Lite) file")
+    parser.add_argument(
+        "--model-version", type=int, metavar="NUMBER", help="of the model (default: the next that is free)"
+    )
+    parser.add_argument(
+        "--half", action="store_true", help="store weights as float16, half the size (not in ONNX files)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the head's own motion and blinks (default: 0)")
+    parser.add_argument("--still", action="store_true", help="hold the head still: no motion but that of speech")
+    return parser.parse_args()
+
+
+@program
+def main():
+    """Checks what can be checked at once, and exports."""
+    arguments = parse_arguments()
+    if not (arguments.out or arguments.onnx or arguments.litert):
+        raise InputError("nothing to write: give --out FOLDER, --onnx FILE or --litert FILE")
+    files = [*filter(None, (arguments.onnx, arguments.litert))]
+    for path in files:
+        check_output(path)
+    if arguments.out:
+        check_output_folder(arguments.out)
+    if arguments.model_version is not None and arguments.model_version < 1:
+        raise InputError(f"--model-version {arguments.model_version}: versions are numbers from 1 on")
+    check_model(arguments.model)
+    with claimed(*files):
+        write(arguments)
+
+
+def write(arguments):
+    """Loads the model and writes what was asked for, each output whether the others can be written or not.
+
+    Raises:
+        InputError: some could not.
+    """
+    import_keras()
+    from audio2faces.face import load_model
+
+    model = load_model(arguments.model)
+    dtype = "float16" if arguments.half else "float32"
+    seed = None if arguments.still else arguments.seed
+    signatures, maps = "signatures serving_default, stream and features", "MFCC maps -> frames"
+    outputs = (
+        (arguments.out, signatures, export, arguments.model_version, dtype, seed),
+        (arguments.onnx, maps, write_onnx),
+        (arguments.litert, maps, write_litert, dtype),
+    )
+    outputs = [output for output in outputs if output[0]]
+    failed = 0
+    for place, content, function, *settings in outputs:
+        try:
+            path = function(model, place, *settings)
+        except (InputError, OSError) as error:
+            if len(outputs) == 1:
+                raise
+            failed += 1
+            print(f"not written: {error_text(error)}", file=sys.stderr)
+            continue
+        files = [path, *path.rglob("*")]
+        size = sum(file.stat().st_size for file in files if file.is_file())
+        print(f"wrote {path}, {size / 1e6:.1f} MB: {content}; docs/serving.md")
+    if failed:
+        raise InputError(f"{failed} of {len(outputs)} outputs could not be written; the reasons are told above")
+
+
+def export(model, out, version=None, dtype="float32", seed=0):
+    """Writes a SavedModel, whole or not at all.
+
+    Args:
+        model: `model_folder.TalkingFace` or `began.model_folder.BeganFace`.
+        out: folder of versions, made where missing.
+        version: number of the new one, None for the next that is free.
+        dtype: of the weights, "float32" or "float16".
+        seed: of the idle motion; None holds the head still.
+
+    Returns:
+        path of the version's folder.
+
+    Raises:
+        InputError: the version exists, another process exports to the folder, or it cannot be written.
+    """
+    out = make_folder(out)
+    with exclusive(out, f"{out}: another process is exporting to this folder; wait for it, or choose another --out"):
+        return _export(model, out, version, dtype, seed)
+
+
+def _export(model, out, version, dtype, seed):
+    import tensorflow as tf
+
+    from audio2faces.export.graph import ServedFace
+
+    taken = [int(path.name) for path in out.iterdir() if path.name.isdecimal()]
+    version = version or max(taken, default=0) + 1
+    if version in taken:
+        raise InputError(f"{out / str(version)}: exists; leave out --model-version to write the next one")
+    face = ServedFace(model, dtype, seed)
+    with written_by_tensorflow(out / str(version)), whole_folder(out / str(version)) as partial:
+        tf.saved_model.save(face, str(partial), face.signatures())
+        (partial / EXTRA).mkdir()
+        write_json(
+            partial / EXTRA / "model.json",
+            {
+                "name": model.name,
+                "frame_rate": model.frame_rate,
+                "sample_rate": face.features.sample_rate,
+                "size": face.size,
+                "rows": face.features.rows,
+                "coefficients": face.features.coefficients,
+                "context_samples": face.context,
+                "look_ahead_samples": face.look_ahead,
+                "weights": dtype,
+                "notice": NOTICE,
+            },
+        )
+        (partial / EXTRA / "batching_params.pbtxt").write_text(BATCHING, encoding="utf-8")
+        with tf.io.TFRecordWriter(str(partial / EXTRA / "tf_serving_warmup_requests")) as writer:
+            for name, inputs in _warm_up(face).items():
+                writer.write(prediction_log(model.name, name, inputs))
+    return out / str(version)
+
+
+def write_onnx(model, path):
+    """Writes an ONNX file: from raw MFCC maps to frames, any number at once, the head held still.
+
+    Args:
+        model: as for `export`.
+        path: of the file, replaced whole or not at all.
+
+    Returns:
+        the path.
+
+    Raises:
+        InputError: tf2onnx is not installed, or the file cannot be written.
+    """
+    import tensorflow as tf
+
+    try:
+        import tf2onnx
+    except ImportError:
+        raise InputError(f"{path}: an ONNX file needs another package: pip install 'tf2onnx>=1.17,<2'") from None
+    face, specification = _face_and_maps(model, "float32", frames=None)
+    function = tf.function(face.together, [specification])
+    with whole_file(path) as partial:
+        tf2onnx.convert.from_function(function, [specification], opset=OPSET, output_path=str(partial))
+    return Path(path)
+
+
+def write_litert(model, path, dtype="float32"):
+    """Writes a LiteRT file: from one raw MFCC map to its frame, the head held still.
+
+    Args:
+        model: as for `export`.
+        path: of the file, replaced whole or not at all.
+        dtype: of the weights, "float32" or "float16".
+
+    Returns:
+        the path.
+    """
+    import tensorflow as tf
+
+    face, specification = _face_and_maps(model, dtype, frames=1)
+    with written_by_tensorflow(path), tempfile.TemporaryDirectory() as scratch, whole_file(path) as partial:
+        tf.saved_model.save(face, scratch, {"features": tf.function(face.together, [specification])})
+        converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=["features"])
+        if dtype == "float16":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
+        partial.write_bytes(converter.convert())
+    return Path(path)
+
+
+def _face_and_maps(model, dtype, frames):
+    """The model in a graph, and what `features` takes for so many frames."""
+    import tensorflow as tf
+
+    from audio2faces.export.graph import ServedFace
+
+    face = ServedFace(model, dtype, seed=None)
+    return face, tf.TensorSpec([frames, face.features.rows, face.features.coefficients], tf.float32, "maps")
+
+
+def _warm_up(face):
+    """A small request for each signature."""
+    import numpy as np
+
+    count = int(WARM_SECONDS * face.features.sample_rate)
+    around = face.context + face.look_ahead
+    return {
+        "serving_default": {"samples": np.zeros((1, count), np.float32), "lengths": np.int32([count])},
+        "stream": {
+            "samples": np.zeros((1, count + around), np.float32),
+            "lengths": np.int32([count + around]),
+            "start": np.int32([0]),
+            "last": np.array([False]),
+        },
+        "features": {"maps": np.zeros((1, face.features.rows, face.features.coefficients), np.float32)},
+    }
+
+
+def prediction_log(model, signature, inputs):
+    """A request as TensorFlow Serving keeps it to warm up with: the bytes of a `tensorflow.serving.PredictionLog`.
+
+    Its few fields are put together here: the published protocol comes in a package that nothing else here needs.
+
+    Args:
+        model: name.
+        signature: name.
+        inputs: dictionary from the name of an input to its array.
+    """
+    import tensorflow as tf
+
+    specification = _field(1, model.encode()) + _field(3, signature.encode())
+    request = _field(1, specification)
+    for name, array in inputs.items():
+        tensor = tf.make_tensor_proto(array).SerializeToString()
+        request += _field(2, _field(1, name.encode()) + _field(2, tensor))
+    return _field(6, _field(1, request))  # PredictionLog.predict_log.request
+
+
+def _field(number, content):
+    """A field of bytes in the wire format of protocol buffers."""
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(number):
+    """A number as seven bits a byte, the lowest first."""
+    low, rest = number & 127, number >> 7
+    return bytes([low | 128]) + _varint(rest) if rest else bytes([low])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,301 @@
+"""A model as a TensorFlow graph: from samples of speech to frames, with nothing of Python between.
+
+What `generate.py` computes in NumPy and Keras is computed here by TensorFlow alone: MFCC maps (`served_maps`),
+networks, articulation, idle motion, reference.
+"""
+
+import itertools
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from audio2faces.export.maps import SpeechMaps
+from audio2faces.regressor.idle import eye_mask
+from audio2faces.regressor.network import add_motion
+from began.model_folder import BeganFace
+from media.pixels import to_signed
+from preprocessing.faces.alignment import eye_slices
+
+AT_ONCE = 16  # frames that the networks take, at most: their memory does not grow with the speech
+IDLE_SECONDS = 120  # of the idle motion; then it runs backwards, and so on
+
+
+def stored(array, dtype):
+    """A variable that lies beside the graph, not in it; of floats, it has the given type there: `read` it."""
+    array = np.array(array)
+    return tf.Variable(array, dtype=dtype if array.dtype.kind == "f" else array.dtype, trainable=False)
+
+
+def read(variable):
+    """What `stored` keeps, floats in float32."""
+    return tf.cast(variable, tf.float32) if variable.dtype.is_floating else tf.convert_to_tensor(variable)
+
+
+class StoredNetwork(tf.Module):
+    """A Keras network whose weights lie beside the graph.
+
+    Args:
+        network: `keras.Model` in float32.
+        dtype: as for `stored`.
+    """
+
+    def __init__(self, network, dtype):
+        super().__init__()
+        self._call = network.stateless_call
+        self._weights, self._state = (
+            [stored(weight, dtype) for weight in weights]
+            for weights in (network.trainable_variables, network.non_trainable_variables)
+        )
+
+    def __call__(self, inputs):
+        """What the network makes of its inputs."""
+        weights, state = ([read(weight) for weight in weights] for weights in (self._weights, self._state))
+        return self._call(weights, state, inputs, training=False)[0]
+
+
+class ServedFace(tf.Module):
+    """A `model_folder.TalkingFace` or a `began.model_folder.BeganFace` in a graph.
+
+    Args:
+        model: either of them.
+        dtype: of the stored weights, "float32" or "float16".
+        seed: of the idle motion, as that of `generate.py`; None holds the head still.
+        at_once: frames that the networks take together.
+
+    Attributes:
+        context: samples before a chunk that `stream` wants to see.
+        look_ahead: samples after it, enough to know whether there will be another frame.
+    """
+
+    def __init__(self, model, dtype="float32", seed=0, at_once=AT_ONCE):
+        super().__init__()
+        config, self.at_once = model.config, at_once
+        self.size, self.frame_rate, self.features = config.size, model.frame_rate, config.feature_settings
+        self.context = self.features.left_context + 1
+        half_a_frame = math.ceil(
+            self.features.sample_rate / self.frame_rate / 2
+        )  # so far a speech may end after a frame
+        self.look_ahead = max(self.features.look_ahead, half_a_frame)
+        self.maps = SpeechMaps(self.features, model.statistics if config.standardised else None)
+        self._painter = (_DrawnFace if isinstance(model, BeganFace) else _MovedFace)(model, dtype)
+        moves = model.idle is not None and seed is not None
+        self._idle = _StoredIdleMotion(model.idle, model.config.size, seed) if moves else None
+
+    def centres(self, frames):
+        """Sample nearest to the time of each frame: int32 of the same shape."""
+        times = tf.cast(frames, tf.float64) / self.frame_rate
+        return tf.cast(tf.round(times * self.features.sample_rate), tf.int32)
+
+    def count(self, samples):
+        """How many frames a speech of so many samples has, as `generation.frame_count`: int32 of the same shape."""
+        seconds = tf.cast(samples, tf.float64) / self.features.sample_rate
+        frames = tf.cast(tf.round(seconds * self.frame_rate), tf.int32)
+        return tf.where(samples > 0, tf.maximum(frames, 1), 0)
+
+    def whole(self, samples, lengths):
+        """Signature serving_default: the frames of whole speeches.
+
+        Args:
+            samples: float32 [batch, samples] in [-1, 1], mono, at the rate of the features.
+            lengths: int32 [batch], how many of them belong to each speech.
+
+        Returns:
+            dictionary: frames uint8 [batch, frames, size, size, 3], black after the end of a speech; times float32
+            [batch, frames] in seconds; counts int32 [batch], the number of frames of each speech.
+        """
+        lengths = tf.clip_by_value(lengths, 0, tf.shape(samples)[1])
+        nowhere = tf.zeros_like(lengths)
+        return self._frames(samples, nowhere, lengths, nowhere, self.count(lengths))
+
+    def stream(self, samples, lengths, start, last):
+        """Signature stream: the frames whose time lies in a chunk of speech, as the whole speech would give them.
+
+        Args:
+            samples: float32 [batch, context + chunk + look_ahead]: the chunk, and what is heard around it. Before the
+                speech begins and after `lengths` it may hold anything.
+            lengths: int32 [batch]: how many of them there are.
+            start: int32 [batch]: how many samples of the speech come before the chunk.
+            last: bool [batch]: the speech ends after `lengths`; the frames of all that is left are given.
+
+        Returns:
+            as `whole`.
+        """
+        lengths = tf.clip_by_value(lengths, 0, tf.shape(samples)[1])
+        origin = start - self.context
+        end = start + tf.maximum(lengths - self.context - self.look_ahead, 0)
+        first, after = self._first_from(start), self._first_from(end)
+        after = tf.where(last, self.count(tf.maximum(origin + lengths, 0)), after)
+        return self._frames(samples, origin, lengths, first, tf.maximum(after - first, 0))
+
+    def of_maps(self, maps):
+        """Signature features: a face for each raw MFCC map, its head still.
+
+        Args:
+            maps: float32 [frames, rows, coefficients].
+
+        Returns:
+            dictionary: frames uint8 [frames, size, size, 3].
+        """
+        return {"frames": self._painted(self.maps.standardise(maps))}
+
+    def together(self, maps):
+        """The same without a loop: the network takes all frames together. For runtimes that are not TensorFlow."""
+        return {"frames": self._paint(self.maps.standardise(maps))}
+
+    def signatures(self):
+        """Name of each signature and its function, as `tf.saved_model.save` takes them."""
+        samples = tf.TensorSpec([None, None], tf.float32, "samples")
+        lengths = tf.TensorSpec([None], tf.int32, "lengths")
+        start = tf.TensorSpec([None], tf.int32, "start")
+        last = tf.TensorSpec([None], tf.bool, "last")
+        maps = tf.TensorSpec([None, self.features.rows, self.features.coefficients], tf.float32, "maps")
+        return {
+            "serving_default": tf.function(self.whole, [samples, lengths]),
+            "stream": tf.function(self.stream, [samples, lengths, start, last]),
+            "features": tf.function(self.of_maps, [maps]),
+        }
+
+    def _first_from(self, sample):
+        """The first frame that is not before a sample."""
+        frame = tf.cast(tf.floor(tf.cast(sample, tf.float64) / self.features.sample_rate * self.frame_rate), tf.int32)
+        return tf.where(self.centres(frame) < sample, frame + 1, frame)
+
+    def _frames(self, samples, origin, lengths, first, counts):
+        """Frames number first, ... of each speech, whose sample number `origin` is the first of `samples`."""
+        places = tf.range(tf.shape(samples)[1])
+        numbers = first[:, None] + tf.range(tf.reduce_max(tf.concat([counts, [0]], 0)))
+
+        def maps_of(row):
+            samples, origin, length, numbers = row
+            spoken = (places + origin >= 0) & (places < length)
+            return self.maps(samples, spoken, self.centres(numbers) - origin)
+
+        maps = tf.map_fn(maps_of, (samples, origin, lengths, numbers), fn_output_signature=tf.float32)
+        there = numbers < (first + counts)[:, None]
+        shape = tf.shape(numbers)
+        maps = tf.reshape(maps, [-1, self.features.rows, self.features.coefficients])
+        frames = self._painted(maps, tf.reshape(numbers, [-1]))
+        frames = tf.reshape(frames, tf.concat([shape, [self.size, self.size, 3]], 0))
+        return {
+            "frames": tf.where(there[..., None, None, None], frames, tf.zeros_like(frames)),
+            "times": tf.cast(numbers, tf.float32) / self.frame_rate,
+            "counts": counts,
+        }
+
+    def _painted(self, maps, numbers=None):
+        """Faces of standardised maps, and of the numbers of their frames if the head moves, `at_once` at a time.
+
+        Of any number of frames each comes out the same to the last bit, but a single one: that takes other kernels. So
+        what would be left alone gets company; networks do not take none at all either.
+        """
+        count = tf.shape(maps)[0]
+        moves = numbers is not None and self._idle is not None
+        numbers = numbers if moves else tf.zeros([count], tf.int32)
+        company = tf.cast(count == 0, tf.int32)
+        if self.at_once > 1:
+            company += tf.cast((count + company) % self.at_once == 1, tf.int32)
+        maps, numbers = tf.pad(maps, [[0, company], [0, 0], [0, 0]]), tf.pad(numbers, [[0, company]])
+        parts = -(-(count + company) // self.at_once)
+        faces = tf.TensorArray(tf.uint8, parts, infer_shape=False, element_shape=[None, self.size, self.size, 3])
+
+        def paint(part, faces):
+            chosen = slice(part * self.at_once, (part + 1) * self.at_once)
+            return part + 1, faces.write(part, self._paint(maps[chosen], numbers[chosen] if moves else None))
+
+        _, faces = tf.while_loop(lambda part, _: part < parts, paint, [0, faces], parallel_iterations=1)
+        return faces.concat()[:count]
+
+    def _paint(self, maps, numbers=None):
+        """uint8 faces of standardised maps and, if the head moves, of the numbers of their frames."""
+        codes, eyes = (None, None) if numbers is None else self._idle(numbers)
+        signed = self._painter(maps, codes)
+        faces = tf.clip_by_value(tf.round((signed + 1) * 127.5), 0, 255)
+        return tf.cast(faces if eyes is None else self._idle.with_eyes(faces, eyes), tf.uint8)
+
+
+class _StoredIdleMotion(tf.Module):
+    """See `idle.IdleMotion`: its first IDLE_SECONDS forwards, backwards, forwards.
+
+    Args:
+        idle: `idle.IdleMotion`.
+        size: of the faces in pixels.
+        seed: of its course.
+    """
+
+    def __init__(self, idle, size, seed):
+        super().__init__()
+        course = itertools.islice(idle.course(seed), round(IDLE_SECONDS * idle.frame_rate))
+        one, other, share = (np.array(values) for values in zip(*course, strict=True))
+        self._one, self._other = stored(one.astype(np.int32), "int32"), stored(other.astype(np.int32), "int32")
+        self._share = stored(share, "float32")
+        self._codes = stored(idle.codes.reshape(-1, idle.codes.shape[-1]), "float16")
+        self._eyes = stored(idle.eyes.reshape(-1, *idle.eyes.shape[2:]), "uint8")
+        edges = [(part.start, size - part.stop) for part in eye_slices(size)]
+        self._surroundings = [[0, 0], *map(list, edges), [0, 0]]
+        self._mask = stored(np.pad(eye_mask(size), self._surroundings[1:]), "float32")
+
+    def __call__(self, numbers):
+        """(codes, eyes) of the frames with these numbers: [shape=(n, z_size)], [shape=(n, height, width, 3)]."""
+        last = self._one.shape[0] - 1
+        places = last - tf.abs(numbers % (2 * last) - last)
+        one, other, share = (tf.gather(read(kept), places) for kept in (self._one, self._other, self._share))
+
+        def faded(kept):
+            shares = tf.reshape(share, [-1, *[1] * (kept.shape.rank - 1)])
+            first, second = (tf.cast(tf.gather(kept, chosen), tf.float32) for chosen in (one, other))
+            return (1 - shares) * first + shares * second
+
+        return faded(self._codes), faded(self._eyes)
+
+    def with_eyes(self, faces, eyes):
+        """Faces with other eyes, as `idle.IdleMotion.with_eyes`."""
+        return tf.round(faces + read(self._mask) * (tf.pad(eyes, self._surroundings) - faces))
+
+
+class _MovedFace(tf.Module):
+    """The reference that moves: see `model_folder.TalkingFace`."""
+
+    def __init__(self, model, dtype):
+        super().__init__()
+        self.regressor = StoredNetwork(model.network, dtype)
+        self.refiner = None if model.refiner is None else StoredNetwork(model.refiner, dtype)
+        self.moves, self.pair = model.config.motion, model.refiner is not None and len(model.refiner.inputs) > 1
+        if self.moves:
+            self.reference = stored(to_signed(model.reference)[None], "float32")
+            self.at_reference = stored(model.heard(model.reference_map[None]), "float32")
+            self.articulation = None
+            if model.articulation is not None:
+                added = model.articulation.strength * (np.array(model.articulation.gains) - 1)
+                moved = np.float32(added)[:, None, None, None] * model.articulation.moving
+                self.articulation = stored(model.articulation.directions, dtype), stored(moved, "float32")
+            self.kernel = None if model.idle is None else stored(model.idle.kernel, dtype)
+
+    def __call__(self, maps, codes):
+        """Faces in about [-1, 1] of standardised maps and of codes of idle motion, or None."""
+        faces = self.regressor(maps)
+        if self.moves:
+            motion = faces - self.at_reference
+            if self.articulation is not None:
+                directions, moved = map(read, self.articulation)
+                motion += tf.tensordot(tf.tensordot(motion, directions, [[1, 2, 3], [1, 2, 3]]), moved, 1)
+            if codes is not None:
+                motion += tf.tensordot(codes, read(self.kernel), 1)
+            faces = add_motion(self.reference, motion)
+        if self.refiner is None:
+            return faces
+        return self.refiner([faces, tf.broadcast_to(self.reference, tf.shape(faces))] if self.pair else faces)
+
+
+class _DrawnFace(tf.Module):
+    """A BEGAN's face, whose z is that of `began.model_folder.BeganFace`."""
+
+    def __init__(self, model, dtype):
+        super().__init__()
+        self.generator, self.z, self.speaks = StoredNetwork(model.network, dtype), model.z, model.config.audio_code > 0
+
+    def __call__(self, maps, codes):
+        """Faces in about [-1, 1] of standardised maps."""
+        z = tf.broadcast_to(self.z, [tf.shape(maps)[0], self.z.shape[1]])
+        inputs = [maps] * self.speaks + [z] * (self.z.shape[1] > 0)
+        return self.generator(inputs if len(inputs) > 1 else inputs[0])

@@ -1,0 +1,265 @@
+"""The model folder: all that generation and evaluation need, and nothing else.
+
+config.json           schema, kind, name, frame rate, settings, feature statistics, sound needed around a frame
+regressor.keras       from MFCC maps to motion, float32 rounded to float16
+refiner.keras         from a face that moves and its reference to a sharp one, where there is a refiner
+reference.png         a real face of the speaker at rest, which the motion is added to
+reference_map.npy     the MFCC map of that moment
+articulation.npy      directions of mouth motion, and what moves with them, float16, where there is motion
+idle_kernel.npy       from codes to idle motion, float16, where there is idle motion
+idle_codes.npy        codes of stretches of training clips, float16
+idle_eyes.png         the eyes of the same frames, a row for each stretch
+"""
+
+import dataclasses
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import began.model_folder
+from audio2faces.config import RegressorConfig
+from audio2faces.published import PICTURE, check_model
+from audio2faces.refiner.network import WhereItMoves
+from audio2faces.regressor.articulation import Articulation
+from audio2faces.regressor.idle import IdleMotion
+from audio2faces.regressor.network import add_motion
+from began.model_folder import in_batches, read_config, standardiser
+from media.pictures import read_png, tile, untile, write_png
+from media.pixels import to_signed, to_uint8
+from preprocessing.faces.alignment import eye_slices
+from preprocessing.speech.audio_features import FeatureStatistics
+from runtime.files import whole_folder, write_json
+from runtime.program import InputError, progress
+from training.checkpoints import DAMAGED
+
+SCHEMA = 4
+KIND = "audio2faces"
+
+
+@dataclass(frozen=True)
+class TalkingFace:
+    """A trained model.
+
+    Attributes:
+        name: of the run that made it.
+        config: `RegressorConfig`.
+        frame_rate: frames per second.
+        statistics: `FeatureStatistics` of the training speech.
+        network: `keras.Model` from maps to motion (to faces, if not `config.motion`).
+        reference: the face that motion is added to, uint8 RGB [shape=(size, size, 3)].
+        reference_map: raw MFCC map of that face's moment [shape=(rows, coefficients)].
+        idle: `IdleMotion`, or None.
+        refiner: `keras.Model` from a moving face, or the pair of it and its reference, to a sharp face; or None.
+        articulation: `Articulation` that gives the motion back what averaging took, or None.
+    """
+
+    name: str
+    config: RegressorConfig
+    frame_rate: float
+    statistics: FeatureStatistics
+    network: keras.Model
+    reference: np.ndarray
+    reference_map: np.ndarray
+    idle: IdleMotion | None = None
+    refiner: keras.Model | None = None
+    articulation: Articulation | None = None
+
+    def heard(self, maps):
+        """What the regressor makes of raw MFCC maps [shape=(n, rows, coefficients)].
+
+        Returns:
+            float32 in about [-2, 2] [shape=(n, motion_size, motion_size, 3)].
+        """
+        return in_batches(self.network.predict_on_batch, standardiser(self.config, self.statistics)(maps))
+
+    def motion(self, maps, still=None):
+        """Motion since the moment of the reference, or faces, if not `config.motion`.
+
+        Args:
+            maps: as for `heard`.
+            still: what `heard` gave for the moment of another reference [shape=(motion_size, motion_size, 3)]; 0 for
+                the mean face.
+
+        Returns:
+            as `heard`.
+        """
+        return self.since(self.heard(maps), still)
+
+    def since(self, heard, still=None):
+        """The same of what `heard` gave."""
+        if not self.config.motion:
+            return heard
+        motion = heard - (self._heard_of_reference if still is None else still)
+        return motion if self.articulation is None else self.articulation(motion)
+
+    def paint(self, motion, idle=None, refined=True, reference=None):
+        """Faces of what `motion` gave: the reference plus the motion, refined.
+
+        Args:
+            motion: [shape=(n, motion_size, motion_size, 3)].
+            idle: codes and eyes of `self.idle`, as `idle.idle_frames` gives them; None holds the head still.
+            refined: False leaves out the refiner.
+            reference: another face to add the motion to, uint8 RGB [shape=(size, size, 3)].
+
+        Returns:
+            uint8 RGB [shape=(n, size, size, 3)].
+        """
+        if not self.config.motion:
+            faces, pair = motion, (motion,)
+        else:
+            if idle is not None:
+                motion = motion + self.idle.motion(idle[0])
+            still = to_signed(self.reference if reference is None else reference)[None]
+            faces = np.asarray(add_motion(still, motion))
+            pair = faces, np.broadcast_to(still, faces.shape)
+        if refined and self.refiner is not None:
+            faces = in_batches(self.refiner.predict_on_batch, *pair[: len(self.refiner.inputs)])
+        faces = to_uint8(faces)
+        return faces if idle is None else self.idle.with_eyes(faces, idle[1])
+
+    def articulated(self, strength):
+        """The same face with another strength of its articulation.
+
+        Raises:
+            InputError: the model has none.
+        """
+        if self.articulation is None:
+            raise InputError(f"{self.name}: no articulation was fitted to it; leave out --articulation")
+        return dataclasses.replace(self, articulation=dataclasses.replace(self.articulation, strength=strength))
+
+    def faces(self, maps, **options):
+        """Faces for raw MFCC maps [shape=(n, rows, coefficients)]; options as for `paint`."""
+        return self.paint(self.motion(maps), **options)
+
+    @cached_property
+    def _heard_of_reference(self):
+        return self.heard(self.reference_map[None])[0]
+
+
+def save_model(folder, model):
+    """Writes a model folder, whole or not at all.
+
+    Args:
+        folder: where to; an older model there is replaced.
+        model: `TalkingFace`.
+
+    Returns:
+        path of the folder.
+    """
+    features = model.config.feature_settings
+    networks = {"regressor.keras": model.network}
+    if model.refiner is not None:
+        networks["refiner.keras"] = model.refiner
+    with whole_folder(folder) as partial:
+        with progress(len(networks), "network", "writing the model", short=True) as bar:
+            for name, network in networks.items():
+                save_network(partial / name, network)
+                bar.update(1)
+        write_png(partial / PICTURE, model.reference)
+        np.save(partial / "reference_map.npy", model.reference_map)
+        if model.articulation is not None:
+            np.save(partial / "articulation.npy", [model.articulation.directions, model.articulation.moving])
+        if model.idle is not None:
+            np.save(partial / "idle_kernel.npy", model.idle.kernel)
+            np.save(partial / "idle_codes.npy", model.idle.codes)
+            eyes = model.idle.eyes
+            write_png(partial / "idle_eyes.png", tile(eyes.reshape(-1, *eyes.shape[2:]), eyes.shape[1], gap=0))
+        write_json(
+            partial / "config.json",
+            {
+                "schema": SCHEMA,
+                "kind": KIND,
+                "name": model.name,
+                "frame_rate": model.frame_rate,
+                "left_context_seconds": features.left_context / features.sample_rate,
+                "look_ahead_seconds": features.look_ahead / features.sample_rate,
+                "refined": model.refiner is not None,
+                "articulation": None if model.articulation is None else list(model.articulation.gains),
+                "config": model.config.as_json(),
+                "feature_statistics": model.statistics.as_json(),
+            },
+        )
+    return folder
+
+
+def save_network(path, network):
+    """Writes a .keras file with weights rounded to float16, though still float32, and packed: half the size.
+
+    Keras reads it as any other; a face changes by less than half a grey level.
+    """
+    rounded = keras.models.clone_model(network)
+    rounded.set_weights([weight.astype(np.float16).astype(weight.dtype) for weight in network.get_weights()])
+    with tempfile.TemporaryDirectory() as scratch:
+        plain = Path(scratch) / "network.keras"
+        rounded.save(plain)
+        with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+            for entry in source.infolist():
+                packed.writestr(entry.filename, source.read(entry))
+
+
+def load_model(folder):
+    """Reads a model folder: a `TalkingFace`, or a `began.model_folder.BeganFace`, which makes faces the same way.
+
+    Raises:
+        InputError: a file is missing or damaged, or the folder has another schema version.
+    """
+    folder = Path(folder)
+    check_model(folder)
+    content = read_config(folder, {KIND: SCHEMA, began.model_folder.KIND: began.model_folder.SCHEMA})
+    if content["kind"] == began.model_folder.KIND:
+        return began.model_folder.load_model(folder)
+    try:
+        config = RegressorConfig.from_json(content["config"])
+        refined, frame_rate, gains = bool(content["refined"]), float(content["frame_rate"]), content["articulation"]
+        names = ["regressor.keras", PICTURE, "reference_map.npy"]
+        names += ["refiner.keras"] * refined + ["articulation.npy"] * (gains is not None)
+        names += ["idle_kernel.npy", "idle_codes.npy", "idle_eyes.png"] * (config.idle > 0)
+        for name in names:
+            if not (folder / name).is_file():
+                raise InputError(f"{folder / name}: missing; copy the whole model folder again")
+        articulation = idle = None
+        if gains is not None:
+            articulation = Articulation(*_array(folder / "articulation.npy"), tuple(map(float, gains)))
+        if config.idle:
+            idle = _idle_motion(folder, config.size, frame_rate)
+        model = TalkingFace(
+            name=str(content["name"]),
+            config=config,
+            frame_rate=frame_rate,
+            statistics=FeatureStatistics.from_json(content["feature_statistics"]),
+            network=_network(folder / "regressor.keras"),
+            reference=read_png(folder / PICTURE),
+            reference_map=_array(folder / "reference_map.npy"),
+            idle=idle,
+            refiner=_network(folder / "refiner.keras") if refined else None,
+            articulation=articulation,
+        )
+    except InputError:
+        raise
+    except DAMAGED as error:
+        raise InputError(f"{folder}: damaged model ({error}); copy the whole model folder again") from error
+    if model.reference.shape != (config.size, config.size, 3):
+        raise InputError(f"{folder / PICTURE}: not of {config.size} pixels; copy the model folder again")
+    return model
+
+
+def _idle_motion(folder, size, frame_rate):
+    codes = _array(folder / "idle_codes.npy")
+    height, width = (part.stop - part.start for part in eye_slices(size))
+    eyes = untile(read_png(folder / "idle_eyes.png"), height, width).reshape(*codes.shape[:2], height, width, 3)
+    return IdleMotion(_array(folder / "idle_kernel.npy"), codes, eyes, frame_rate)
+
+
+def _array(path):
+    return np.load(path, allow_pickle=False)
+
+
+def _network(path):
+    network = keras.models.load_model(path, custom_objects={"audio2faces>WhereItMoves": WhereItMoves}, compile=False)
+    network.jit_compile = False  # on a processor XLA is slower
+    return network

@@ -1,0 +1,1 @@
+"""Speech to a talking video."""

@@ -1,0 +1,183 @@
+"""Makes a video of the model's face speaking what a sound file says; of a folder of sound files, a video each."""
+
+import contextlib
+import sys
+import time
+from pathlib import Path
+
+from audio2faces.generate.source import LONGEST_SIDE
+from audio2faces.published import DEFAULT_MODEL, check_model, choice, model_folder
+from media.reading import sound_duration
+from media.writing import FORMATS, is_synthetic
+from runtime.files import check_is_file, check_output, check_output_folder, claimed, make_folder
+from runtime.program import ArgumentParser, InputError, command, import_keras, number, program
+
+SOUNDS = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".mp4", ".mkv", ".mov", ".webm", ".avi", ".mpg")
+HIGHEST_RATE = 120.0  # frames per second
+SHORTEST_SIDE, LARGEST_SIDE = 64, 8192  # pixels of a source
+STRONGEST = 3.0  # articulation
+LONGEST_SMOOTHING = 1.0  # seconds
+
+
+def parse_arguments():
+    """Reads the command line."""
+    parser = ArgumentParser(prog=command("generate"), description=__doc__)
+    parser.add_argument("speech", metavar="SPEECH", help="any file with sound (wav, mp3, a video, ...), or a folder")
+    parser.add_argument("--model", metavar="MODEL", type=model_folder, default=DEFAULT_MODEL, help=choice())
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="mp4 or webm to write (default: talking.mp4); of a folder of speech, the folder of videos",
+    )
+    parser.add_argument(
+        "--source", metavar="FILE", help="picture or video of the speaker to put the face into (default: none)"
+    )
+    parser.add_argument(
+        "--longest-side",
+        type=number(SHORTEST_SIDE, LARGEST_SIDE, int),
+        metavar="PIXELS",
+        default=LONGEST_SIDE,
+        help=f"shrink a larger --source to so many pixels, {SHORTEST_SIDE} to {LARGEST_SIDE} (default: {LONGEST_SIDE})",
+    )
+    parser.add_argument("--frames", metavar="FOLDER", help="also write every picture as PNG")
+    parser.add_argument(
+        "--fps", type=number(1.0, HIGHEST_RATE), metavar="RATE", help="frames per second (default: the model's)"
+    )
+    parser.add_argument(
+        "--smooth",
+        type=number(0.0, LONGEST_SMOOTHING),
+        metavar="SECONDS",
+        default=0.0,
+        help="calm the motion by a Gaussian of so many seconds, 0 to 1 (default: 0)",
+    )
+    parser.add_argument(
+        "--articulation",
+        type=number(0.0, STRONGEST),
+        metavar="STRENGTH",
+        help="of the mouth's movement: 0 mumbles, 1 moves as far as the speaker does, up to 3 (default: the model's)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the head's own motion and blinks (default: 0)")
+    parser.add_argument("--still", action="store_true", help="hold the head still: no motion but that of speech")
+    parser.add_argument("--overwrite", action="store_true", help="replace a video that exists")
+    return parser.parse_args()
+
+
+def jobs_of(arguments):
+    """The pairs (speech, video) to make, checked as far as can be done at once.
+
+    Raises:
+        InputError: there is nothing to read, or something in the way.
+    """
+    speech = Path(arguments.speech)
+    if not speech.is_dir():
+        output = Path(arguments.output or "talking.mp4")
+        sound_duration(speech)  # a wrong file is told before seconds are spent on loading
+        if output.suffix.lower() not in FORMATS:
+            raise InputError(f"{output}: give --output a name that ends in {' or '.join(FORMATS)}")
+        check_output(output)
+        if arguments.frames:
+            check_output_folder(arguments.frames)
+        return [(speech, output)]
+    if arguments.frames:
+        raise InputError(f"--frames: {speech} is a folder; pictures are written for a single sound file")
+    folder = Path(arguments.output or "talking")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: no folder; --output of a folder of speech is a folder of videos")
+    files = sorted(path for path in speech.iterdir() if path.suffix.lower() in SOUNDS)
+    own = {path for path in files if path.suffix.lower() in FORMATS and is_synthetic(path)}
+    if own:
+        print(f"note: {len(own)} of {len(files)} files in {speech} are generated videos; left out", file=sys.stderr)
+    files = [path for path in files if path not in own]
+    if not files:
+        raise InputError(f"{speech}: holds no sound file ({', '.join(SOUNDS)})")
+    videos = [folder / f"{path.name if _shares_name(path, files) else path.stem}.mp4" for path in files]
+    make_folder(folder)
+    return list(zip(files, videos, strict=True))
+
+
+def _shares_name(path, files):
+    return sum(other.stem == path.stem for other in files) > 1
+
+
+@program
+def main():
+    """Checks what can be checked at once, loads the model and makes the videos."""
+    arguments = parse_arguments()
+    check_model(arguments.model)
+    jobs = jobs_of(arguments)
+    if arguments.source:
+        check_is_file(arguments.source)
+    if Path(arguments.speech).is_dir():
+        make_several(jobs, arguments)
+        return
+    ((speech, output),) = jobs
+    with claimed(*filter(None, (output, arguments.frames))):
+        if output.exists() and not arguments.overwrite:
+            raise InputError(f"{output}: exists already; give --overwrite to replace it, or another --output")
+        if arguments.frames and Path(arguments.frames).exists():
+            raise InputError(f"{arguments.frames}: exists already; give --frames the name of a new folder")
+        frames = maker(arguments)(speech, output)
+        if arguments.frames:
+            print(f"wrote {arguments.frames}: {frames} pictures")
+
+
+def make_several(jobs, arguments):
+    """Makes the videos that are not there and that no other process is making.
+
+    Raises:
+        InputError: some sound files gave no video.
+    """
+    make = maker(arguments)
+    failed = there = busy = 0
+    for speech, output in jobs:
+        with contextlib.ExitStack() as claim:
+            try:
+                claim.enter_context(claimed(output))
+            except InputError:
+                busy += 1
+                continue
+            if output.exists() and not arguments.overwrite:
+                there += 1
+                continue
+            try:
+                make(speech, output)
+            except InputError as error:
+                failed += 1
+                print(f"left out: {error}", file=sys.stderr)
+    if there:
+        print(f"{there} of {len(jobs)} videos were there already; --overwrite makes them again")
+    if busy:
+        print(f"{busy} of {len(jobs)} videos were left to another process, which was making them")
+    if failed:
+        raise InputError(f"{failed} of {len(jobs)} sound files gave no video; they are named above")
+
+
+def maker(arguments):
+    """Loads the model; returns the function (speech, output) that makes a video, tells of it and counts its frames."""
+    import_keras()
+    from audio2faces.face import load_model
+    from audio2faces.generate.video import Options, generate_video
+
+    model = load_model(arguments.model)
+    seed = None if arguments.still else arguments.seed
+    options = Options(
+        arguments.source, arguments.fps, arguments.smooth, arguments.articulation, seed, arguments.longest_side
+    )
+
+    def make(speech, output):
+        started = time.monotonic()
+        frames, notes = generate_video(model, speech, output, arguments.frames, options)
+        seconds = time.monotonic() - started
+        for note in notes:
+            print(f"note: {note}", file=sys.stderr)
+        print(
+            f"wrote {output}: {frames} frames at {arguments.fps or model.frame_rate:g}/s by {model.name}, "
+            f"made in {seconds:.1f} s ({frames / seconds:.0f} frames/s)"
+        )
+        return frames
+
+    return make
+
+
+if __name__ == "__main__":
+    sys.exit(main())

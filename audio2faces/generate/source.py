@@ -1,0 +1,328 @@
+"""A picture or a video of the speaker, into which generated faces are put back."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from audio2faces.generate.source_frames import VideoFrames, fitted
+from media.pictures import read_png
+from media.reading import read_frames, video_info
+from preprocessing.faces.alignment import crop_face, inverse_transform, resized_transform
+from preprocessing.faces.detection import make_detector
+from preprocessing.faces.extraction import extract_faces
+from preprocessing.faces.quality import remedy
+from runtime.files import check_is_file
+from runtime.program import InputError, progress
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+FIRST_BYTES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"RIFF....WEBP")  # of pictures, whatever their name; a dot is any
+LONGEST = 40.0  # seconds of a video that are used; longer speech plays them back and forth
+LONGEST_SIDE = 1920  # pixels of the video written: any player takes it, and generated mouths have no more detail
+FOUND_SIDE = 1280  # pixels of the frames in which the face is looked for: a second of them waits in memory
+JUDGED_SIZE = 64  # pixels of the crops by which faces are found usable, whatever the model's size
+SHORT_GAP = 5  # frames without a usable face through which the last place is held; in longer ones the face fades
+FADE = 5  # frames
+GLANCE, GLANCE_AT_FACE = 96, 16  # rows of the small pictures, and of the face in them, by which frames are compared
+STILL_THERE = 12.0  # grey levels; a speaker's face changes by up to 5 within five frames, another picture's by 20
+
+# The part of the aligned face that is put back: an ellipse around mouth and chin, in units of the crop's side.
+CENTRE, RADII, FEATHER = (0.5, 0.79), (0.25, 0.185), 0.035
+INNER_CENTRE, INNER_RADII = (0.5, 0.78), (0.17, 0.14)  # the part of it that moves, put back whatever it shows
+COLOUR_REACH = 0.15  # standard deviation, in the same unit, over which colours are matched
+ANOTHER_THING = 30.0  # grey levels between the generated and the real face that are no matter of light
+
+
+@dataclass(frozen=True)
+class Source:
+    """Frames of the speaker and where the face lies in them.
+
+    Attributes:
+        name: of the file.
+        times: of the frames, in seconds from 0 on [shape=(frames,)].
+        frames: uint8 RGB each, of the same, even size [shape=(height, width, 3)].
+        transforms: from frame to crop of `size` pixels [shape=(frames, 2, 3)].
+        opacity: how much of the generated face each frame shows, 0..1 [shape=(frames,)].
+        size: side of the crops in pixels.
+        notes: what a user should know, a line each.
+    """
+
+    name: str
+    times: np.ndarray
+    frames: Sequence
+    transforms: np.ndarray
+    opacity: np.ndarray
+    size: int
+    notes: tuple
+
+    @property
+    def shape(self):
+        """Width and height of the frames in pixels."""
+        height, width = self.frames.shape if isinstance(self.frames, VideoFrames) else self.frames[0].shape[:2]
+        return width, height
+
+    def place(self, seconds):
+        """The frame that is shown after some seconds: forth through all of them, back, and forth again."""
+        duration = float(self.times[-1])
+        if not duration:
+            return 0
+        seconds %= 2 * duration
+        return int(np.abs(self.times - min(seconds, 2 * duration - seconds)).argmin())
+
+    def with_face(self, face, seconds):
+        """A frame into which a generated face was put.
+
+        Args:
+            face: uint8 RGB [shape=(size, size, 3)].
+            seconds: since the start of the speech.
+
+        Returns:
+            uint8 RGB [shape=(height, width, 3)], both even.
+        """
+        place = self.place(seconds)
+        frame = self.frames[place].copy()
+        if not self.opacity[place]:
+            return frame
+        transform = self.transforms[place]
+        real = crop_face(frame, transform, self.size)
+        matched = match_colours(face, real)
+        back = inverse_transform(transform)
+        corners = (np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) * self.size - 0.5) @ back[:, :2].T + back[:, 2]
+        left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
+        right, bottom = np.minimum(np.ceil(corners.max(axis=0)).astype(int), frame.shape[1::-1])
+        back[:, 2] -= [left, top]
+        size = (int(right - left), int(bottom - top))
+        face = cv2.warpAffine(matched, back, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        mask = (
+            cv2.warpAffine(blend_mask(matched, real), back, size, flags=cv2.INTER_LINEAR)[..., None]
+            * self.opacity[place]
+        )
+        part = frame[top:bottom, left:right]
+        frame[top:bottom, left:right] = np.clip(np.rint(part + mask * (face - part)), 0, 255).astype(np.uint8)
+        return frame
+
+
+def face_mask(size, centre=CENTRE, radii=RADII):
+    """What is put back: 1 within the ellipse, fading to 0 at the edge of the crop [shape=(size, size)], float32."""
+    mask = np.zeros((size, size), np.float32)
+    centre, radii = (tuple(round(size * part) for part in parts) for parts in (centre, radii))
+    cv2.ellipse(mask, centre, radii, 0, 0, 360, 1.0, cv2.FILLED)
+    mask = cv2.GaussianBlur(mask, (0, 0), FEATHER * size, borderType=cv2.BORDER_CONSTANT)
+    rim = np.minimum(np.arange(size), np.arange(size)[::-1]) / (2 * FEATHER * size)
+    return mask * np.minimum(1, np.minimum(rim[:, None], rim[None]))
+
+
+def blend_mask(face, real):
+    """How much of a generated face is put into the real one, pixel by pixel.
+
+    Around the part that moves it is less where the two show different things, as at a jaw in another pose: there the
+    generated face has the background or the collar where the real one has skin.
+
+    Args:
+        face: generated, in the light of the real one [shape=(size, size, 3)].
+        real: the aligned face of the frame, same shape.
+
+    Returns:
+        float32 in 0..1 [shape=(size, size)].
+    """
+    size = len(face)
+    apart = np.abs(np.asarray(face, np.float32) - real).max(axis=-1)
+    apart = cv2.GaussianBlur(cv2.dilate(apart, np.ones((3, 3))), (0, 0), 0.015 * size)
+    alike = 1 / (1 + (apart / ANOTHER_THING) ** 4)
+    return face_mask(size) * np.maximum(alike, face_mask(size, INNER_CENTRE, INNER_RADII))
+
+
+def match_colours(face, real):
+    """The face in the light of the real one: what is the same in both, the skin around the mouth, tells the difference.
+
+    Args:
+        face: generated, uint8 RGB [shape=(size, size, 3)].
+        real: the aligned face of the frame, same shape.
+
+    Returns:
+        float32 [shape=(size, size, 3)], in 0..255 or a little beyond.
+    """
+    size = len(face)
+    face, real = face.astype(np.float32), real.astype(np.float32)
+    wide = np.zeros((size, size), np.float32)
+    rows, columns = slice(round(0.45 * size), round(0.97 * size)), slice(round(0.2 * size), round(0.8 * size))
+    wide[rows, columns] = 1
+    around = wide * (1 - np.clip(1.5 * face_mask(size), 0, 1))
+    difference = real - face
+
+    def blurred(picture):
+        return cv2.GaussianBlur(picture, (0, 0), COLOUR_REACH * size)
+
+    light = np.median(difference[around > 0.5], axis=0)
+    for _ in range(2):  # what differs by more than light does, background against skin, does not count
+        apart = np.abs(difference - light).max(axis=-1)
+        known = around / (1 + (apart / ANOTHER_THING) ** 4) + 1e-4
+        light = blurred(difference * known[..., None]) / blurred(known)[..., None]
+    return face + light
+
+
+def open_source(path, size, seconds, longest_side=LONGEST_SIDE, likeness=None):
+    """Reads a picture or a video and finds the face in it.
+
+    Args:
+        path: of the file.
+        size: of the model's faces in pixels.
+        seconds: of the speech; no more of a video is read, and no more than LONGEST. None for unknown.
+        longest_side: pixels to which a larger picture or video is shrunk; None keeps it.
+        likeness: the `Likeness` by which another person than the model's speaker is noted, or None.
+
+    Raises:
+        InputError: the file cannot be read, or no frame shows a face that can be used (the reasons are named).
+    """
+    if is_picture(path):
+        info, frames, total = None, [(0.0, read_png(path))], 1
+    else:
+        info = video_info(path)
+        end = min(LONGEST, seconds or LONGEST)
+        frames, total = read_frames(path, end=end), round(min(end, info.duration or end) * info.frame_rate)
+    seen, faces = _Seen(longest_side), []
+    with progress(total, "frame", "finding the face") as bar:
+        frame_rate = 25.0 if info is None else info.frame_rate
+        for face in extract_faces(seen.passed_on(frames), make_detector("mtcnn"), frame_rate, JUDGED_SIZE):
+            faces.append(face)
+            bar.update(1)
+        bar.total = len(faces)
+    if not faces:
+        raise InputError(f"{path}: no frame could be read; give another picture or video")
+    usable = np.array([not face.reason for face in faces])
+    reasons = Counter(face.reason for face in faces if face.reason)
+    why = "; ".join(f"{reason} in {count}" for reason, count in reasons.most_common())
+    if not usable.any():
+        raise InputError(
+            f"{path}: no frame shows a usable face ({why}); "
+            f"{remedy(reasons, 'give one large, sharp, frontal face of the speaker')}"
+        )
+    notes = []
+    if info is not None and end == LONGEST and (info.duration or 0) > LONGEST:
+        notes.append(f"{path}: its first {LONGEST:g} s are used, back and forth; cut the part you want for another")
+    if seen.shrunk:
+        (height, width), (written_height, written_width) = seen.full, seen.shape
+        notes.append(
+            f"{path}: {width}x{height} pixels, shrunk to {written_width}x{written_height}: the longest side of the "
+            f"video is limited to {longest_side}"
+        )
+    if reasons:
+        notes.append(f"{path}: {len(faces) - usable.sum()} of {len(faces)} frames show no usable face ({why})")
+    if several := sum(face.faces > 1 for face in faces):
+        notes.append(f"{path}: several faces in {several} of {len(faces)} frames; the largest one speaks")
+    crops = [face.crop for face in faces if not face.reason]
+    if likeness is not None and likeness.is_another(crops):
+        notes.append(
+            f"{path}: looks like another person than the speaker of {likeness.name}: mouth, chin and skin around them "
+            "become that speaker's; give a picture or video of the speaker"
+        )
+    nearest = nearest_usable(usable)
+    transforms = np.stack([of_scaled_frame(faces[index].transform, seen.found, seen.shape) for index in nearest])
+    opacity = opacity_of(usable, seen.still_there(transforms, nearest))
+    times = np.array([face.time for face in faces])
+    stored = seen.kept if info is None else VideoFrames(path, times, seen.shape)
+    transforms = np.stack([resized_transform(transform, size / JUDGED_SIZE) for transform in transforms])
+    return Source(str(path), times - times[0], stored, transforms, opacity, size, tuple(notes))
+
+
+class _Seen:
+    """What is remembered of frames while the face is looked for in them.
+
+    Attributes:
+        full, shape, found: height and width of the frames as they are, as they are written, and as they are passed on.
+        glances: grey pictures of GLANCE rows of all frames.
+        kept: the first frame as it is written.
+    """
+
+    def __init__(self, longest_side):
+        self._longest_side = longest_side
+        self.full = self.shape = self.found = self._glance = None
+        self.glances, self.kept = [], []
+
+    @property
+    def shrunk(self):
+        """Whether frames are written in fewer pixels than they have, but for an odd row or column."""
+        return max(self.full) > max(self.shape) + 1
+
+    def passed_on(self, frames):
+        """Passes frames (time, image) on, as they are written or smaller."""
+        for time, image in frames:
+            written = fitted(image, self._longest_side)
+            if self.full is None:
+                self.full, self.shape, self.kept = image.shape[:2], written.shape[:2], [written]
+                self.found = fitted(written, FOUND_SIDE).shape[:2]
+                self._glance = max(1, round(GLANCE * written.shape[1] / written.shape[0])), GLANCE
+            self.glances.append(
+                cv2.resize(cv2.cvtColor(written, cv2.COLOR_RGB2GRAY), self._glance, interpolation=cv2.INTER_AREA)
+            )
+            yield time, fitted(written, FOUND_SIDE)
+
+    def still_there(self, transforms, nearest):
+        """Whether each frame shows the face where its nearest usable frame does [shape=(frames,)].
+
+        Args:
+            transforms: of those usable frames as they are written, to crops of JUDGED_SIZE [shape=(frames, 2, 3)].
+            nearest: their numbers [shape=(frames,)].
+        """
+        there = np.ones(len(nearest), bool)
+        for number in np.flatnonzero(nearest != np.arange(len(nearest))):
+            transform = resized_transform(transforms[number], GLANCE_AT_FACE / JUDGED_SIZE)
+            transform = of_scaled_frame(transform, self.shape, self._glance[::-1])
+            one, other = (
+                crop_face(self.glances[index], transform, GLANCE_AT_FACE).astype(float)
+                for index in (number, nearest[number])
+            )
+            there[number] = np.abs(one - other).mean() < STILL_THERE
+        return there
+
+
+def is_picture(path):
+    """Whether a file is a PNG, JPEG, BMP or WebP picture, or is named like one.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    check_is_file(path)
+    with open(path, "rb") as file:
+        first = file.read(12)
+    named = Path(path).suffix.lower() in PICTURES
+    return named or any(re.match(begin, first, re.DOTALL) for begin in FIRST_BYTES)
+
+
+def of_scaled_frame(transform, shape, scaled_shape):
+    """The transform [shape=(2, 3)] from a frame that was resized from one shape (height, width) to another."""
+    down, across = (before / after for before, after in zip(shape, scaled_shape, strict=True))
+    back = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1]])  # centres lie at integers
+    return transform @ back
+
+
+def nearest_usable(usable):
+    """For each frame the usable one nearest in time [shape=(frames,)]."""
+    places = np.flatnonzero(usable)
+    return places[np.abs(np.arange(len(usable))[:, None] - places).argmin(axis=1)]
+
+
+def opacity_of(usable, still_there):
+    """How much of the face each frame shows: all through short gaps, fading into and out of longer ones.
+
+    Args:
+        usable: bool, at least one true [shape=(frames,)].
+        still_there: whether a frame shows the same picture around the face as the nearest usable one [shape=(frames,)];
+            where it does not, as behind a cut, and beyond, nothing of the face is shown.
+    """
+    count = len(usable)
+    nearest = nearest_usable(usable)
+    away = np.abs(np.arange(count) - nearest)
+    edges = np.flatnonzero(np.diff(np.concatenate([[1], usable.astype(int), [1]])))
+    opacity = np.ones(count)
+    for first, end in zip(edges[::2], edges[1::2], strict=True):
+        if end - first > SHORT_GAP:
+            opacity[first:end] = np.maximum(0, 1 - away[first:end] / FADE)
+    for number in np.flatnonzero(~usable):
+        towards = slice(nearest[number] + 1, number + 1) if nearest[number] < number else slice(number, nearest[number])
+        opacity[number] *= still_there[towards].all()
+    return opacity

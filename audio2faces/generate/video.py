@@ -1,0 +1,205 @@
+"""From a sound file to a talking video, a batch at a time: memory does not grow with the length of the speech."""
+
+import contextlib
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from audio2faces.generate.likeness import Likeness
+from audio2faces.generate.source import LONGEST_SIDE, open_source
+from audio2faces.regressor.idle import idle_frames
+from began.model_folder import BATCH
+from media.hearing import QUIET, gain_of
+from media.pictures import write_png
+from media.reading import sound_duration, sound_level, stream_speech
+from media.writing import SOUND_RATE, SYNTHETIC, TalkingVideo
+from preprocessing.speech.audio_features import frame_centres, mfcc_maps, pre_emphasise
+from runtime.files import whole_file, whole_folder
+from runtime.program import InputError, progress
+
+RATES = (1, 120)  # frames per second that a video may have
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a video is made.
+
+    Attributes:
+        source: path of a picture or video of the speaker to put the face into, or None for the face alone.
+        frame_rate: frames per second, or None for the model's.
+        smooth: standard deviation in seconds of a Gaussian over time that calms the motion; 0 leaves it as it is.
+        articulation: its strength (`articulation.Articulation`), or None for the model's.
+        seed: of what the head does by itself (turns, blinks); None holds it still.
+        longest_side: pixels; a larger source is shrunk. None keeps its resolution.
+    """
+
+    source: str | None = None
+    frame_rate: float | None = None
+    smooth: float = 0.0
+    articulation: float | None = None
+    seed: int | None = 0
+    longest_side: int | None = LONGEST_SIDE
+
+
+def generate_video(model, speech, output, frames_folder=None, options=Options(), watch=None):
+    """Makes a video in which the model's face speaks.
+
+    Args:
+        model: `model_folder.TalkingFace`, or a `began.model_folder.BeganFace`.
+        speech: path of any file with sound that FFmpeg reads.
+        output: path of the mp4 or webm file, replaced whole or not at all.
+        frames_folder: folder to make, of each picture as frame-000000.png, or None.
+        options: `Options`.
+        watch: function that is called with each batch of faces, and the number of frames to come in all (None where it
+            is not known), before they are written; what it raises ends the video.
+
+    Returns:
+        (frames, notes): their number, whose length in time is that of the speech within one frame; lines that a user
+        should read, on the source and the sound.
+
+    Raises:
+        InputError: the sound or the source cannot be read or holds no sample or face, or the output cannot be written.
+    """
+    duration = sound_duration(speech)
+    frame_rate = options.frame_rate or model.frame_rate
+    total = None if duration is None else frame_count(duration, frame_rate)
+    source = None
+    if options.source:
+        likeness = Likeness.of_model(model)
+        source = open_source(options.source, model.config.size, duration, options.longest_side, likeness)
+    sound = stream_speech(speech, SOUND_RATE)
+    comment = f"Synthetic video: this face was {SYNTHETIC}, model {model.name}. It does not show a real recording."
+    count = sounded = 0
+    noticed = []
+    with contextlib.ExitStack() as stack:
+        partial = stack.enter_context(whole_file(output))
+        if frames_folder is not None:
+            frames_folder = stack.enter_context(whole_folder(frames_folder))
+        width, height = (model.config.size,) * 2 if source is None else source.shape
+        video = stack.enter_context(TalkingVideo(partial, width, frame_rate, comment, height))
+        bar = stack.enter_context(progress(total, "frame", "generating"))
+        for faces in stream_faces(model, speech, frame_rate, options, noticed):
+            if watch is not None:
+                watch(faces, total)
+            for index, face in enumerate(faces, count):  # one by one: a batch of a large source takes half a gigabyte
+                picture = face if source is None else source.with_face(face, index / frame_rate)
+                video.write_faces([picture])
+                if frames_folder is not None:
+                    write_png(frames_folder / f"frame-{index:06d}.png", picture)
+                bar.update(1)
+            while sounded < video.seconds and (samples := next(sound, None)) is not None:
+                video.write_sound(samples)
+                sounded += len(samples) / SOUND_RATE
+            count += len(faces)
+        bar.total = count  # what the container said may be one more or less
+        if not count:
+            raise InputError(f"{speech}: its audio track is empty; give a file with sound")
+        for samples in sound:
+            video.write_sound(samples)
+    notes = [f"{speech}: {line}" + f" ({times} times)" * (times > 1) for line, times in Counter(noticed).items()]
+    return count, [*(source.notes if source else ()), *notes]
+
+
+def stream_faces(model, speech, frame_rate, options, noticed=None):
+    """Faces that speak what a sound file says, a batch at a time.
+
+    Args:
+        model: as for `generate_video`.
+        speech: path of any file with sound; a quiet one is raised to the level at which it moves the mouth as usual.
+        frame_rate: frames per second.
+        options: `Options`.
+        noticed: list that receives a line for all that was wrong with the sound.
+
+    Yields:
+        uint8 RGB [shape=(n, size, size, 3)].
+    """
+    if options.articulation is not None:
+        model = model.articulated(options.articulation)
+    features = model.config.feature_settings
+    gain, lines = gain_of(sound_level(speech, enough=QUIET))
+    noticed = [] if noticed is None else noticed
+    noticed += lines
+    sound = (gain * samples for samples in stream_speech(speech, features.sample_rate, damage=noticed))
+    maps = stream_maps(sound, features, frame_rate, BATCH)
+    motion = smoothed((model.motion(of_batch) for of_batch in maps), options.smooth * frame_rate)
+    still = options.seed is None or options.source is not None or model.idle is None
+    replay = None if still else model.idle.replay(frame_rate, options.seed)
+    for of_batch in motion:
+        yield model.paint(of_batch, None if still else idle_frames(replay, len(of_batch)))
+
+
+def smoothed(batches, deviation):
+    """Motion calmed by a Gaussian over time; before the first and after the last frame it rests.
+
+    Args:
+        batches: iterable of arrays of frames [shape=(n, ...) each].
+        deviation: standard deviation in frames; 0 passes everything on.
+
+    Yields:
+        arrays of frames; as many frames as came in.
+    """
+    radius = int(np.ceil(3 * deviation))
+    if not radius:
+        yield from batches
+        return
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / deviation) ** 2)
+    weights = (weights / weights.sum()).astype(np.float32)
+
+    def whole(frames):
+        """The frames whose neighbours on both sides are there."""
+        count = len(frames) - 2 * radius
+        return sum(weight * frames[shift : shift + count] for shift, weight in enumerate(weights))
+
+    waiting = None
+    for frames in batches:
+        waiting = frames[:1].repeat(radius, axis=0) if waiting is None else waiting
+        waiting = np.concatenate([waiting, frames])
+        if len(waiting) > 2 * radius:
+            yield whole(waiting)
+            waiting = waiting[-2 * radius :]
+    if waiting is not None:
+        yield whole(np.concatenate([waiting, waiting[-1:].repeat(radius, axis=0)]))
+
+
+def frame_count(seconds, frame_rate):
+    """How many frames a speech of some seconds gets: the nearest whole number, at least one."""
+    return max(1, round(seconds * frame_rate))
+
+
+def stream_maps(chunks, features, frame_rate, batch):
+    """MFCC maps of a speech that arrives in chunks, the same as those of the whole.
+
+    Only the samples that coming frames need are kept.
+
+    Args:
+        chunks: iterable of mono samples [shape=(n,) each].
+        features: `FeatureSettings`.
+        frame_rate: frames per second; frame i is centred on i / frame_rate.
+        batch: frames given at once.
+
+    Yields:
+        maps [shape=(batch, rows, n_mfcc)], the last array perhaps shorter; nothing if there is no sample.
+    """
+    kept = np.zeros(0)  # pre-emphasised samples from number `origin` on
+    origin = first = 0
+    previous = 0.0
+
+    def centres(count):
+        return frame_centres(np.arange(first, first + count) / frame_rate, features)
+
+    for chunk in chunks:
+        if len(chunk):
+            kept = np.concatenate([kept, pre_emphasise(chunk, previous)])
+            previous = float(chunk[-1])
+        while centres(batch)[-1] + features.look_ahead <= origin + len(kept):
+            yield mfcc_maps(kept, centres(batch) - origin, features)
+            first += batch
+            needed = max(centres(1)[0] - features.left_context, origin)
+            kept, origin = kept[needed - origin :], needed
+    samples = origin + len(kept)
+    last = frame_count(samples / features.sample_rate, frame_rate) if samples else 0
+    while first < last:
+        count = min(batch, last - first)
+        yield mfcc_maps(kept, centres(count) - origin, features)
+        first += count

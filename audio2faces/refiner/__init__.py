@@ -1,0 +1,1 @@
+"""The second stage: a moved face to a sharp one."""

@@ -1,0 +1,222 @@
+"""The refiner: from a face that the regressor moved to a sharp one, a BEGAN whose generator sees a face.
+
+The 2017 project's sees the blurred face alone and answers to the discriminator and to a squared error. Ours sees the
+reference, too, and changes the face around the mouth alone, by what it adds: the sharpness of the reference stays.
+"""
+
+import dataclasses
+
+import cv2
+import keras
+import numpy as np
+from keras import layers, ops
+
+from began.losses import weighted_error
+from began.model import Began, mouth_weights
+from began.networks.blocks import depth_to_space, double_convolution, space_to_depth
+from began.networks.discriminator import build_discriminator
+from preprocessing.faces.alignment import MOUTH_BOX
+
+WINDOW = 0.5, 0.125  # of the face's side: the refiner computes below the first, and so far from the left and right
+JUDGED = 0.5, 0.25  # likewise: what the discriminator sees, a square
+MARGIN = 0.06  # of the face's side: the refiner changes the mouth box and so much around it
+FEATHER = 0.04  # standard deviation of the seam, in the same unit
+NEARBY = 0.06  # so far around a place motion counts, in the same unit
+STIRRED = 0.015  # root mean square of motion, in pixels of [-1, 1], at which half of a change comes through
+BLOCKS_2017 = 4  # residual blocks
+COARSE = 32  # pixels of the small faces
+DETAIL_WINDOW = 5  # pixels at 64, over which detail is compared
+SECOND_DIFFERENCE = np.array([1, -2, 1], np.float32)
+
+
+def build_refiner(config):
+    """The network that a `RefinerConfig` asks for.
+
+    Returns:
+        `keras.Model` to sharp faces [batch, size, size, 3], float32: from the pair (moving face, reference), both of
+        that shape, or, the 2017 project's, from the moving face alone.
+    """
+    return build_refiner_2017(config) if config.network == "2017" else build_unet(config)
+
+
+def build_refiner_2017(config):
+    """A convolution, residual blocks of two 3x3 ELU convolutions at full size, a convolution to the face."""
+    x = moving = keras.Input((config.size, config.size, 3))
+    x = layers.Conv2D(config.generator_n, 3, padding="same", activation="elu")(x)
+    for _ in range(BLOCKS_2017):
+        x = layers.Add()([x, double_convolution(x, config.generator_n)])
+    return keras.Model(moving, layers.Conv2D(3, 3, padding="same", dtype="float32")(x), name="refiner")
+
+
+def build_unet(config):
+    """A U-Net (Ronneberger, Fischer, Brox, arXiv 1505.04597) that adds to the moving face, around the mouth.
+
+    It sees the part of the face where it may change something, and computes at half its size, a quarter and an eighth,
+    with n, 2n and 2n channels; the two ends are sub-pixel (arXiv 1609.05158). Its last convolution starts at zero: an
+    untrained refiner changes nothing.
+    """
+    size, n = config.size, config.generator_n
+    moving, reference = keras.Input((size, size, 3)), keras.Input((size, size, 3))
+    rows, columns = window(size)
+    around = (rows.start, size - rows.stop), (columns.start, size - columns.stop)
+    seen = [layers.Cropping2D(around, dtype="float32")(face) for face in (moving, reference)]  # small motion counts
+    x = space_to_depth(layers.Concatenate()(seen))  # (B, rows / 2, columns / 2, 24)
+    half = double_convolution(x, n)
+    quarter = _halved(half, 2 * n)
+    x = _halved(quarter, 2 * n)
+    for skipped, width in ((quarter, 2 * n), (half, n)):
+        x = layers.Concatenate()([layers.UpSampling2D(interpolation="nearest")(x), skipped])
+        x = layers.Conv2D(width, 3, padding="same", activation="elu")(x)
+    x = layers.Conv2D(n, 3, padding="same", activation="elu")(x)
+    x = layers.Conv2D(12, 3, padding="same", kernel_initializer="zeros", dtype="float32")(x)
+    added = layers.ZeroPadding2D(around, dtype="float32")(WhereItMoves(size)([depth_to_space(x), *seen]))
+    return keras.Model([moving, reference], layers.Add(dtype="float32")([moving, added]), name="refiner")
+
+
+def _halved(x, width):
+    x = layers.Conv2D(width, 3, strides=2, padding="same", activation="elu")(x)
+    return layers.Conv2D(width, 3, padding="same", activation="elu")(x)
+
+
+def judged(size):
+    """Rows and columns (slices) that the discriminator sees, as many of both."""
+    top, left = (round(edge * size) for edge in JUDGED)
+    return slice(top, size), slice(left, size - left)
+
+
+def around_mouth(size):
+    """Edges of the mouth box and MARGIN around it, in pixels: top, bottom, left, right."""
+    return [round(edge * size) for edge in np.array(MOUTH_BOX) + np.array([-1, 1, -1, 1]) * MARGIN]
+
+
+def window(size):
+    """Rows and columns (slices) that the refiner computes, their numbers multiples of 8."""
+    top, left = (int(edge * size) // 8 * 8 for edge in WINDOW)
+    return slice(top, size), slice(left, size - left)
+
+
+def mouth_mask(size):
+    """1 in the mouth box and MARGIN around it, fading over FEATHER to 0 [shape=(size, size, 1)], float32."""
+    top, bottom, left, right = around_mouth(size)
+    mask = np.zeros((size, size), np.float32)
+    mask[top:bottom, left:right] = 1
+    return cv2.GaussianBlur(mask, (0, 0), FEATHER * size, borderType=cv2.BORDER_REPLICATE)[..., None]
+
+
+@keras.saving.register_keras_serializable("audio2faces")
+class WhereItMoves(layers.Layer):
+    """Lets changes of a face through around the mouth, as far as the face moves there: a face at rest stays itself.
+
+    Multiplies them by `mouth_mask` and by e / (e + STIRRED^2), e being the mean square of the motion nearby.
+
+    Args:
+        size: of the faces, of which it gets what lies in `window`.
+    """
+
+    def __init__(self, size, **options):
+        super().__init__(**{**options, "dtype": "float32"})
+        self.size = size
+        self.mask = mouth_mask(size)[window(size)]
+
+    def call(self, inputs):
+        """The triple (changes, moving faces, references) [batch, rows, columns, 3] each -> the same shape."""
+        changes, moving, reference = inputs
+        energy = ops.mean(ops.square(moving - reference), axis=-1, keepdims=True)
+        energy = ops.average_pool(energy, 2 * round(NEARBY * self.size) + 1, 1, padding="same")
+        return changes * self.mask * energy / (energy + STIRRED**2)
+
+    def compute_output_shape(self, input_shape):
+        """That of the changes."""
+        return input_shape[0]
+
+    def get_config(self):
+        """The arguments, for a file."""
+        return {**super().get_config(), "size": self.size}
+
+
+class Refiner(Began):
+    """A refiner and the discriminator that judges it, if there is one.
+
+    A batch is that of `Began` without what is not heard, and with `moving`, faces that the regressor moved
+    [batch, size, size, 3], and `reference`, the faces it started from, same shape. Every second face shows the moment
+    right after the one before it, or the same one, where that has no neighbour.
+    """
+
+    def build_players(self, config):
+        """Makes the networks."""
+        self.audio_network = self.reference_encoder = None
+        self.generator = build_refiner(config)
+        if config.judged == "mouth":
+            rows, _ = judged(config.size)
+            config = dataclasses.replace(config, size=rows.stop - rows.start)
+        self.discriminator = build_discriminator(config) if config.adversarial else None
+
+    def call(self, batch, training=False):
+        """Refines faces: see `Began.call`."""
+        seen = [batch["moving"], batch["reference"]][: len(self.generator.inputs)]
+        return {"face": self.generator(seen if len(seen) > 1 else seen[0], training=training), "code": None, "z": None}
+
+    def judge(self, batch, made, others, training):
+        """See `Began.judge`; without a discriminator nothing is judged."""
+        if self.discriminator is None:
+            nothing = ops.zeros(())
+            return nothing, nothing, nothing
+        if self.config.judged == "mouth":
+            rows, columns = judged(self.config.size)
+            batch, made = ({**faces, "face": faces["face"][:, rows, columns]} for faces in (batch, made))
+        return super().judge(batch, made, others, training)
+
+    def ask(self, batch, made, training):
+        """See `Began.ask`; besides, small faces are to be right, changes from frame to frame, and strength of detail.
+
+        What the speech leaves open is where exactly an edge lies. By squared error alone it is blurred; so the error
+        counts most on small faces, in which that place hardly matters, and detail has a term of its own.
+        """
+        config, real, generated = self.config, batch["face"], made["face"]
+        loss, paired_error = super().ask(batch, made, training)
+        if config.coarse:
+            factor = max(1, config.size // COARSE)
+            small = [_averaged(faces, factor) for faces in (real, generated)]
+            weights = mouth_weights(config.size // factor, config.mouth_weight)
+            loss = loss + config.coarse * ops.mean(weighted_error(*small, weights, config.paired_power))
+        if config.temporal:
+            changes = [faces[1::2] - faces[:-1:2] for faces in (real, generated)]  # a last one without a second is left
+            error = weighted_error(*changes, self.mouth_weights, config.paired_power)
+            pairs = ops.maximum(ops.shape(error)[0], 1)  # a batch of one face has none
+            loss = loss + config.paired * config.temporal * ops.sum(error) / ops.cast(pairs, error.dtype)
+        if config.detail:
+            half = [_averaged(faces, 2) for faces in (real, generated)]
+            detail = ops.mean(detail_error(real, generated)) + ops.mean(detail_error(*half))
+            loss = loss + config.detail * detail
+        return loss, paired_error
+
+
+def _averaged(faces, factor):
+    return ops.average_pool(faces, factor, factor, padding="valid")
+
+
+def detail_error(real, generated):
+    """Mean difference of the strength of detail around the mouth, wherever within a window the detail lies.
+
+    Strength is the root mean square of the second difference over DETAIL_WINDOW pixels (of 64), down and across apart:
+    lips are edges of one direction, and stripes across them do not count for these. The mean of what the speech leaves
+    open has less of it than any real face.
+
+    Args:
+        real: [batch, size, size, 3] in [-1, 1].
+        generated: same shape.
+
+    Returns:
+        error of each face [batch].
+    """
+    size = real.shape[1]
+    top, _, left, right = around_mouth(size)
+    side = max(1, round(DETAIL_WINDOW * size / 64))
+    kernel = np.zeros((3, 3, 3, 2), np.float32)
+    kernel[:, 1, :, 0] = kernel[1, :, :, 1] = SECOND_DIFFERENCE[:, None]
+
+    def strength(faces):
+        edges = ops.depthwise_conv(faces[:, top:, left:right], kernel, padding="valid")
+        return ops.sqrt(ops.average_pool(ops.square(edges), side, 1, padding="valid") + 1e-4)
+
+    return ops.mean(ops.abs(strength(real) - strength(generated)), axis=(1, 2, 3))

@@ -1,0 +1,1 @@
+"""The first stage: speech to the motion of a face."""

@@ -1,0 +1,103 @@
+"""Articulation: the motion of the mouth that averaging takes away, given back.
+
+Squared error teaches the mean of what a sound leaves open, and a mean moves less than any real mouth: along a component
+that the sound tells with correlation r, r times as far. How far it falls short differs from component to component (the
+jaw is heard better than the corners of the mouth), so that each is given back its own share; one factor for all would
+exaggerate the jaw before the lips move as they should.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from audio2faces.regressor.frames import smaller
+from measures.mouth import correlation
+from preprocessing.faces.alignment import mouth_slices
+from runtime.program import with_progress
+from training.frames import FrameSet
+
+LARGEST_GAIN = 2.0  # a component that the sound hardly tells is not blown up
+FOLLOWING = 0.5  # correlation on held-out clips below which a component is left as it is
+
+
+@dataclass(frozen=True)
+class Articulation:
+    """How motion is made stronger along the components of mouth motion.
+
+    Attributes:
+        directions: along which motion is measured, float16 [shape=(components, size, size, 3)].
+        moving: the motion of the whole face that goes with a unit along each of them, float16 [same shape].
+        gains: by which it is multiplied, at least 1 [shape=(components,)].
+        strength: 0 leaves motion as it was learned, 1 applies the gains, more exaggerates.
+    """
+
+    directions: np.ndarray
+    moving: np.ndarray
+    gains: tuple
+    strength: float = 1.0
+
+    @classmethod
+    def of(cls, components, heard):
+        """Along some components, with gains of 1.
+
+        Args:
+            components: `measures.mouth.MouthComponents` of faces in the size of the motion.
+            heard: the regressor's motion, one array per clip [shape=(frames, size, size, 3) each].
+        """
+        count, size = len(components.basis), heard[0].shape[1]
+        rows, columns = mouth_slices(size)
+        directions = np.zeros((count, size, size, 3), np.float32)
+        of_mouth = directions[:, rows, columns]
+        of_mouth[:] = components.basis.reshape(of_mouth.shape) / 2  # motion is in [-1, 1] pixels
+        motion = np.concatenate([of_clip - of_clip.mean(axis=0) for of_clip in heard]).reshape(-1, size * size * 3)
+        moving = np.linalg.lstsq(motion @ directions.reshape(count, -1).T, motion, rcond=None)[0]
+        return cls(directions.astype(np.float16), moving.reshape(directions.shape).astype(np.float16), (1.0,) * count)
+
+    def fitted(self, real, made):
+        """The same with gains that let made faces move as far as real ones, along each component that follows them.
+
+        A motion that correlates with the real one by r explains 2r - 1 of its variance when it is made as large: less
+        than nothing below FOLLOWING, where a gain would only make the mouth babble.
+
+        Args:
+            real: positions of real faces along the components, one array per clip [shape=(frames, components) each];
+                of clips that the regressor did not learn from: of those it did it knows more than of any other.
+            made: the same of the faces that are made with the gains as they are, and with strength 1.
+        """
+        real, made = np.concatenate(real), np.concatenate(made)
+        follows = [correlation(*positions) >= FOLLOWING for positions in zip(real.T, made.T, strict=True)]
+        short = np.array(self.gains) * real.std(axis=0) / np.maximum(made.std(axis=0), 1e-6)
+        gains = np.where(follows, np.clip(short, 1, LARGEST_GAIN), 1.0)
+        return dataclasses.replace(self, gains=tuple(gains.tolist()))
+
+    def __call__(self, motion):
+        """Motion [shape=(n, size, size, 3)] made stronger, same shape."""
+        directions, moving = (np.float32(array).reshape(len(array), -1) for array in (self.directions, self.moving))
+        positions = np.einsum("np,cp->nc", motion.reshape(len(motion), -1), directions)  # alike however many there are
+        added = positions * (self.strength * (np.float32(self.gains) - 1))
+        return motion + np.einsum("nc,cp->np", added, moving).reshape(motion.shape)
+
+
+def articulate(face, components, held_out):
+    """A talking face whose mouth moves as far as the speaker's, on clips that its regressor did not learn from.
+
+    Args:
+        face: `model_folder.TalkingFace`, with its refiner.
+        components: `measures.mouth.MouthComponents` of training clips with faces of the motion's size.
+        held_out: validation clips.
+
+    Returns:
+        the same face with `Articulation`; one that makes no motion as it is.
+    """
+    if not face.config.motion:
+        return face
+    size = face.config.motion_size
+    maps = FrameSet(held_out, face.config.feature_settings).maps
+    heard, real, made = [], [], []
+    for clip, of_clip in with_progress(list(zip(held_out, maps, strict=True)), "clip", "how far the mouth moves"):
+        heard.append(face.heard(of_clip))
+        real.append(components.of_faces(smaller(clip.faces, size)))
+        made.append(components.of_faces(smaller(face.paint(face.since(heard[-1])), size)))
+    articulation = Articulation.of(components, heard)
+    return dataclasses.replace(face, articulation=articulation.fitted(real, made))

@@ -1,0 +1,67 @@
+"""Looks at a regressor during its training: loss and mouth motion on the validation clips, and a picture."""
+
+import numpy as np
+
+from measures.mouth import mouth_measures
+from media.pixels import to_signed, to_uint8
+from runtime.program import progress
+
+GRID_FACES = 12  # columns of the picture
+GRID_CLIPS = 3  # sentences in the picture
+AT_ONCE = 256  # frames that the network sees
+
+
+class Validation:
+    """The validation clips with all that does not change while the network learns.
+
+    Args:
+        training: `regressor_training.Training`: it gives the reference and the components of mouth motion.
+        held_out: `frames.MotionSet` of the validation clips.
+    """
+
+    def __init__(self, training, held_out):
+        self.motion = training.config.motion
+        frames = training.frames
+        clip, number = frames.place(training.reference)
+        reference = frames.maps[clip][[number]]
+        self.reference = to_signed(frames.faces(np.array([training.reference])))
+        self.clips, self.frames = held_out.clips, held_out
+        self.maps = [training.standardise(of_clip) for of_clip in [*held_out.maps, reference]]
+        self.components = training.mouth
+        self.real = [self.components.of_faces(clip.faces) for clip in self.clips]
+
+    def __call__(self, model):
+        """Examines a compiled model.
+
+        Returns:
+            (values, rows): `validation_loss` and the mouth measures; rows of faces for `began.figures.draw_rows`, for
+            each of GRID_CLIPS sentences the real faces above the generated ones.
+        """
+        ends = np.cumsum([len(of_clip) for of_clip in self.maps])
+        maps, made = np.concatenate(self.maps), []
+        with progress(len(maps), "frame", "validation", short=True) as bar:
+            for first in range(0, len(maps), AT_ONCE):
+                made.append(model.predict_on_batch(maps[first : first + AT_ONCE]))
+                bar.update(len(made[-1]))
+        *made, of_reference, _ = np.split(np.concatenate(made), ends)
+        losses = [np.asarray(model.loss.call(self._target(place), of_clip)) for place, of_clip in enumerate(made)]
+        still = self.reference - of_reference if self.motion else 0.0
+        faces = [to_uint8(still + of_clip) for of_clip in made]
+        measures = mouth_measures(self.real, [self.components.of_faces(of_clip) for of_clip in faces])
+        values = {
+            "validation_loss": float(np.concatenate(losses).mean()),
+            **{name: measures[name] for name in ("correlation", "amplitude", "explained_variance")},
+        }
+        return values, self._rows(faces)
+
+    def _target(self, place):
+        if not self.motion:
+            return to_signed(self.clips[place].faces)
+        return self.frames.motion(np.flatnonzero(self.frames.clip_of == place))
+
+    def _rows(self, faces):
+        rows = {}
+        for number, (clip, generated) in enumerate(zip(self.clips[:GRID_CLIPS], faces, strict=False), 1):
+            chosen = np.linspace(0, len(generated) - 1, GRID_FACES).round().astype(int)
+            rows |= {f"clip {number}: real": clip.faces[chosen], f"clip {number}: generated": generated[chosen]}
+        return rows

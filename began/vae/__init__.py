@@ -1,0 +1,1 @@
+"""The audio VAE: a code of the speech alone."""

@@ -1,0 +1,91 @@
+"""Looks at an audio VAE during its training: errors beside the mean map's, what its code uses, and pictures."""
+
+import keras
+import numpy as np
+
+from began.vae.model import kl_divergence, map_error
+from began.vae.pictures import draw_codes, draw_reconstructions
+
+ACTIVE = 0.01  # least variance of the mean code over speech (Burda, Grosse, Salakhutdinov, arXiv 1509.00519, 5.2)
+CLIPS, MOMENTS = 3, 8  # of the picture of reconstructions
+SPAN = (0.2, 0.8)  # of a clip: where people speak
+TRAVERSED = 5  # units of the code
+STEPS_ALONG = np.linspace(-2, 2, 5)  # of a traversal, in standard deviations of the prior
+BATCH = 256
+
+
+class VaeValidation:
+    """The validation speech with all that does not change while the network learns.
+
+    Args:
+        model: `vae.Vae`; of it only the scaling is used here.
+        train_maps: maps of the training clips, standardised, not clipped [shape=(frames, rows, coefficients)].
+        validation: `frames.FrameSet` of the validation clips.
+        statistics: `FeatureStatistics` of the training speech.
+    """
+
+    def __init__(self, model, train_maps, validation, statistics):
+        self.maps = np.concatenate([statistics.standardise(of_clip, np.inf) for of_clip in validation.maps])
+        self.loudness = np.concatenate([loudness(clip) for clip in validation.clips])
+        batches = np.array_split(train_maps, -(-len(train_maps) // BATCH))
+        sums = [keras.ops.convert_to_numpy(model.scaling(batch)).sum(axis=0, dtype=float) for batch in batches]
+        self.mean_map = sum(sums) / len(train_maps)
+        frames = np.array([len(of_clip) for of_clip in validation.maps[:CLIPS]])
+        firsts = np.cumsum(frames) - frames
+        moments = firsts[:, None] + np.linspace(*SPAN, MOMENTS) * (frames[:, None] - 1)
+        self.shown = moments.round().astype(int)  # (clips, moments)
+
+    def __call__(self, model):
+        """Examines a compiled VAE, which reconstructs from the mean code.
+
+        Returns:
+            (values, seen): `validation_loss` (its terms as in training), `map_error` and `mean_map_error` (mean
+            absolute, of an entry in the VAE's own units, the second of the training speech's mean map), `kl` (nats of a
+            map), `active_units`, `explained_variance` (1 - squared error / that of the mean map); and what
+            `draw` wants.
+        """
+        seen = model.predict({"map": self.maps}, batch_size=BATCH, verbose=0)
+        real, reconstructed = seen["scaled"], seen["map"]
+        errors = keras.ops.convert_to_numpy(map_error(real, reconstructed))
+        divergences = keras.ops.convert_to_numpy(kl_divergence(seen["mean"], seen["log_variance"]))  # (frames, units)
+        kl = float(divergences.sum(axis=1).mean())
+        left, of_mean_map = (float(np.square(real - other).sum()) for other in (reconstructed, self.mean_map))
+        values = {
+            "validation_loss": float(errors.mean()) + model.config.kl_weight * kl,
+            "map_error": float(errors.mean()) / real[0].size,
+            "mean_map_error": float(np.abs(real - self.mean_map).mean()),
+            "kl": kl,
+            "active_units": int((seen["mean"].var(axis=0) > ACTIVE).sum()),
+            "explained_variance": 1 - left / of_mean_map,
+        }
+        return values, {**seen, "divergences": divergences}
+
+    def draw(self, model, seen, reconstructions_path, codes_path):
+        """Writes two PNGs: real maps above reconstructed ones; the codes, and what their strongest units stand for."""
+        standardised = _standardised(model.scaling)
+        draw_reconstructions(
+            reconstructions_path, standardised(seen["scaled"][self.shown]), standardised(seen["map"][self.shown])
+        )
+        information = seen["divergences"].mean(axis=0)
+        strongest = np.argsort(-information)[:TRAVERSED]
+        codes = np.zeros((len(strongest), len(STEPS_ALONG), model.config.code_size), np.float32)
+        for row, unit in enumerate(strongest):
+            codes[row, :, unit] = STEPS_ALONG
+        decoded = keras.ops.convert_to_numpy(model.decoder(codes.reshape(-1, model.config.code_size)))
+        decoded = standardised(decoded).reshape(*codes.shape[:2], *decoded.shape[1:])
+        draw_codes(codes_path, seen["mean"], self.loudness, information, strongest, STEPS_ALONG, decoded)
+
+
+def _standardised(scaling):
+    """The function that takes maps from a VAE's own units back to standardised ones."""
+    factor, offset = np.array(scaling.factor), np.array(scaling.offset)
+    return lambda maps: (maps - offset) / factor
+
+
+def loudness(clip):
+    """Level of a clip's sound in the 40 ms around each of its frames: decibels below full scale [shape=(frames,)]."""
+    sample_rate = 16000
+    energy = np.concatenate([[0.0], np.cumsum(np.square(clip.speech(sample_rate), dtype=float))])
+    ends = np.rint(np.asarray(clip.times)[:, None] * sample_rate + [-0.02 * sample_rate, 0.02 * sample_rate])
+    first, last = np.clip(ends, 0, len(energy) - 1).astype(int).T
+    return 10 * np.log10((energy[last] - energy[first]) / np.maximum(last - first, 1) + 1e-9)

@@ -1,0 +1,1 @@
+"""Programs that train to find something out."""

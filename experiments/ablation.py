@@ -1,0 +1,152 @@
+"""Trains regressors, or refiners of one regressor, that differ in one thing each, and measures them side by side.
+
+Rows that were trained before are read again; an interrupted row goes on.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from preprocessing.dataset import open_dataset
+from runtime.files import exclusive, make_folder, read_json, write_json
+from runtime.program import ArgumentParser, InputError, import_keras, program
+from training.run_folder import in_words
+
+MINUTES = {"15 minutes of video": 15, "5 minutes of video": 5, "1 minute of video": 1}  # to train regressors on
+REGRESSORS = {  # name: what differs from the preset
+    "default": {},
+    **{name: {} for name in MINUTES},
+    "speech as it was recorded": {"versions": 0, "unvoiced": 0.0},
+    "0.365 s of speech": {"features": "wide"},
+    "twice the dropout": {"dropout": 0.4},
+    "half the dropout": {"dropout": 0.1},
+    "no weight on the mouth": {"mouth_weight": 1.0},
+    "whole faces, not their motion": {"motion": False, "idle": 0},
+    "2017's audio network": {
+        "audio_network": "2017",
+        "audio_activation": "leaky_relu",
+        "audio_widths": (64, 128, 256, 512),
+    },
+}
+REFINERS = {
+    "default": {},
+    "no weight on detail": {"detail": 0.0},
+    "three times the weight on detail": {"detail": 30.0},
+    "the error at full size alone": {"paired": 25.0, "coarse": 0.0, "temporal": 0.2},
+    "neither, as by squared error": {"paired": 25.0, "coarse": 0.0, "temporal": 0.2, "detail": 0.0},
+    "no weight on change": {"temporal": 0.0},
+    "gradients not clipped": {"clipping": 0.0},
+    "an adversary": {"adversarial": 1.0},
+    "an adversary that does not hear": {"adversarial": 1.0, "conditional": False, "mismatched": 0.0},
+    "an adversary that sees the whole face": {"adversarial": 1.0, "judged": "face"},
+    "an adversary instead of detail": {"adversarial": 1.0, "detail": 0.0},
+}
+REFERENCES = ("", ", on the clip's first frame")
+
+
+def parse_arguments():
+    """Reads the command line."""
+    parser = ArgumentParser(prog="python -m experiments.ablation", description=__doc__)
+    parser.add_argument("--data", required=True, metavar="DATASET", help="to train on and to measure on")
+    parser.add_argument("--run", metavar="RUN", help="of train.py --mode audio2faces: refiners of its regressor")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="for what is trained, and its measures")
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="names of rows (default: all)")
+    parser.add_argument("--steps", type=int, default=2000, help="of each training (default: 2000)")
+    parser.add_argument("--split", choices=["validation", "test"], default="validation", help="default: validation")
+    return parser.parse_args()
+
+
+@program
+def main():
+    """Trains and measures what is missing, and prints the table."""
+    arguments = parse_arguments()
+    known = REFINERS if arguments.run else REGRESSORS
+    chosen = arguments.rows or list(known)
+    if unknown := [row for row in chosen if row not in known]:
+        raise InputError(f"--rows {unknown[0]}: no such row; choose from: {', '.join(known)}")
+    dataset, out = open_dataset(arguments.data), Path(arguments.out)
+    with exclusive(make_folder(out), f"{out}: another process is at work there; wait for it, or choose another --out"):
+        measure(arguments, dataset, out, chosen, known)
+
+
+def measure(arguments, dataset, out, chosen, known):
+    """Trains and measures what is missing, and prints the table."""
+    import_keras()
+    from audio2faces.evaluate.methods import evaluate, format_table
+
+    make = _maker(dataset, arguments.steps, arguments.run)
+    measured = {}
+    for row in chosen:
+        folder = out / row.replace(" ", "-").replace(",", "")
+        path = folder / f"{arguments.split}.json"
+        trained = {"steps": arguments.steps, "data": dataset.fingerprint}
+        if not path.exists():
+            report, _ = evaluate([make(row, known[row], folder)], dataset, arguments.split)
+            write_json(path, trained | {"methods": report["methods"]})
+        there = read_json(path)
+        if differing := {key: (there.get(key), now) for key, now in trained.items() if there.get(key) != now}:
+            raise InputError(f"{path}: of another training ({in_words(differing)}); choose another --out")
+        measured[row] = there["methods"]
+    rows = {}
+    for row, methods in measured.items():
+        if arguments.run and not rows:
+            rows |= _of_references("no refiner", "model, regressor alone", methods)
+        rows |= _of_references(row, "model, refined" if arguments.run else "model", methods)
+    print(format_table({"methods": rows}, intervals=False))
+
+
+def _shorter(dataset, minutes):
+    """The dataset with so many minutes of training clips, evenly drawn from all of them by name."""
+    train = dataset.split("train")
+    length = sum(len(clip.times) for clip in train) / dataset.frame_rate / 60
+    kept = np.linspace(0, len(train), round(len(train) * min(1, minutes / length)), endpoint=False).astype(int)
+    names = {train[index].name for index in kept}
+    entries = dataset.manifest["clips"]
+    clips = [entry for entry in entries if entry["split"] != "train" or entry["name"] in names]
+    return dataclasses.replace(dataset, manifest={**dataset.manifest, "clips": clips})
+
+
+def _maker(dataset, steps, run):
+    """The function (name, settings, folder) -> `TalkingFace` trained there."""
+    from audio2faces.config import PRESETS
+    from audio2faces.refiner.training import train_refiner
+    from audio2faces.regressor.articulation import articulate
+    from audio2faces.regressor.training import train_regressor
+    from audio2faces.stages import trained_regressor
+    from training.frames import FrameSet
+
+    preset, settings = PRESETS["full"], {"size": dataset.size, "steps": steps}
+    if not run:
+
+        def regressor(name, changed, folder):
+            config = dataclasses.replace(preset.regressor, **settings, **changed)
+            data = _shorter(dataset, MINUTES[name]) if name in MINUTES else dataset
+            trained = train_regressor(config, data, folder)
+            faces = FrameSet(data.split("train"), config.feature_settings)
+            face = trained.face(name, dataset.frame_rate, faces)
+            return articulate(face, trained.training.mouth, dataset.split("validation"))
+
+        return regressor
+    config = trained_regressor(Path(run))
+    trained = train_regressor(config, dataset, Path(run) / "regressor")
+    faces = FrameSet(dataset.split("train"), config.feature_settings)
+
+    def refiner(name, changed, folder):
+        plain = trained.face(name, dataset.frame_rate, faces)
+        config = dataclasses.replace(preset.refiner, **settings, decay_every=steps // 3, **changed)
+        network = train_refiner(config, dataset, trained, faces, plain, folder)
+        face = dataclasses.replace(plain, refiner=network)
+        return articulate(face, trained.training.mouth, dataset.split("validation"))
+
+    return refiner
+
+
+def _of_references(row, method, methods):
+    """The measures of a row on its own reference face, and on the first frame of each clip, where it takes one."""
+    return {row + suffix: methods[method + suffix] for suffix in REFERENCES if method + suffix in methods}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

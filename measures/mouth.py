@@ -1,0 +1,147 @@
+"""The motion of the mouth: its principal components, and how well generated motion follows the real one.
+
+Faces are uint8 RGB [shape=(frames, size, size, 3)] throughout; lists hold one array per clip.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from preprocessing.faces.alignment import mouth_slices
+from runtime.program import with_progress
+
+COMPONENTS = 5  # of mouth motion; on GRID s1 they hold about 60 % of its variance
+FIT_FRAMES = 20000  # about so many frames decide the components
+SPARE = 10  # directions more than components, which make the iteration converge fast
+ITERATIONS = 12
+LARGEST_LAG = 5  # frames
+LAGS = range(-LARGEST_LAG, LARGEST_LAG + 1)
+STILL = 1e-4  # standard deviation along a component below which nothing moves; real mouths reach 1
+
+
+def mouth_motion(faces):
+    """Pixels of the mouth box in 0..1 less their mean over the clip [shape=(frames, pixels)]."""
+    mouth = _mouth(faces).astype(np.float32) / 255
+    return mouth - mouth.mean(axis=0)
+
+
+def _mouth(faces):
+    """Pixels of the mouth box [shape=(frames, pixels)]."""
+    rows, columns = mouth_slices(faces.shape[1])
+    return np.asarray(faces[:, rows, columns]).reshape(len(faces), -1)
+
+
+@dataclass(frozen=True)
+class MouthComponents:
+    """Principal components of real mouth motion, each clip's mean removed.
+
+    Attributes:
+        basis: orthonormal directions, the strongest first [shape=(COMPONENTS, pixels)].
+    """
+
+    basis: np.ndarray
+
+    @classmethod
+    def of(cls, clips):
+        """The components of the real faces of some clips (objects with `.faces`).
+
+        They are found by subspace iteration (Halko, Martinsson and Tropp 2011): the covariance of thousands of pixels,
+        of whose eigenvectors five are wanted, is never made.
+        """
+        every = max(1, sum(len(clip.faces) for clip in clips) // FIT_FRAMES)
+        mouths = []
+        for clip in with_progress(clips, "clip", "how mouths move"):
+            mouth = _mouth(clip.faces)
+            mouths.append((mouth[::every].copy(), mouth.mean(axis=0, dtype=np.float32)))
+        pixels = mouths[0][0].shape[1]
+        images = np.random.default_rng(0).normal(size=(pixels, min(COMPONENTS + SPARE, pixels))).astype(np.float32)
+        for _ in with_progress(range(ITERATIONS), "iteration", "components of the mouth"):
+            subspace, _ = np.linalg.qr(np.float64(images))
+            images = np.zeros_like(images)
+            for mouth, mean in mouths:
+                motion = (mouth - mean) / np.float32(255)
+                images += motion.T @ (motion @ np.float32(subspace))
+        _, turn = np.linalg.eigh(subspace.T @ images)
+        return cls((subspace @ turn)[:, : -COMPONENTS - 1 : -1].T.astype(np.float32))
+
+    def of_faces(self, faces):
+        """Position of each frame along each component, the clip's mean removed [shape=(frames, COMPONENTS)]."""
+        return mouth_motion(faces) @ self.basis.T
+
+
+def mouth_measures(real, generated, numbers=None):
+    """How well generated mouth motion follows the real one, pooled over all frames.
+
+    Args:
+        real: positions along the components, one array per clip [shape=(frames, COMPONENTS) each].
+        generated: the same of the generated faces.
+        numbers: `frames.frame_numbers` of each clip; None for clips without dropped frames.
+
+    Returns:
+        dictionary: `correlation` (Pearson, first component), `amplitude` (ratio of its standard deviations),
+        `explained_variance` (share of the real variance within all components), `best_lag` (frames by which the
+        generated motion comes late). None for what does not exist where nothing moves.
+    """
+    numbers = numbers or [None] * len(real)
+    sums = sum(mouth_sums(*of_clip) for of_clip in zip(real, generated, numbers, strict=True))
+    return {name: None if np.isnan(value) else float(value) for name, value in measures_of_sums(sums).items()}
+
+
+def mouth_sums(real, generated, numbers=None):
+    """What `mouth_measures` needs of one clip; arguments as there. It adds up over clips.
+
+    Returns:
+        `pair_sums` along the first component of real frame t and generated frame t + lag, where both are there, for
+        each lag from -LARGEST_LAG to LARGEST_LAG, and of all components without lag [shape=(2 * LARGEST_LAG + 2, 6)].
+    """
+    numbers = np.arange(len(real)) if numbers is None else numbers
+    sums = []
+    for lag in LAGS:
+        _, now, later = np.intersect1d(numbers + lag, numbers, assume_unique=True, return_indices=True)
+        sums.append(pair_sums(real[now, 0], generated[later, 0]))
+    return np.stack([*sums, pair_sums(real, generated)])
+
+
+def measures_of_sums(sums):
+    """`mouth_measures` of sums of `mouth_sums` [shape=(..., 2 * LARGEST_LAG + 2, 6)].
+
+    Returns:
+        as there, arrays [shape=(...)], NaN for what does not exist.
+    """
+    by_lag = correlation_of_sums(sums[..., :-1, :])
+    (x, y), (all_x, _) = (deviations_of_sums(sums[..., row, :]) for row in (LARGEST_LAG, -1))
+    _, _, _, of_real, of_generated, of_both = np.moveaxis(sums[..., -1, :], -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "correlation": by_lag[..., LARGEST_LAG],
+            "amplitude": np.where(x >= STILL, y / x, np.nan),
+            "explained_variance": np.where(all_x >= STILL, (2 * of_both - of_generated) / of_real, np.nan),
+            "best_lag": np.where(by_lag.max(axis=-1) > 0, by_lag.argmax(axis=-1) - LARGEST_LAG, np.nan),
+        }
+
+
+def correlation(x, y):
+    """Pearson's; 0 where one of the two does not vary."""
+    return float(correlation_of_sums(pair_sums(x, y)))
+
+
+def pair_sums(x, y):
+    """Number of pairs, and sums of x, y, x^2, y^2 and x y, which add up over clips: float64 [shape=(6,)]."""
+    x, y = (np.asarray(values, np.float64).ravel() for values in (x, y))
+    return np.array([len(x), x.sum(), y.sum(), x @ x, y @ y, x @ y])
+
+
+def deviations_of_sums(sums):
+    """Standard deviations of x and y from their `pair_sums` [shape=(..., 6)] -> [shape=(2, ...)]; 0 of nothing."""
+    count, *firsts = np.moveaxis(sums[..., :5], -1, 0)
+    count = np.maximum(count, 1)
+    return np.sqrt([np.maximum(firsts[2 + side] / count - (firsts[side] / count) ** 2, 0) for side in range(2)])
+
+
+def correlation_of_sums(sums):
+    """Pearson's correlation from `pair_sums` [shape=(..., 6)] -> [shape=(...)]; 0 where one does not vary."""
+    count, of_x, of_y, _, _, of_both = np.moveaxis(sums, -1, 0)
+    x, y = deviations_of_sums(sums)
+    known = (count > 1) & (np.minimum(x, y) >= STILL)
+    count = np.maximum(count, 1)
+    return np.where(known, (of_both / count - of_x * of_y / count**2) / np.where(known, x * y, 1), 0.0)

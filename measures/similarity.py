@@ -1,0 +1,141 @@
+"""What is measured of generated faces, set against the real ones of the same frames.
+
+Faces are uint8 RGB [shape=(frames, size, size, 3)] throughout; lists hold one array per clip.
+"""
+
+import cv2
+import numpy as np
+
+from measures.collapse import ratio, sharpness
+from preprocessing.faces.alignment import mouth_slices
+
+LIPS = (0.70, 0.95, 0.42, 0.58)  # rows and columns of the middle of the lips, in units of the side of the face
+SLIGHT = 5.0  # of a*: less is no lip
+EYES = ((0.36, 0.48, 0.25, 0.45), (0.36, 0.48, 0.55, 0.75))  # each with its lids, likewise
+EYES_ASKED = 5  # every so many-th real frame is compared with those of other clips
+SSIM_DEVIATION = 1.5  # pixels
+SSIM_C1, SSIM_C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+
+
+def mouth_opening(faces):
+    """How far the mouth is open, in units of the side of the face: the space between the red of the lips.
+
+    Along each column through the middle of the lips redness (a* of CIELAB) rises to one lip, falls to teeth and dark,
+    and rises to the other lip. The opening is what this valley holds, filled with water up to the lower of its ridges,
+    over the height of the ridge: rows, if nothing in them is redder than skin.
+    `benchmarks/mouth_opening.py` prints how it agrees with openings that a person read off pictures.
+
+    Returns:
+        [shape=(frames,)].
+    """
+    size = faces.shape[1]
+    top, bottom, left, right = (round(edge * size) for edge in LIPS)
+    openings = []
+    for face in faces:
+        lips = np.ascontiguousarray(face[top:bottom, left:right], np.float32) / 255
+        redness = cv2.cvtColor(lips, cv2.COLOR_RGB2LAB)[..., 1]
+        from_above = np.maximum.accumulate(redness, axis=0)
+        from_below = np.maximum.accumulate(redness[::-1], axis=0)[::-1]
+        valley = np.minimum(from_above, from_below) - redness
+        ridge = np.maximum(np.ptp(redness, axis=0), SLIGHT)
+        openings.append((valley.sum(axis=0) / ridge).mean() / size)
+    return np.array(openings)
+
+
+def psnr(real, generated):
+    """Peak signal-to-noise ratio of each frame in dB [shape=(frames,)]; identical frames count as 100."""
+    error = (np.asarray(real, np.float64) - generated) ** 2
+    return 10 * np.log10(255**2 / np.maximum(error.mean(axis=(1, 2, 3)), 255**2 / 1e10))
+
+
+def ssim(real, generated):
+    """Structural similarity of each frame (Wang et al. 2004) [shape=(frames,)].
+
+    The Gaussian window has 11 pixels, or what fits into a smaller picture.
+    """
+    window = min(11, *real.shape[1:3])
+    edge, odd = window // 2, 1 - window % 2
+    places = np.arange(window) - (window - 1) / 2
+    weights = np.exp(-0.5 * (places / SSIM_DEVIATION) ** 2)
+    weights /= weights.sum()
+
+    def blurred(picture):
+        inner = cv2.sepFilter2D(picture, cv2.CV_64F, weights, weights, anchor=(edge, edge))
+        height, width = picture.shape[:2]
+        return inner[edge : height - edge + odd, edge : width - edge + odd]
+
+    values = []
+    for x, y in zip(np.asarray(real, np.float64), np.asarray(generated, np.float64), strict=True):
+        mean_x, mean_y = blurred(x), blurred(y)
+        variances = blurred(x * x + y * y) - mean_x**2 - mean_y**2
+        covariance = blurred(x * y) - mean_x * mean_y
+        likeness = (2 * mean_x * mean_y + SSIM_C1) * (2 * covariance + SSIM_C2)
+        values.append(np.mean(likeness / ((mean_x**2 + mean_y**2 + SSIM_C1) * (variances + SSIM_C2))))
+    return np.array(values)
+
+
+def still_region(real):
+    """Where the real clip moves least: the calmer half of the pixels outside the mouth box [shape=(size, size)]."""
+    deviation = np.asarray(real, np.float32).std(axis=0).mean(axis=-1)
+    outside = np.ones_like(deviation, bool)
+    outside[mouth_slices(real.shape[1])] = False
+    return outside & (deviation <= np.median(deviation[outside]))
+
+
+def flicker(faces, region, numbers=None):
+    """Mean absolute change from a frame to the very next one within a region, in grey levels.
+
+    Args:
+        faces: of a clip.
+        region: bool [shape=(size, size)].
+        numbers: `training.frames.frame_numbers` of the clip; None for one without dropped frames.
+
+    Returns:
+        float; 0 where no frame has a neighbour.
+    """
+    neighbours = np.diff(np.arange(len(faces)) if numbers is None else numbers) == 1
+    changes = np.abs(np.diff(np.asarray(faces, np.float32), axis=0))[neighbours][:, region]
+    return float(changes.mean()) if changes.size else 0.0
+
+
+def eye_measures(made, real):
+    """How much the eyes of generated faces are like real ones, whatever the moment and the colour of the light.
+
+    Args:
+        made: faces of any length.
+        real: faces of clips of the same speaker, at least two.
+
+    Returns:
+        dictionary: `eye_sharpness`, ratio to the real eyes; `eye_distance`, the mean distance of an eye (root mean
+        square, each channel's mean removed) to the nearest real one, as a ratio to the distance of real ones to the
+        nearest of another clip: 1 is as near as real eyes are to each other. None where real eyes are of one colour.
+    """
+    clip_of = np.repeat(np.arange(len(real)), [len(faces) for faces in real])
+    real = np.concatenate(real)
+    asked = np.arange(0, len(real), EYES_ASKED)
+    of_made, of_real = 0.0, 0.0
+    for eye in EYES:
+        kept = _eyes(real, eye)
+        among_real = _distances(kept[asked], kept)
+        among_real[clip_of[asked][:, None] == clip_of] = np.inf
+        of_made += _distances(_eyes(made, eye), kept).min(axis=1).mean()
+        of_real += among_real.min(axis=1).mean()
+    sharpnesses = [sum(sharpness(_cut(faces, eye)) for eye in EYES) for faces in (made, real)]
+    return {"eye_sharpness": ratio(*sharpnesses), "eye_distance": ratio(of_made, of_real)}
+
+
+def _cut(faces, box):
+    top, bottom, left, right = (round(edge * faces.shape[1]) for edge in box)
+    return faces[:, top:bottom, left:right]
+
+
+def _eyes(faces, eye):
+    """Pixels of one eye, each channel's mean removed [shape=(frames, pixels)]."""
+    pixels = _cut(faces, eye).astype(np.float32)
+    return (pixels - pixels.mean(axis=(1, 2), keepdims=True)).reshape(len(faces), -1)
+
+
+def _distances(one, other):
+    """Root mean square differences [shape=(len(one), len(other))]."""
+    squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
+    return np.sqrt(np.maximum(squares, 0) / one.shape[1])

@@ -1,0 +1,49 @@
+"""Pictures as PNG files, and many small ones in one."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from runtime.files import whole_file
+from runtime.program import InputError
+
+
+def read_png(path):
+    """Reads a picture as uint8 RGB [shape=(height, width, 3)].
+
+    Raises:
+        InputError: there is no picture that OpenCV reads.
+    """
+    picture = cv2.imread(str(path)) if Path(path).is_file() else None
+    if picture is None:
+        raise InputError(f"{path}: missing, or no picture; restore it")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def write_png(path, image):
+    """Writes a uint8 RGB image [shape=(height, width, 3)] as PNG, whole or not at all."""
+    with whole_file(path) as partial:
+        if not cv2.imwrite(str(partial), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
+            raise InputError(f"{path}: this picture could not be written; is the disk full?")
+
+
+def tile(images, columns, gap=2):
+    """Arranges images of one size [shape=(n, height, width, 3)] in rows of `columns` on white."""
+    count, height, width, _ = images.shape
+    rows = -(-count // columns)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
+    for index, image in enumerate(images):
+        top, left = gap + index // columns * (height + gap), gap + index % columns * (width + gap)
+        sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
+def untile(sheet, height, width):
+    """The images of a sheet that `tile` made without a gap, row by row: uint8 RGB [shape=(n, height, width, 3)].
+
+    Raises:
+        ValueError: the sheet does not consist of such images.
+    """
+    rows, columns = sheet.shape[0] // height, sheet.shape[1] // width
+    return sheet.reshape(rows, height, columns, width, 3).swapaxes(1, 2).reshape(-1, height, width, 3)

@@ -1,0 +1,115 @@
+"""Writes a video of a face that talks, with a comment that says what it is: mp4 (H.264, AAC) or webm (VP8, Opus)."""
+
+import contextlib
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from media.reading import media_path, open_container
+from runtime.program import InputError
+
+SYNTHETIC = "generated from speech by Audio2Faces"  # in the comment of every video with a generated face
+SHORTEST_SIDE = 256  # pixels; smaller faces are scaled up by a whole factor
+SOUND_RATE = 44100  # Hz
+SOUND_BIT_RATE = 128000  # bit/s
+FORMATS = {  # by suffix: container and its options, codecs and their options
+    ".mp4": (
+        ("mp4", {"movflags": "+faststart"}),
+        ("libx264", {"crf": "18", "preset": "veryfast"}),  # visually lossless on faces that were scaled up
+        ("aac", SOUND_RATE),
+    ),
+    ".webm": (
+        ("webm", {}),
+        ("libvpx", {"crf": "6", "b": "4M", "deadline": "realtime", "cpu-used": "4"}),
+        ("libopus", 48000),
+    ),
+}
+
+
+def is_synthetic(path):
+    """Whether a file is a video whose comment says that its face was generated; False if it cannot be read."""
+    try:
+        with open_container(path) as container:
+            return any(SYNTHETIC in text for key, text in container.metadata.items() if key.lower() == "comment")
+    except InputError:
+        return False
+
+
+class TalkingVideo:
+    """A video being written, one batch of faces and one stretch of sound at a time.
+
+    Used as a context manager; the file is complete when it closes.
+
+    Args:
+        path: of the file; its suffix is one of FORMATS.
+        size: side of the faces in pixels, or their width if `height` is given.
+        frame_rate: frames per second.
+        comment: goes into the container's tag `comment`.
+        height: of the pictures in pixels, where there is more in them than a face; width and height are even then.
+    """
+
+    def __init__(self, path, size, frame_rate, comment, height=None):
+        self.scale = -(-SHORTEST_SIDE // size)
+        (container, options), (codec, picture_options), (sound_codec, rate) = FORMATS[Path(path).suffix.lower()]
+        with self._writing():
+            self._container = av.open(media_path(path), "w", format=container, options=options)
+        self._container.metadata["comment"] = comment
+        self._frame_time = 1 / Fraction(frame_rate).limit_denominator(1001)
+        self._picture = self._container.add_stream(codec, rate=1 / self._frame_time, options=picture_options)
+        self._picture.width, self._picture.height = size * self.scale, (height or size) * self.scale
+        self._picture.pix_fmt = "yuv420p"
+        self._sound = self._container.add_stream(sound_codec, rate=rate, layout="mono")
+        self._sound.bit_rate = SOUND_BIT_RATE
+        self._sound_samples = 0
+        self._frames = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if exception[0] is None:
+            with self._writing():
+                for stream in (self._picture, self._sound):
+                    self._container.mux(stream.encode(None))
+                self._container.close()
+        else:
+            with contextlib.suppress(av.error.FFmpegError):
+                self._container.close()
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _writing():
+        """An error of the system as Python knows it; who opened the file says its name."""
+        try:
+            yield
+        except av.error.FFmpegError as error:
+            raise OSError(error.errno, error.strerror) from error
+
+    @property
+    def seconds(self):
+        """Length of the picture so far."""
+        return float(self._frames * self._frame_time)
+
+    def write_faces(self, faces):
+        """Appends faces: uint8 RGB [shape=(n, height, size, 3)], or an iterable of single ones."""
+        for face in faces:
+            large = cv2.resize(face, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_LANCZOS4)
+            frame = av.VideoFrame.from_ndarray(large, format="rgb24")
+            frame.pts = self._frames
+            frame.time_base = self._frame_time
+            self._frames += 1
+            with self._writing():
+                self._container.mux(self._picture.encode(frame))
+
+    def write_sound(self, samples):
+        """Appends mono samples in [-1, 1] at SOUND_RATE [shape=(n,)]."""
+        frame = av.AudioFrame.from_ndarray(np.asarray(samples, np.float32)[None], format="fltp", layout="mono")
+        frame.sample_rate = SOUND_RATE
+        frame.pts = self._sound_samples
+        frame.time_base = Fraction(1, SOUND_RATE)
+        self._sound_samples += len(samples)
+        with self._writing():
+            self._container.mux(self._sound.encode(frame))

@@ -1,0 +1,1 @@
+"""Which face detector, on which grounds."""

@@ -1,0 +1,187 @@
+"""Compares both face detectors on videos of one speaker each: python -m preprocessing.compare_detectors VIDEO..."""
+
+import sys
+import time
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+
+from media.reading import read_frames
+from preprocessing.compare_detectors.measures import measure, true_boxes
+from preprocessing.faces.detection import make_detector
+from preprocessing.faces.tracking import KEY_FRAME_INTERVAL, track_faces
+from runtime.files import check_output
+from runtime.program import ArgumentParser, InputError, program, progress
+
+TRACKED = "mtcnn, tracked"
+TRUTH = "mtcnn"  # the detector that says where the face is
+METHODS = ("viola-jones", TRUTH, TRACKED)
+
+# Name in the table, key of the measure, digits.
+TABLE = (
+    ("frames", "frames", 0),
+    ("misses", "misses", 0),
+    ("false per 100", "false", 1),
+    ("centre, %", "centre", 2),
+    ("size, %", "size", 2),
+    ("crop, pixels", "crop", 2),
+    ("frames/s", "rate", 1),
+)
+
+
+@dataclass(frozen=True)
+class ComparedVideo:
+    """What was found in one video.
+
+    Attributes:
+        path: of the video.
+        truth: where the face is, NaN where there is none [shape=(frames, 4)].
+        faces: for each of METHODS the faces of each frame.
+    """
+
+    path: str
+    truth: np.ndarray
+    faces: dict
+
+
+class TimedDetector:
+    """A `detection.Detector` that adds up the seconds spent in it; a first call of each kind is made once before."""
+
+    def __init__(self, detector):
+        self.seconds = 0.0
+        self._detector, self._warm = detector, set()
+
+    def detect(self, images):
+        """As the detector does."""
+        return self._timed("detect", images)
+
+    def follow(self, images, search_boxes):
+        """As the detector does."""
+        return self._timed("follow", images, search_boxes)
+
+    def search_box(self, landmarks):
+        """As the detector does."""
+        return self._detector.search_box(landmarks)
+
+    def _timed(self, name, images, *arguments):
+        call = getattr(self._detector, name)
+        kind = name, len(images), images[0].shape if len(images) else None
+        if kind not in self._warm:
+            call(images, *arguments)
+            self._warm.add(kind)
+        began = time.perf_counter()
+        told = call(images, *arguments)
+        self.seconds += time.perf_counter() - began
+        return told
+
+
+def compare(paths, frames=None, update=lambda: None):
+    """Runs both detectors on every frame of videos as it is, and MTCNN with tracking as preparation does.
+
+    Args:
+        paths: of the videos.
+        frames: number of frames of each video to look at, from its first; None for all.
+        update: called after each video.
+
+    Returns:
+        (videos, rates, skipped): a list of `ComparedVideo`; frames per second spent in each of METHODS; a line on each
+        video that cannot be read or shows no face.
+    """
+    detectors = {method: TimedDetector(make_detector(method.split(",")[0])) for method in METHODS}
+    videos, skipped, seen = [], [], 0
+    for path in paths:
+        try:
+            faces = {
+                method: find_faces(islice(read_frames(path), frames), method, detector)
+                for method, detector in detectors.items()
+            }
+            seen += len(faces[TRUTH])
+            truth = true_boxes(faces[TRUTH])
+            if np.isnan(truth).all():
+                raise InputError(f"{path}: no face found; give a video of a speaker")
+            videos.append(ComparedVideo(str(path), truth, faces))
+        except (InputError, av.error.FFmpegError) as error:
+            skipped.append(" ".join(str(error).split()))
+        update()
+    rates = {method: seen / max(detector.seconds, 1e-9) for method, detector in detectors.items()}
+    return videos, rates, skipped
+
+
+def find_faces(frames, method, detector):
+    """The faces of each of the frames (time, image); at most one each with tracking."""
+    frames = iter(frames)
+    if method == TRACKED:
+        return [[frame.face] if frame.face else [] for frame in track_faces(frames, detector)]
+    faces = []
+    while images := [image for _, image in islice(frames, KEY_FRAME_INTERVAL)]:
+        faces += detector.detect(images)
+    return faces
+
+
+def compare_measures(videos, rates):
+    """For each of METHODS the measures of `detector_measures.measure`, and its rate in frames per second."""
+    return {
+        method: measure([(video.faces[method], video.truth) for video in videos]) | {"rate": rates[method]}
+        for method in METHODS
+    }
+
+
+def format_table(measures):
+    """The measures as an aligned Markdown table, a line for each of METHODS."""
+    lines = [["detector", *(title for title, _, _ in TABLE)]]
+    for method, values in measures.items():
+        cells = ["-" if values[key] is None else f"{values[key]:.{digits}f}" for _, key, digits in TABLE]
+        lines.append([method, *cells])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
+    pad = [str.ljust] + [str.rjust] * len(TABLE)
+    return "\n".join(
+        "| " + " | ".join(p(cell, width) for p, cell, width in zip(pad, line, widths, strict=True)) + " |"
+        for line in lines
+    )
+
+
+def parse_arguments():
+    """Reads the command line."""
+    parser = ArgumentParser(prog="python -m preprocessing.compare_detectors", description=__doc__)
+    parser.add_argument("videos", metavar="VIDEO", nargs="+", help="video that shows one face")
+    parser.add_argument(
+        "--picture",
+        metavar="FILE.png",
+        default="compare_detectors.png",
+        help="boxes, crops and curves side by side (default: compare_detectors.png)",
+    )
+    parser.add_argument("--frames", metavar="N", type=int, help="only the first N frames of each video (default: all)")
+    return parser.parse_args()
+
+
+@program
+def main():
+    """Compares, prints the table, draws the picture and names what was skipped."""
+    arguments = parse_arguments()
+    if Path(arguments.picture).suffix.lower() != ".png":
+        raise InputError(f"{arguments.picture}: the picture is a PNG file; give --picture a name that ends in .png")
+    if arguments.frames is not None and arguments.frames < 1:
+        raise InputError(f"--frames {arguments.frames}: no frame to look at; give a number above zero")
+    check_output(arguments.picture)
+    with progress(len(arguments.videos), "video", "comparing") as bar:
+        videos, rates, skipped = compare(arguments.videos, arguments.frames, bar.update)
+    if not videos:
+        more = f", and {len(skipped) - 1} more videos skipped" if skipped[1:] else ""
+        raise InputError(f"{skipped[0]}{more}")
+    for line in skipped:
+        print(f"skipped {line}", file=sys.stderr)
+    print(format_table(compare_measures(videos, rates)))
+    print(f"\n{len(videos)} videos compared, {len(skipped)} skipped")
+
+    from preprocessing.compare_detectors.picture import draw_comparison  # matplotlib takes a second to import
+
+    draw_comparison(arguments.picture, videos)
+    print(f"wrote {arguments.picture}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Clips that are mirrored left to right: found and mirrored back."""

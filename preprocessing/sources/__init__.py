@@ -1,0 +1,1 @@
+"""Where videos come from: files, folders, lists and addresses on the web."""

@@ -1,0 +1,1 @@
+"""Speech: MFCC maps, voice activity, augmentation."""

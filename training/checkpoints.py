@@ -1,0 +1,85 @@
+"""Checkpoints of a run: weights, moments and step in one file, the last one and the one before."""
+
+import io
+import sys
+import zipfile
+import zlib
+
+from runtime.files import whole_file
+from runtime.program import InputError
+
+# What reading a damaged file of weights, arrays or networks raises.
+DAMAGED = (KeyError, TypeError, ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+class InMemory(io.BytesIO):
+    """Where Keras writes weights: the HDF5 library ends the process when it finds a disk full."""
+
+    def __str__(self):
+        """A name by which Keras knows the format."""
+        return "memory.weights.h5"
+
+
+def save_weights(path, model):
+    """Saves all variables of a model and of its optimiser in one file, whole or not at all.
+
+    Raises:
+        OSError: the disk is full, or the file cannot be written.
+    """
+    written = InMemory()
+    model.save_weights(written)
+    with whole_file(path) as partial:
+        partial.write_bytes(written.getbuffer())
+
+
+def load_weights(path, model):
+    """Reads what `save_weights` wrote.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    try:
+        model.load_weights(path)
+    except DAMAGED as error:
+        raise InputError(f"{path}: missing or damaged ({str(error).splitlines()[0]})") from error
+
+
+def keep_checkpoint(run_dir, model):
+    """Saves a checkpoint; the last one stays as the one before. Ended at any moment, one of them is there."""
+    newest, checkpoint = run_dir / "newest.weights.h5", run_dir / "checkpoint.weights.h5"
+    save_weights(newest, model)
+    if checkpoint.exists():
+        checkpoint.replace(run_dir / "previous.weights.h5")
+    newest.replace(checkpoint)
+
+
+def open_checkpoint(run_dir, new_model):
+    """A model with the variables of the run's last checkpoint; a new one, where there is none.
+
+    A damaged checkpoint gives way to the one before: a line tells so, and it is removed.
+
+    Args:
+        run_dir: folder of the run.
+        new_model: function that makes an untrained model, its optimiser built.
+
+    Raises:
+        InputError: both are damaged.
+    """
+    complaints = []
+    for name in ("checkpoint", "previous"):
+        path = run_dir / f"{name}.weights.h5"
+        if not path.exists():
+            continue
+        model = new_model()
+        try:
+            load_weights(path, model)
+        except InputError as error:
+            complaints.append(error)
+            continue
+        if complaints:
+            print(f"warning: {complaints[0]}; going on from {path}", file=sys.stderr)
+            (run_dir / "checkpoint.weights.h5").unlink(missing_ok=True)  # or it would become the one before
+        return model
+    if complaints:
+        raise InputError(f"{'; '.join(map(str, complaints))}; remove the run to train from the start")
+    return new_model()

@@ -1,0 +1,185 @@
+"""Several devices that share each training step, by tf.distribute: GPUs of one machine, or processes on many.
+
+Each device takes its rows of the step's batch; gradients are summed over the devices, so that a step is that of one
+device with the whole batch. Keras 3.15's `fit` does not work with several processes (keras issue 20585), a
+`tf.function` around `strategy.run` does.
+"""
+
+import contextlib
+import sys
+import zlib
+from functools import partial
+from pathlib import Path
+
+import tensorflow as tf
+
+from runtime.program import InputError
+
+CHECKPOINTS = ("checkpoint.weights.h5", "previous.weights.h5")  # what a run goes on from
+SEED_STRIDE = 1_000_003  # between the seeds of two devices, so that each draws noise and dropout of its own
+LOST = (  # what TensorFlow raises when another process is gone
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+    tf.errors.UnknownError,
+)
+
+
+def all_devices(batch_size, run_dir):
+    """Every GPU of this machine, or every logical CPU where there is none, in this process."""
+    names = [device.name for device in tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")]
+    return SeveralDevices(tf.distribute.MirroredStrategy(names), batch_size, run_dir)
+
+
+def join(cluster, batch_size, run_dir):
+    """Joins the processes of a `devices.Cluster`; waits until all are there."""
+    own = cluster.addresses[cluster.index]
+    count = len(cluster.addresses)
+    print(f"process {cluster.index + 1} of {count}, {own}: waiting for the others", file=sys.stderr, flush=True)
+    try:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:  # TensorFlow was at work before
+        raise InputError(f"TF_CONFIG: {first_line(error)}; prepare the dataset first and give --data") from error
+    except tf.errors.OpError as error:
+        raise InputError(
+            f"TF_CONFIG: {own} cannot join the other processes ({first_line(error)}); is the port free here, and does "
+            "each process reach the addresses of the others?"
+        ) from error
+    return SeveralDevices(strategy, batch_size, run_dir, chief=cluster.index == 0, lost=LOST)
+
+
+class SeveralDevices:
+    """The interface of `devices.OneDevice` over several.
+
+    Args:
+        strategy: `tf.distribute.Strategy`.
+        batch_size: frames of a step, over all devices.
+        run_dir: folder of the run.
+        chief: whether this process writes it.
+        lost: errors that mean that another process is gone.
+
+    Raises:
+        InputError: the batch cannot be divided.
+    """
+
+    def __init__(self, strategy, batch_size, run_dir, chief=True, lost=()):
+        self.strategy, self.run_dir, self.chief, self.lost = strategy, Path(run_dir), chief, lost
+        self.replicas = strategy.num_replicas_in_sync
+        self._train, self._names = None, ()
+        if batch_size % self.replicas:
+            raise InputError(
+                f"batch of {batch_size}: cannot be divided among {self.replicas} devices; "
+                f"give a --batch-size that {self.replicas} divides"
+            )
+
+    def agree(self, what, value):
+        """See `OneDevice`.
+
+        Raises:
+            InputError: the processes have different values, or one is gone.
+        """
+        numbers = self._gather(value if isinstance(value, int) else zlib.crc32(value.encode()))
+        if len(set(numbers)) > 1:
+            values = f" ({', '.join(map(str, numbers))})" if isinstance(value, int) else ""
+            raise InputError(
+                f"{self.run_dir}: the processes disagree on the {what}{values}; give all the same command, "
+                "and folders that all of them see"
+            )
+
+    def _gather(self, number):
+        """The whole numbers that all devices give."""
+
+        @partial(tf.function, autograph=False)
+        def gather():
+            return self.strategy.gather(self.strategy.run(lambda: tf.constant([number], tf.int64)), axis=0)
+
+        with self._naming_the_checkpoint():
+            return gather().numpy().tolist()
+
+    def spread(self, model, make):
+        """See `OneDevice`."""
+        with self._naming_the_checkpoint(), self.strategy.scope():
+            learner = make(mean_over_replicas=mean_over_replicas, replicas=self.replicas)
+        copy_state(model, learner)
+        states = [variable for variable in learner.variables if variable.path.endswith("seed_generator_state")]
+
+        def train(rows):
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            for state in states:
+                state.assign_add(tf.cast(tf.stack([replica * SEED_STRIDE, 0]), state.dtype))
+            learner.reset_metrics()  # here, for outside each of them would ask all processes
+            values = learner.train_step(rows)
+            self._names = list(values)
+            return tf.stack([tf.cast(value, tf.float32) for value in values.values()])
+
+        def train_everywhere(rows):
+            return self.strategy.reduce("MEAN", self.strategy.run(train, args=(rows,)), axis=None)
+
+        self._train = tf.function(train_everywhere, autograph=False)
+        return learner
+
+    def step(self, learner, batch):
+        """See `OneDevice`.
+
+        Raises:
+            InputError: another process is gone.
+        """
+
+        def rows_of(context):
+            own, count = context.replica_id_in_sync_group, len(batch["face"]) // self.replicas
+            return {name: tf.constant(values[own * count : (own + 1) * count]) for name, values in batch.items()}
+
+        with self._naming_the_checkpoint():
+            values = self._train(self.strategy.experimental_distribute_values_from_function(rows_of)).numpy()
+        return dict(zip(self._names, values.tolist(), strict=True))
+
+    def bring_back(self, learner, model):
+        """See `OneDevice`. What is examined and saved is a model outside the strategy, which no other has to attend."""
+        copy_state(learner, model)
+
+    def wait(self):
+        """See `OneDevice`: a process that left while another writes would count as lost."""
+        self.agree("end", 0)
+
+    @contextlib.contextmanager
+    def _naming_the_checkpoint(self):
+        """Says where to go on from when another process is gone."""
+        try:
+            yield
+        except self.lost as error:
+            kept = [path for name in CHECKPOINTS if (path := self.run_dir / name).exists()]
+            remedy = f"go on from {kept[0]}" if kept else "begin anew, for there is no checkpoint yet"
+            raise InputError(
+                f"{self.run_dir}: another process of this run ended or cannot be reached ({first_line(error)}); "
+                f"start all of them again with the same commands, and they {remedy}"
+            ) from error
+
+
+def gpu_capability():
+    """CUDA compute capability (major, minor) of the first GPU that TensorFlow sees; None without one."""
+    for device in tf.config.list_physical_devices("GPU"):
+        return tf.config.experimental.get_device_details(device).get("compute_capability")
+    return None
+
+
+def mean_over_replicas(value):
+    """The mean of a scalar over all devices of the step."""
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+
+def copy_state(source, target):
+    """Gives a model the weights, moments and counters of another."""
+    pairs = zip(
+        [*source.weights, *source.optimizer.variables], [*target.weights, *target.optimizer.variables], strict=True
+    )
+    for ours, theirs in pairs:
+        theirs.assign(ours.numpy())
+
+
+def first_line(error):
+    """What TensorFlow has to say, without where in its graph it was."""
+    message = str(getattr(error, "message", error))
+    return (message.partition("aborted by: ")[2] or message).splitlines()[0]

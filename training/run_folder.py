@@ -1,0 +1,168 @@
+"""The folder of a run, and what makes a run repeatable: settings, precision, the random state of layers.
+
+Nothing here imports Keras before it is needed: programs check settings in no time.
+"""
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+
+from runtime.files import exclusive, make_folder, read_json, write_json
+from runtime.program import InputError
+
+AMPERE = (8, 0)  # the first compute capability with bfloat16
+
+
+class DivergenceError(InputError):
+    """The loss is NaN or infinite.
+
+    Args:
+        run_dir: folder of the run.
+        step: after which it was found.
+        kept: step of the last good checkpoint; 0 if there is none.
+    """
+
+    def __init__(self, run_dir, step, kept):
+        last = f"the last good checkpoint, of step {kept}, is kept" if kept else "there is no checkpoint yet"
+        super().__init__(
+            f"{run_dir}: the loss is NaN or infinite after step {step}; {last}; look for NaN in the data, or start a "
+            "new --run with another --seed"
+        )
+        self.step = step
+
+
+def choose_precision(precision):
+    """Resolves "auto": mixed_bfloat16 where the GPU, or without one the processor, has it; float32 elsewhere."""
+    if precision != "auto":
+        return precision
+    if (capability := gpu_capability()) is not None:
+        return "mixed_bfloat16" if capability >= AMPERE else "float32"
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "float32"
+    return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
+
+
+def gpu_capability():
+    """CUDA compute capability (major, minor) of the first GPU that the backend sees; None without one."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        from training.distribution import gpu_capability
+
+        return gpu_capability()
+    import jax
+
+    device = jax.devices()[0]
+    found = getattr(device, "compute_capability", None) if device.platform == "gpu" else None
+    return tuple(map(int, str(found).split("."))) if found else None
+
+
+def run_settings(mode, config, dataset):
+    """What config.json of a run holds, as a JSON object.
+
+    Args:
+        mode: of training.
+        config: settings, a `settings.TrainingSettings`.
+        dataset: `preprocessing.dataset.Dataset`.
+    """
+    return {"mode": mode, "data": dataset.fingerprint, **config.as_json()}
+
+
+@contextlib.contextmanager
+def own_run(run_dir):
+    """Keeps other processes from training a run meanwhile; makes its folder, which goes again if it stays empty.
+
+    Raises:
+        InputError: another process trains it, or the folder cannot be made.
+    """
+    run_dir = make_folder(run_dir)
+    try:
+        with exclusive(
+            run_dir, f"{run_dir}: another process is training this run; wait for it, or choose another --run"
+        ):
+            yield run_dir
+    finally:
+        with contextlib.suppress(OSError):
+            run_dir.rmdir()
+
+
+def other_settings(run_dir, ours, unknown=()):
+    """The settings that a run was trained with and is not to be trained with now.
+
+    Args:
+        run_dir: folder of the run.
+        ours: what config.json is to hold; a precision that is not chosen yet ("auto") differs from none.
+        unknown: names of fields whose value now is not known yet.
+
+    Returns:
+        dictionary from the name of each field that differs to (its value in the run, its value now); empty if there is
+        no run yet.
+    """
+    path = Path(run_dir) / "config.json"
+    if not path.exists():
+        return {}
+    theirs = read_json(path)
+    if theirs.get("mode") != ours["mode"]:  # hardly a field is the same
+        return {"mode": (theirs.get("mode"), ours["mode"])}
+    if ours.get("precision") == "auto":
+        unknown = (*unknown, "precision")
+    values = {key: (theirs.get(key), ours.get(key)) for key in theirs | ours if key not in unknown}
+    return {key: pair for key, pair in values.items() if pair[0] != pair[1]}
+
+
+def in_words(differing):
+    """What `other_settings` gave, as a text."""
+    return ", ".join(f"{key} {theirs}, now {ours}" for key, (theirs, ours) in differing.items())
+
+
+def check_run(run_dir, ours):
+    """Refuses a folder in which these settings cannot be trained.
+
+    Args:
+        run_dir: folder of the run.
+        ours: as for `other_settings`.
+
+    Raises:
+        InputError: the folder is the run of other settings or data (the differing fields are named) or no run at all.
+    """
+    run_dir = Path(run_dir)
+    if differing := other_settings(run_dir, ours):
+        remedy = "give the same --data and settings, or another --run"
+        raise InputError(f"{run_dir}: a run of other settings ({in_words(differing)}); {remedy}")
+    if not (run_dir / "config.json").exists() and holds_something(run_dir):
+        raise InputError(f"{run_dir}: this folder holds something else; choose another --run")
+
+
+def holds_something(folder):
+    """Whether a folder is there and holds more than hidden files, as locks are."""
+    return folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+
+
+def open_run(run_dir, ours):
+    """Makes the run folder, or checks that it is the run of these settings.
+
+    Args:
+        run_dir: folder of the run.
+        ours: what config.json holds: see `run_settings`.
+
+    Returns:
+        the folder as a `Path`.
+
+    Raises:
+        InputError: as for `check_run`.
+    """
+    run_dir = Path(run_dir)
+    check_run(run_dir, ours)
+    make_folder(run_dir / "samples")
+    write_json(run_dir / "config.json", ours)
+    return run_dir
+
+
+def seed_layers(model, seed, step):
+    """Sets what noise and dropout draw in a step, by seed and step alone; Keras does not save their random state."""
+    states = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
+    for place, state in enumerate(states):
+        state.assign(np.array([seed + place, step], state.dtype))

@@ -1,0 +1,44 @@
+"""What all settings of trainings share: they are read and written as JSON, and name their features."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from preprocessing.speech.audio_features import FEATURE_PRESETS
+from runtime.program import InputError
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The base of `BeganConfig`, `VaeConfig` and the regressor's: frozen dataclasses of plain values."""
+
+    @property
+    def feature_settings(self):
+        """The `FeatureSettings` of the maps, which the field `features` names."""
+        return FEATURE_PRESETS[self.features]
+
+    @property
+    def rows(self):
+        """Rows of a map."""
+        return self.feature_settings.rows
+
+    @property
+    def coefficients(self):
+        """Coefficients of a row."""
+        return self.feature_settings.coefficients
+
+    def as_json(self):
+        """The settings as a JSON object: lists for tuples."""
+        fields = dataclasses.asdict(self)
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}
+
+    @classmethod
+    def from_json(cls, content):
+        """The inverse of `as_json`; an unknown key fails.
+
+        Raises:
+            InputError: a key is unknown or missing.
+        """
+        names = {field.name for field in dataclasses.fields(cls)}
+        if wrong := names.symmetric_difference(content):
+            raise InputError(f"settings of another version: {', '.join(sorted(wrong))} unknown or missing; train again")
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})

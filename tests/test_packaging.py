@@ -58,4 +58,4 @@ def test_the_wheel_speaks_without_the_checkout(installed, tmp_path):
 def test_the_wheel_brings_all_of_models_samples_and_page(installed):
     inside = {path.relative_to(installed / "audio2faces").as_posix() for path in (installed / "audio2faces").rglob("*")}
     tracked = subprocess.run(["git", "ls-files", "models", "samples"], cwd=ROOT, capture_output=True, text=True).stdout
-    assert set(tracked.split()) <= inside and "page/index.html" in inside
+    assert set(tracked.split()) <= inside and "app/page/index.html" in inside

@@ -33,7 +33,7 @@ from media.pictures import read_png, tile, untile, write_png
 from media.pixels import to_signed, to_uint8
 from preprocessing.faces.alignment import eye_slices
 from preprocessing.speech.audio_features import FeatureStatistics
-from runtime.files import whole_folder, write_json
+from runtime.files import atomic_folder, write_json
 from runtime.program import InputError, progress
 from training.checkpoints import DAMAGED
 
@@ -155,7 +155,7 @@ def save_model(folder, model):
     networks = {"regressor.keras": model.network}
     if model.refiner is not None:
         networks["refiner.keras"] = model.refiner
-    with whole_folder(folder) as partial:
+    with atomic_folder(folder) as partial:
         with progress(len(networks), "network", "writing the model", short=True) as bar:
             for name, network in networks.items():
                 save_network(partial / name, network)

@@ -7,7 +7,7 @@ from PIL import Image
 from began.figures import draw_panels, draw_rows
 from media.reading import SPEECH_RATE
 from media.writing import SHORTEST_SIDE, SOUND_RATE, SYNTHETIC, TalkingVideo
-from runtime.files import whole_file
+from runtime.files import atomic_write
 
 STRIP_FACES = 12  # columns of a strip
 COMPARED_CLIPS = 3  # sentences of a video that sets methods side by side
@@ -80,7 +80,7 @@ def write_comparison(path, model, clips, faces):
         clip = clips[index]
         places = _shown(clip.times, model.frame_rate)
         sentences.append((clip, [of_clips[index][places] for of_clips in shown]))
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         if str(path).lower().endswith(".webp"):
             pictures = [Image.fromarray(picture) for picture in _side_by_side(sentences[0][1], size)]
             xmp = f"<x:xmpmeta xmlns:x='adobe:ns:meta/'>{comment}</x:xmpmeta>".encode()

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from media.pictures import read_png, tile
-from runtime.files import whole_file
+from runtime.files import atomic_write
 from training.frames import SHOWN, clip_maps, shown_moments
 
 TICKS, ROUND = 5, (1, 2, 2.5, 5, 10)  # at most so many on an axis, and what they may be multiples of
@@ -78,7 +78,7 @@ def draw_rows(path, rows):
 
 def save_figure(figure, path):
     """Writes a figure as PNG, whole or not at all."""
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, dpi=110, format="png", bbox_inches="tight")
 
 

@@ -54,7 +54,7 @@ class Began(keras.Model):
                 kernel.assign(initializer(kernel.shape))
         self.k = self._state("k", config.smallest_k)
         self.steps_done = self._state("steps_done", 0.0)
-        self.led_in = self._state("led_in", 1.0)  # share of the speech's code
+        self.speech_ramp = self._state("speech_ramp", 1.0)  # share of the speech's code
         if config.code_consistency:
             self.code_head = keras.layers.Dense(self.generator.input_shape[-1], dtype="float32", name="code_head")
             self.code_head.build((None, self.discriminator.output_shape[1][-1]))
@@ -91,15 +91,15 @@ class Began(keras.Model):
             [batch, audio_code + z_size], "z" [batch, z_size] or None.
         """
         z = self.z_of(batch, training)
-        code = self.join(self.hear(batch, training), z)
+        code = self.join(self.encode_speech(batch, training), z)
         return {"face": self.generator(code, training=training), "code": code, "z": z}
 
-    def hear(self, batch, training=False):
+    def encode_speech(self, batch, training=False):
         """Code of the speech [batch, audio_code]; None for a generator that hears nothing."""
         if self.audio_network is None:
             return None
         code = ops.cast(self.audio_network(batch["speech"], training=training), "float32")
-        return self.led_in * code if training else code
+        return self.speech_ramp * code if training else code
 
     def z_of(self, batch, training=False):
         """Code z of what cannot be heard [batch, z_size]; None for a generator that has none."""
@@ -123,8 +123,8 @@ class Began(keras.Model):
             other_z = ops.roll(made["z"], 1, axis=0)
             heard = made["code"][:, : config.audio_code] if config.audio_code else None
             others = self.generator(self.join(heard, other_z), training=training)
-        judged, real_error, generated_error = self.judge(batch, made, others, training)
-        asked, paired_error = self.ask(batch, made, training)
+        judged, real_error, generated_error = self.adversarial_loss(batch, made, others, training)
+        asked, paired_error = self.generator_losses(batch, made, training)
         loss = judged + asked
         if config.mode_seeking:
             apart = mode_seeking_loss(made["face"], others, made["z"], other_z)
@@ -142,7 +142,7 @@ class Began(keras.Model):
             self.trackers[name].update_state(value)
         return loss / self.replicas
 
-    def judge(self, batch, made, others, training):
+    def adversarial_loss(self, batch, made, others, training):
         """What D says of real and of generated faces.
 
         Args:
@@ -174,7 +174,7 @@ class Began(keras.Model):
             loss = loss + config.mismatched * config.pixel_scale * ops.mean(errors[count:])
         return loss, real_error, generated_error
 
-    def ask(self, batch, made, training):
+    def generator_losses(self, batch, made, training):
         """What else the generator is asked for: see `judge`.
 
         Returns:
@@ -206,7 +206,7 @@ class Began(keras.Model):
         """Sets what depends on the number of the step: how much speech is led in, what residuals carry."""
         config = self.config
         if config.ramp_steps:
-            self.led_in.assign(min(1.0, step / config.ramp_steps))
+            self.speech_ramp.assign(min(1.0, step / config.ramp_steps))
         if config.vanishing:
             carry = max(0.0, 1.0 - step / config.vanishing_steps)
             for layer in self._flatten_layers():

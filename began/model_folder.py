@@ -16,7 +16,7 @@ from began.config import BeganConfig
 from began.model import Began
 from media.pixels import to_signed, to_uint8
 from preprocessing.speech.audio_features import FeatureStatistics
-from runtime.files import read_json, whole_folder, write_json
+from runtime.files import atomic_folder, read_json, write_json
 from runtime.program import InputError, command
 from training.checkpoints import DAMAGED
 
@@ -169,7 +169,7 @@ def write_model(folder, face, model):
     config, features = face.config, face.config.feature_settings
     plain = Began(config)  # under the default policy, float32
     plain.set_weights(model.get_weights())
-    with whole_folder(folder) as partial:
+    with atomic_folder(folder) as partial:
         build_network(plain).save(partial / "generator.keras")
         if face.codes is not None:
             np.save(partial / "codes.npy", face.codes)

@@ -39,9 +39,9 @@ def per_window(speech, times, settings):
 
 def seconds_of(function, *arguments):
     """Processor time of a call."""
-    began = time.process_time()
+    started = time.process_time()
     function(*arguments)
-    return time.process_time() - began
+    return time.process_time() - started
 
 
 @program

@@ -10,7 +10,7 @@ from audio2faces.published import DEFAULT_MODEL
 from benchmarks.audio_maps import SPEECH
 from media.reading import read_speech
 from preprocessing.speech.audio_features import FEATURE_PRESETS, FeatureStatistics, speech_maps
-from runtime.files import whole_file
+from runtime.files import atomic_write
 from runtime.program import ArgumentParser, program
 
 MOMENT = 1.52  # s: a vowel, with a pitch period of 8 ms
@@ -85,7 +85,7 @@ def draw_maps(path):
         near.set_title("the sound under it", loc="left", fontsize=10)
     for axes in panels.values():
         axes.set_xlabel("ms from the frame's time")
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, dpi=100, format="png")
 
 

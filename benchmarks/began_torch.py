@@ -115,9 +115,9 @@ class TwoPassStep:
         """Median time of some steps."""
         seconds = []
         for _ in range(steps):
-            began = time.monotonic()
+            started = time.monotonic()
             self()
-            seconds.append(time.monotonic() - began)
+            seconds.append(time.monotonic() - started)
         return statistics.median(seconds)
 
 

@@ -26,9 +26,9 @@ SPEECH = ROOT / "samples" / "speech.wav"
 
 def seconds_of(*command):
     """Wall time of a command in seconds, and what it printed."""
-    began = time.monotonic()
+    started = time.monotonic()
     done = subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, check=True, capture_output=True, text=True)
-    return time.monotonic() - began, done.stdout
+    return time.monotonic() - started, done.stdout
 
 
 def batch_seconds(model_folder, batch, rounds=20):

@@ -54,9 +54,9 @@ def median_seconds(function, rounds):
     """Median time of a call, the first three left out."""
     seconds = []
     for _ in range(rounds + 3):
-        began = time.monotonic()
+        started = time.monotonic()
         function()
-        seconds.append(time.monotonic() - began)
+        seconds.append(time.monotonic() - started)
     return statistics.median(seconds[3:])
 
 

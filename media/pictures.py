@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from runtime.files import whole_file
+from runtime.files import atomic_write
 from runtime.program import InputError
 
 
@@ -23,7 +23,7 @@ def read_png(path):
 
 def write_png(path, image):
     """Writes a uint8 RGB image [shape=(height, width, 3)] as PNG, whole or not at all."""
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         if not cv2.imwrite(str(partial), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
             raise InputError(f"{path}: this picture could not be written; is the disk full?")
 

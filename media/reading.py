@@ -14,7 +14,7 @@ from av.video.reformatter import VideoReformatter
 
 from media.channels import Channels, holds_floats
 from media.hearing import BLOCK_SECONDS, NORMAL_LEVEL, SILENCE, ChannelListener, Hearing, Loudness
-from runtime.files import check_is_file, whole_file
+from runtime.files import atomic_write, check_is_file
 from runtime.program import InputError
 
 SPEECH_RATE = 16000  # Hz, what the wide feature maps are computed from
@@ -544,7 +544,7 @@ def write_wav(path, blocks, sample_rate):
         number of samples written.
     """
     blocks = [blocks] if isinstance(blocks, np.ndarray) else blocks
-    with whole_file(path) as partial, open(partial, "wb") as binary, wave.open(binary, "wb") as file:
+    with atomic_write(path) as partial, open(partial, "wb") as binary, wave.open(binary, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(sample_rate)

@@ -20,7 +20,7 @@ from preprocessing.recording import Recording, record
 from preprocessing.segments import SHORTEST, Segment, cut_segment, find_segments
 from preprocessing.sources.intervals import clip_name
 from preprocessing.speech.voice import voice_activity
-from runtime.files import scratch_folder, sha256, whole_folder, write_json
+from runtime.files import atomic_folder, scratch_folder, sha256, write_json
 from runtime.program import InputError
 
 FEWEST_FRAMES = 5  # a clip with fewer faces teaches nothing
@@ -275,7 +275,7 @@ def _write_clip(task, take, part, others):
     to_the_end = task.settings.segments == "whole" and end > take.seconds - ROUNDING
     segment = Segment(start, np.inf if to_the_end else end)  # the sound may go on after the picture
     frames, kept, dropped = _frames_of(task, recording, segment)
-    with whole_folder(Path(task.dataset) / "clips" / name) as partial:
+    with atomic_folder(Path(task.dataset) / "clips" / name) as partial:
         _write_faces(partial / "faces.npy", recording, kept["crop"])
         np.savez(
             partial / "track.npz",

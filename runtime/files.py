@@ -24,7 +24,7 @@ BLOCK = 1 << 22  # bytes read at a time
 
 
 @contextlib.contextmanager
-def whole_file(path):
+def atomic_write(path):
     """Gives a path to write to, in a hidden folder beside `path`; on success it is renamed to `path`, or else removed.
 
     The file has the name of `path`, since writers choose the format by it. Several processes may write to the same
@@ -41,7 +41,7 @@ def whole_file(path):
 
 
 @contextlib.contextmanager
-def whole_folder(path):
+def atomic_folder(path):
     """Gives an empty folder of the same name, in a hidden folder beside `path`, to fill.
 
     On success it takes the place of `path`, on failure it goes. What stood at `path` is renamed away before it is
@@ -166,7 +166,7 @@ def make_folder(path):
 
 def write_json(path, content):
     """Writes `content` as indented JSON, whole or not at all; NaN and infinity, which JSON lacks, become null."""
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 

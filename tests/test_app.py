@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audio2faces.app.jobs import CANCELLED, FullError, Job, Limits, Studio
+from audio2faces.app.jobs import CANCELLED, FullError, Job, JobQueue, Limits
 from audio2faces.app.routes import EXAMPLES, PAGE
 from audio2faces.app.video_worker import MEMORY
 from media.reading import read_speech, video_info
@@ -214,31 +214,31 @@ async def _of(*chunks):
 
 def test_what_is_old_or_too_much_is_not_kept(tmp_path):
     async def scene():
-        studio = Studio(Limits(files=2, stored=100, kept=1000), tmp_path)
-        keys = [await studio.receive(_of(b"a" * 40), name) for name in "ab"]
+        job_queue = JobQueue(Limits(files=2, stored=100, kept=1000), tmp_path)
+        keys = [await job_queue.receive(_of(b"a" * 40), name) for name in "ab"]
         with pytest.raises(FullError):
-            await studio.receive(_of(b"c"), "c")
-        del studio.uploads[keys.pop()]
+            await job_queue.receive(_of(b"c"), "c")
+        del job_queue.uploads[keys.pop()]
         with pytest.raises(FullError):
-            await studio.receive(_of(b"c" * 61), "c")
-        await studio.receive(_of(b"c" * 30, b"c" * 30), "c")
-        assert [upload.size for upload in studio.uploads.values()] == [40, 60]
+            await job_queue.receive(_of(b"c" * 61), "c")
+        await job_queue.receive(_of(b"c" * 30, b"c" * 30), "c")
+        assert [upload.size for upload in job_queue.uploads.values()] == [40, 60]
         videos = []
         for index in range(4):
-            job = studio.jobs[index] = Job("m", tmp_path, None, {}, tmp_path / f"video-{index}", since=index)
+            job = job_queue.jobs[index] = Job("m", tmp_path, None, {}, tmp_path / f"video-{index}", since=index)
             job.output.write_bytes(bytes(45))
             job.state = "done"
             videos.append(job)
         now = time.monotonic()
         for index, job in enumerate(videos):
             job.since = now + index
-        studio.tidy()
-        assert list(studio.jobs) == [2, 3] and not videos[0].output.exists() and videos[3].output.exists()
-        studio.limits = Limits(kept=0)
-        studio.uploads[keys[0]].since -= 1
+        job_queue.tidy()
+        assert list(job_queue.jobs) == [2, 3] and not videos[0].output.exists() and videos[3].output.exists()
+        job_queue.limits = Limits(kept=0)
+        job_queue.uploads[keys[0]].since -= 1
         job.since = videos[2].since = now - 1
-        studio.tidy()
-        assert not studio.jobs and keys[0] not in studio.uploads and not list(tmp_path.glob("video*"))
+        job_queue.tidy()
+        assert not job_queue.jobs and keys[0] not in job_queue.uploads and not list(tmp_path.glob("video*"))
 
     asyncio.run(scene())
 

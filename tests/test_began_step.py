@@ -295,7 +295,9 @@ def test_speech_is_led_in_while_training_alone():
     model = compiled(dataclasses.replace(TINY, ramp_steps=10, noise=0.0, dropout=0.0))
     model.begin_step(5)
     speech = batch_of(TINY)["speech"]
-    np.testing.assert_allclose(model.hear({"speech": speech}, training=True), model.hear({"speech": speech}) / 2)
+    np.testing.assert_allclose(
+        model.encode_speech({"speech": speech}, training=True), model.encode_speech({"speech": speech}) / 2
+    )
 
 
 def test_what_depends_on_the_number_of_the_step():
@@ -304,7 +306,7 @@ def test_what_depends_on_the_number_of_the_step():
     residuals = [v for v in model.non_trainable_variables if v.name == "carry"]
     for number, heard, carry in ((0, 0.0, 1.0), (5, 0.5, 0.95), (25, 1.0, 0.75), (100, 1.0, 0.0), (300, 1.0, 0.0)):
         model.begin_step(number)
-        assert float(model.led_in) == pytest.approx(heard)
+        assert float(model.speech_ramp) == pytest.approx(heard)
         assert residuals and [float(v) for v in residuals] == pytest.approx([carry] * len(residuals))
 
 

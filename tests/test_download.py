@@ -14,7 +14,7 @@ from pytube import exceptions as pytube_exceptions
 from pytube.monostate import Monostate
 from yt_dlp.utils import ExtractorError, GeoRestrictedError, UserNotLive
 
-from preprocessing.sources.attempts import LONGEST_WAIT, Passing, Refused, http_failure, try_again
+from preprocessing.sources.attempts import LONGEST_WAIT, PermanentError, TransientError, http_failure, try_again
 from preprocessing.sources.download import fetch
 from runtime.files import sha256
 from runtime.program import InputError
@@ -76,7 +76,7 @@ def refusal(url, folder, **options):
 
 
 def test_waits_grow_and_differ(waits):
-    failures = iter([Passing("busy")] * 4)
+    failures = iter([TransientError("busy")] * 4)
 
     def action():
         if failure := next(failures, None):
@@ -90,9 +90,9 @@ def test_waits_grow_and_differ(waits):
 
 def test_a_server_that_asks_for_an_hour_is_left_for_later(waits):
     def action():
-        raise Passing("busy", retry_after=3600.0)
+        raise TransientError("busy", retry_after=3600.0)
 
-    with pytest.raises(Refused, match=r"url: busy, asks to wait 60 minutes; .* later"):
+    with pytest.raises(PermanentError, match=r"url: busy, asks to wait 60 minutes; .* later"):
         try_again(action, "url", sleep=waits.append)
     assert waits == [] and LONGEST_WAIT < 3600
 
@@ -113,9 +113,9 @@ def test_retry_after_in_seconds_or_as_a_date(header, low, high):
 def test_answers_that_may_pass_and_answers_that_are_final():
     for status in (408, 425, 429, 500, 502, 503, 504):
         failure = http_failure("url", status, "why", {"Retry-After": "soon"})
-        assert isinstance(failure, Passing) and failure.retry_after is None
+        assert isinstance(failure, TransientError) and failure.retry_after is None
     for status in (400, 401, 403, 404, 410, 451):
-        assert isinstance(http_failure("url", status, "why", {}), Refused)
+        assert isinstance(http_failure("url", status, "why", {}), PermanentError)
 
 
 # yt-dlp, against a server

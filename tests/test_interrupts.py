@@ -9,7 +9,7 @@ from .conftest import ROOT
 
 STUCK = """
 import ctypes, os, signal, threading
-from runtime.files import whole_file
+from runtime.files import atomic_write
 from runtime.interrupts import say_when_interrupted
 from runtime.program import program
 
@@ -17,7 +17,7 @@ from runtime.program import program
 def main():
     say_when_interrupted("stopped; the same command goes on")
     libc, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(256)
-    with whole_file("output.txt") as partial:
+    with atomic_write("output.txt") as partial:
         partial.write_text("half")
         print("ready", flush=True)
         libc.pthread_mutex_lock(mutex)

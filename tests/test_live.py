@@ -15,7 +15,7 @@ from .conftest import SAMPLES
 
 pytest.importorskip("starlette")
 from audio2faces.app import live as live_module
-from audio2faces.app.live import HEADER, SOUND_HEADER, AnyRate, LiveFace, LiveSeat, LiveSpeech, unpacked
+from audio2faces.app.live import HEADER, SOUND_HEADER, AnyRate, LiveFace, LiveSession, LiveSpeech, unpacked
 
 
 def live_address(server, rate, model="tiny"):
@@ -46,7 +46,7 @@ def spoken(live, sample_rate, pieces):
     live.reset()
     speech, numbers, faces = LiveSpeech(live, sample_rate), [], []
     for number, samples in pieces:
-        first, frames = speech.hear(number, samples)
+        first, frames = speech.feed(number, samples)
         numbers += range(first, first + len(frames))
         faces += list(frames.astype(int))
     return numbers, np.array(faces)
@@ -122,7 +122,7 @@ def test_a_microphone_moves_the_face(server):
             for _ in range(int(np.ceil((len(samples) - about["look_ahead"] * 16000) / 640))):
                 frames.append(await live.recv())
             await live.send(b"odd")  # no float32
-            assert json.loads(await live.recv()) == {"error": "what came is no sound"}
+            assert json.loads(await live.recv()) == {"error": "the message is not audio samples"}
             with pytest.raises(ConnectionClosed):
                 await live.recv()
         return about, frames
@@ -217,7 +217,7 @@ class Pipe:
 )  # fmt: skip
 def test_the_seat_is_free_again_whoever_falls_silent(tmp_path, monkeypatch, messages, why):
     monkeypatch.setattr(live_module, "LONGEST_SILENCE", 0.01)
-    seat, ended = LiveSeat({"tiny": tmp_path}, tmp_path), []
+    seat, ended = LiveSession({"tiny": tmp_path}, tmp_path), []
     monkeypatch.setattr(seat._worker, "started", Pipe)
     monkeypatch.setattr(seat._worker, "end", lambda: ended.append(True))
     for _ in range(2):

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from media.pixels import to_signed, to_uint8
-from runtime.files import check_output, claimed, exclusive, make_folder, read_json, whole_file, whole_folder, write_json
+from runtime.files import (
+    atomic_folder,
+    atomic_write,
+    check_output,
+    claimed,
+    exclusive,
+    make_folder,
+    read_json,
+    write_json,
+)
 from runtime.program import InputError
 
 from .conftest import ROOT
@@ -29,7 +38,7 @@ def test_pixels_beyond_the_range_are_clipped():
 def test_a_file_that_fails_leaves_the_old_one_and_nothing_else(tmp_path):
     path = tmp_path / "result.json"
     write_json(path, {"old": 1})
-    with pytest.raises(RuntimeError), whole_file(path) as partial:
+    with pytest.raises(RuntimeError), atomic_write(path) as partial:
         partial.write_text("half")
         raise RuntimeError
     assert read_json(path) == {"old": 1}
@@ -47,7 +56,7 @@ def test_a_folder_is_replaced_whole(tmp_path):
     path = tmp_path / "clip"
     path.mkdir()
     (path / "old").touch()
-    with whole_folder(path) as partial:
+    with atomic_folder(path) as partial:
         (partial / "new").touch()
         assert (path / "old").exists()
     assert os.listdir(path) == ["new"]
@@ -59,7 +68,7 @@ def test_folders_of_an_output_are_made_where_they_are_missing(tmp_path):
         check_output(tmp_path / name)  # makes nothing
     assert not list(tmp_path.iterdir())
     write_json(tmp_path / "a" / "b" / "x.json", {})
-    with whole_folder(tmp_path / "a" / "c" / "d") as partial:
+    with atomic_folder(tmp_path / "a" / "c" / "d") as partial:
         (partial / "x").touch()
     assert read_json(tmp_path / "a" / "b" / "x.json") == {} and (tmp_path / "a" / "c" / "d" / "x").is_file()
     (tmp_path / "file").touch()
@@ -79,7 +88,7 @@ def test_damaged_json_is_named(tmp_path):
 
 def test_two_writers_of_one_file_do_not_meet(tmp_path):
     path = tmp_path / "result.txt"
-    with whole_file(path) as first, whole_file(path) as second:
+    with atomic_write(path) as first, atomic_write(path) as second:
         first.write_text("first")
         second.write_text("second")
         assert first.name == second.name == "result.txt"  # writers choose the format by it
@@ -89,9 +98,9 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path):
 
 KILLED = """
 import os, sys
-from runtime.files import claimed, exclusive, whole_folder
+from runtime.files import claimed, exclusive, atomic_folder
 folder = sys.argv[1]
-with exclusive(folder, ""), claimed(folder + "/model"), whole_folder(folder + "/model") as partial:
+with exclusive(folder, ""), claimed(folder + "/model"), atomic_folder(folder + "/model") as partial:
     (partial / "half").touch()
     os._exit(1)
 """
@@ -101,7 +110,7 @@ def test_what_a_killed_process_leaves_is_no_obstacle_and_goes(tmp_path):
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=ROOT, check=False)
     (left,) = tmp_path.glob(".partial-*")
     assert (left / "model" / "half").exists() and (tmp_path / ".lock").exists()
-    with whole_file(tmp_path / "other.txt") as living:
+    with atomic_write(tmp_path / "other.txt") as living:
         living.write_text("")
         for folder in tmp_path.glob(".partial-*"):
             os.utime(folder, (0, 0))  # as if both were old

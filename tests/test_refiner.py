@@ -97,7 +97,7 @@ def test_the_discriminator_sees_the_mouth_alone():
     rows, columns = mouth_slices(64)
 
     def generated_error(batch):
-        return float(model.judge(batch, {"face": batch["moving"]}, None, training=False)[2])
+        return float(model.adversarial_loss(batch, {"face": batch["moving"]}, None, training=False)[2])
 
     batch = batch_of(size=64)
     before = generated_error(batch)
@@ -132,11 +132,11 @@ def test_a_face_without_a_partner_changes_nothing_in_time(frames):
     losses = {}
     for count in (frames, frames - 1 or frames):
         batch = {name: part[:count] for name, part in batch_of(frames=3).items()}
-        losses[count] = float(model.ask(batch, model(batch), training=False)[0])
+        losses[count] = float(model.generator_losses(batch, model(batch), training=False)[0])
         assert np.isfinite(losses[count])
     model.config = config_of(temporal=0.0)
     batch = {name: part[:frames] for name, part in batch_of(frames=3).items()}
-    without = float(model.ask(batch, model(batch), training=False)[0])
+    without = float(model.generator_losses(batch, model(batch), training=False)[0])
     assert (losses[frames] > without) == (frames > 1)
     assert np.isfinite(model.train_on_batch(batch, return_dict=True)["loss"])
 
@@ -148,7 +148,7 @@ def test_small_faces_do_not_see_where_an_edge_lies():
     face = np.zeros((2, 128, 128, 3), np.float32)
     face[:, 101] = 1
     made = {"face": np.roll(face, 1, axis=1), "code": None, "z": None}
-    loss, paired = (float(value) for value in model.ask({"face": face}, made, training=False))
+    loss, paired = (float(value) for value in model.generator_losses({"face": face}, made, training=False))
     assert paired == pytest.approx(2 / 128) and loss == pytest.approx(paired)  # both lines lie in the same four rows
 
 

@@ -300,8 +300,14 @@ def test_damaged_and_foreign_model_folders_are_refused(tiny_model_folder, tmp_pa
 def test_unknown_settings_fail():
     plain = RegressorConfig().as_json()
     assert RegressorConfig.from_json(json.loads(json.dumps(plain))) == RegressorConfig()
-    with pytest.raises(InputError, match="colour unknown or missing"):
+    with pytest.raises(InputError, match="unknown settings colour"):
         RegressorConfig.from_json({**plain, "colour": 1})
+
+
+def test_settings_written_before_a_field_was_added_take_its_default():
+    plain = RegressorConfig(size=32).as_json()
+    del plain["unvoiced"]
+    assert RegressorConfig.from_json(plain) == RegressorConfig(size=32)
 
 
 def test_precision_is_chosen_or_given():

@@ -215,7 +215,7 @@ def test_runs_of_other_settings_and_damaged_files_are_refused(tiny_dataset, tiny
             load_vae_encoder(folder)
     content["config"]["colour"] = 1
     (folder / "config.json").write_text(json.dumps(content))
-    with pytest.raises(InputError, match="colour unknown or missing"):
+    with pytest.raises(InputError, match="unknown settings colour"):
         load_vae_encoder(folder)
     with pytest.raises(InputError, match="this VAE was trained on another dataset"):
         load_vae_encoder(tiny_run, data="another")
@@ -294,7 +294,7 @@ def test_an_encoder_that_does_not_fit_is_refused(tiny_run):
 def test_unknown_settings_fail():
     plain = json.loads(json.dumps(VaeConfig().as_json()))
     assert VaeConfig.from_json(plain) == VaeConfig()
-    with pytest.raises(InputError, match="colour unknown or missing"):
+    with pytest.raises(InputError, match="unknown settings colour"):
         VaeConfig.from_json({**plain, "colour": 1})
 
 

@@ -5,7 +5,7 @@ import sys
 import zipfile
 import zlib
 
-from runtime.files import whole_file
+from runtime.files import atomic_write
 from runtime.program import InputError
 
 # What reading a damaged file of weights, arrays or networks raises.
@@ -28,7 +28,7 @@ def save_weights(path, model):
     """
     written = InMemory()
     model.save_weights(written)
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(written.getbuffer())
 
 

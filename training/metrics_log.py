@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from runtime.files import whole_file
+from runtime.files import atomic_write
 from training.tensorflow_files import written_by_tensorflow
 
 
@@ -88,7 +88,7 @@ class MetricsLog:
     def _write(self):
         if not self.writes:
             return
-        with whole_file(self.path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+        with atomic_write(self.path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
             writer.writerows(self.rows)

@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 
-from runtime.files import whole_file
+from runtime.files import atomic_write
 from runtime.program import InputError
 from training.checkpoints import DAMAGED
 from training.devices import OneDevice
@@ -31,7 +31,7 @@ def computed_once(path, compute, devices=None):
     devices = devices or OneDevice()
     if devices.chief and not path.exists():
         arrays = compute()
-        with whole_file(path) as partial, open(partial, "wb") as file:
+        with atomic_write(path) as partial, open(partial, "wb") as file:
             np.savez(file, **arrays)
     devices.wait()
     if not path.exists():

@@ -33,12 +33,16 @@ class TrainingSettings:
 
     @classmethod
     def from_json(cls, content):
-        """The inverse of `as_json`; an unknown key fails.
+        """The inverse of `as_json`.
+
+        A missing key takes its default, so that what was written before a field was added stays readable: the default
+        of a new field has to be what the code did without it.
 
         Raises:
-            InputError: a key is unknown or missing.
+            InputError: a key is unknown.
         """
-        names = {field.name for field in dataclasses.fields(cls)}
-        if wrong := names.symmetric_difference(content):
-            raise InputError(f"settings of another version: {', '.join(sorted(wrong))} unknown or missing; train again")
+        if unknown := set(content) - {field.name for field in dataclasses.fields(cls)}:
+            raise InputError(
+                f"unknown settings {', '.join(sorted(unknown))}: from another version; install it, or train again"
+            )
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})

@@ -126,7 +126,7 @@ class FullError(Exception):
     """There is no room for more; the text says so to the user."""
 
 
-class Studio:
+class JobQueue:
     """Uploads, the queue and the worker.
 
     Args:
@@ -176,7 +176,7 @@ class Studio:
             raise
         return key
 
-    def ask(self, model, speech, source, names, suffix):
+    def submit(self, model, speech, source, names, suffix):
         """Queues a job.
 
         Args:

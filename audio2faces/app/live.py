@@ -129,7 +129,7 @@ class LiveSpeech:
         self._resampled, self._repair = AnyRate(sample_rate, face.face.features.sample_rate), SoundRepair(sample_rate)
         self._next = 0  # number of the sample that is expected
 
-    def hear(self, number, samples):
+    def feed(self, number, samples):
         """Hears some more.
 
         Args:
@@ -201,12 +201,12 @@ def speak_live(pipe):
         speech = LiveSpeech(face, sample_rate)
         while (sound := pipe.recv()) is not None:
             begun = time.monotonic()
-            first, frames = speech.hear(*sound)
+            first, frames = speech.feed(*sound)
             took = (time.monotonic() - begun) * 1000
             pipe.send([packed(first + place, took, frame) for place, frame in enumerate(frames)])
 
 
-class LiveSeat:
+class LiveSession:
     """The place of the one browser that may be live, and the process that makes its frames.
 
     Args:
@@ -280,7 +280,7 @@ class LiveSeat:
                     raise WebSocketDisconnect
                 sound = unpacked(message.get("bytes") or b"", rate)
                 if sound is None:
-                    return "what came is no sound"
+                    return "the message is not audio samples"
                 coming = asyncio.create_task(socket.receive())
                 for frame in await asyncio.to_thread(answer, sound, LONGEST_SILENCE):
                     await socket.send_bytes(frame)

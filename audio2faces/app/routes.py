@@ -14,8 +14,8 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route, WebSocketRoute
 
 from audio2faces.app.guard import Guard
-from audio2faces.app.jobs import FullError, Studio, remove
-from audio2faces.app.live import LiveSeat
+from audio2faces.app.jobs import FullError, JobQueue, remove
+from audio2faces.app.live import LiveSession
 from audio2faces.published import PICTURE, SAMPLES, described
 from media.reading import SPEECH_RATE, read_speech
 from runtime.program import InputError
@@ -47,22 +47,22 @@ def build_app(models, limits, token=None):
     Returns:
         `starlette.applications.Starlette`.
     """
-    answers = Answers(models, limits)
+    handlers = RequestHandlers(models, limits)
     routes = [
-        Route("/", answers.page),
-        Route("/page/{name}", answers.page_file),
-        Route("/api/choices", answers.choices),
-        Route("/api/models/{name}/picture", answers.picture),
-        Route("/api/examples/{name}", answers.example),
-        Route("/api/uploads", answers.upload, methods=["POST"]),
-        Route("/api/jobs", answers.ask, methods=["POST"]),
-        Route("/api/jobs/{key}", answers.state),
-        Route("/api/jobs/{key}", answers.cancel, methods=["DELETE"]),
-        Route("/api/jobs/{key}/video", answers.video),
-        WebSocketRoute("/live", answers.live),
+        Route("/", handlers.page),
+        Route("/page/{name}", handlers.page_file),
+        Route("/api/choices", handlers.choices),
+        Route("/api/models/{name}/picture", handlers.picture),
+        Route("/api/examples/{name}", handlers.example),
+        Route("/api/uploads", handlers.upload, methods=["POST"]),
+        Route("/api/jobs", handlers.submit, methods=["POST"]),
+        Route("/api/jobs/{key}", handlers.state),
+        Route("/api/jobs/{key}", handlers.cancel, methods=["DELETE"]),
+        Route("/api/jobs/{key}/video", handlers.video),
+        WebSocketRoute("/live", handlers.live),
     ]
-    handlers = {InputError: refused, FullError: refused, NotHereError: refused, TimeoutError: too_slow}
-    app = Starlette(routes=routes, lifespan=answers.lifespan, exception_handlers=handlers)
+    complaints = {InputError: refused, FullError: refused, NotHereError: refused, TimeoutError: too_slow}
+    app = Starlette(routes=routes, lifespan=handlers.lifespan, exception_handlers=complaints)
     app.add_middleware(Guard, token=token)
     return app
 
@@ -82,27 +82,27 @@ async def too_slow(request, error):
     return JSONResponse({"error": f"The upload took longer than {UPLOAD_SECONDS} s."}, 408)
 
 
-class Answers:
+class RequestHandlers:
     """An answer to each route; see `build_app`."""
 
     def __init__(self, models, limits):
         self.models, self.limits = models, limits
-        self.studio = self.seat = None
+        self.job_queue = self.live_session = None
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app):
         """What runs as long as the server does, and its folder."""
         folder = Path(tempfile.mkdtemp(prefix="audio2faces-"))
-        self.studio, self.seat = Studio(self.limits, folder), LiveSeat(self.models, folder)
-        tasks = [asyncio.create_task(self.studio.work()), asyncio.create_task(self.studio.tidy_up())]
+        self.job_queue, self.live_session = JobQueue(self.limits, folder), LiveSession(self.models, folder)
+        tasks = [asyncio.create_task(self.job_queue.work()), asyncio.create_task(self.job_queue.tidy_up())]
         try:
             yield
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self.studio.close()
-            self.seat.close()
+            self.job_queue.close()
+            self.live_session.close()
             remove(folder)
 
     async def page(self, request):
@@ -141,9 +141,9 @@ class Answers:
         letters = request.query_params.get("name", "")[-LONGEST_NAME:]
         name = "".join(letter for letter in letters if letter.isprintable()) or "file"
         async with asyncio.timeout(UPLOAD_SECONDS):
-            return JSONResponse({"key": await self.studio.receive(request.stream(), name)})
+            return JSONResponse({"key": await self.job_queue.receive(request.stream(), name)})
 
-    async def ask(self, request):
+    async def submit(self, request):
         """Queues a job; tells its key."""
         asked = await _json_of(request)
         model, ending = asked.get("model"), asked.get("format", "mp4")
@@ -152,14 +152,14 @@ class Answers:
         names = {}
         speech = self._file(asked.get("speech"), names)
         source = None if asked.get("source") is None else self._file(asked["source"], names)
-        return JSONResponse({"key": self.studio.ask(self.models[model], speech, source, names, f".{ending}")})
+        return JSONResponse({"key": self.job_queue.submit(self.models[model], speech, source, names, f".{ending}")})
 
     def _file(self, key, names):
         """Path of an upload or an example; what the user calls it goes to `names`."""
         if isinstance(key, str) and key in EXAMPLES:
             path, name = SAMPLES / EXAMPLES[key], key
-        elif isinstance(key, str) and key in self.studio.uploads:
-            upload = self.studio.uploads[key]
+        elif isinstance(key, str) and key in self.job_queue.uploads:
+            upload = self.job_queue.uploads[key]
             path, name = upload.path, upload.name
         else:
             raise InputError("the file is not here any more; choose it again")
@@ -169,9 +169,9 @@ class Answers:
     def _job(self, request):
         """Key and job."""
         key = request.path_params["key"]
-        if key not in self.studio.jobs:
+        if key not in self.job_queue.jobs:
             raise NotHereError(GONE)
-        return key, self.studio.jobs[key]
+        return key, self.job_queue.jobs[key]
 
     async def state(self, request):
         """What became of a job; with ?seen=VERSION only when there are news, or after a while."""
@@ -179,7 +179,7 @@ class Answers:
         seen = request.query_params.get("seen", "")
         if seen.isdecimal() and len(seen) < 10:
             await job.news(int(seen), LONGEST_WAIT)
-        place = self.studio.queue.index(key) + 1 if key in self.studio.queue else 0
+        place = self.job_queue.queue.index(key) + 1 if key in self.job_queue.queue else 0
         answer = {"version": job.version, "state": job.state, "share": job.share, "place": place}
         answer |= {"message": job.message, "wrong": job.wrong}
         return JSONResponse(answer | ({"result": job.result} if job.result else {}))
@@ -187,7 +187,7 @@ class Answers:
     async def cancel(self, request):
         """Ends a job."""
         key, _ = self._job(request)
-        self.studio.cancel(key)
+        self.job_queue.cancel(key)
         return JSONResponse({})
 
     async def video(self, request):
@@ -202,7 +202,7 @@ class Answers:
 
     async def live(self, socket):
         """Speaks with the browser that is live."""
-        await self.seat.serve(socket)
+        await self.live_session.serve(socket)
 
 
 async def _json_of(request):

@@ -19,13 +19,13 @@ from pathlib import Path
 
 from audio2faces.published import DEFAULT_MODEL, check_model, choice, model_folder
 from runtime.files import (
+    atomic_folder,
+    atomic_write,
     check_output,
     check_output_folder,
     claimed,
     exclusive,
     make_folder,
-    whole_file,
-    whole_folder,
     write_json,
 )
 from runtime.program import ArgumentParser, InputError, command, error_text, import_keras, program
@@ -149,7 +149,7 @@ def _export(model, out, version, dtype, seed):
     if version in taken:
         raise InputError(f"{out / str(version)}: exists; leave out --model-version to write the next one")
     face = ServedFace(model, dtype, seed)
-    with written_by_tensorflow(out / str(version)), whole_folder(out / str(version)) as partial:
+    with written_by_tensorflow(out / str(version)), atomic_folder(out / str(version)) as partial:
         tf.saved_model.save(face, str(partial), face.signatures())
         (partial / EXTRA).mkdir()
         write_json(
@@ -195,7 +195,7 @@ def write_onnx(model, path):
         raise InputError(f"{path}: an ONNX file needs another package: pip install 'tf2onnx>=1.17,<2'") from None
     face, specification = _face_and_maps(model, "float32", frames=None)
     function = tf.function(face.together, [specification])
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         tf2onnx.convert.from_function(function, [specification], opset=OPSET, output_path=str(partial))
     return Path(path)
 
@@ -214,7 +214,7 @@ def write_litert(model, path, dtype="float32"):
     import tensorflow as tf
 
     face, specification = _face_and_maps(model, dtype, frames=1)
-    with written_by_tensorflow(path), tempfile.TemporaryDirectory() as scratch, whole_file(path) as partial:
+    with written_by_tensorflow(path), tempfile.TemporaryDirectory() as scratch, atomic_write(path) as partial:
         tf.saved_model.save(face, scratch, {"features": tf.function(face.together, [specification])})
         converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=["features"])
         if dtype == "float16":

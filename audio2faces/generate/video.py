@@ -15,7 +15,7 @@ from media.pictures import write_png
 from media.reading import sound_duration, sound_level, stream_speech
 from media.writing import SOUND_RATE, SYNTHETIC, TalkingVideo
 from preprocessing.speech.audio_features import frame_centres, mfcc_maps, pre_emphasise
-from runtime.files import whole_file, whole_folder
+from runtime.files import atomic_folder, atomic_write
 from runtime.program import InputError, progress
 
 RATES = (1, 120)  # frames per second that a video may have
@@ -73,9 +73,9 @@ def generate_video(model, speech, output, frames_folder=None, options=Options(),
     count = sounded = 0
     noticed = []
     with contextlib.ExitStack() as stack:
-        partial = stack.enter_context(whole_file(output))
+        partial = stack.enter_context(atomic_write(output))
         if frames_folder is not None:
-            frames_folder = stack.enter_context(whole_folder(frames_folder))
+            frames_folder = stack.enter_context(atomic_folder(frames_folder))
         width, height = (model.config.size,) * 2 if source is None else source.shape
         video = stack.enter_context(TalkingVideo(partial, width, frame_rate, comment, height))
         bar = stack.enter_context(progress(total, "frame", "generating"))

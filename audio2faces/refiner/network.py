@@ -156,24 +156,25 @@ class Refiner(Began):
         seen = [batch["moving"], batch["reference"]][: len(self.generator.inputs)]
         return {"face": self.generator(seen if len(seen) > 1 else seen[0], training=training), "code": None, "z": None}
 
-    def judge(self, batch, made, others, training):
-        """See `Began.judge`; without a discriminator nothing is judged."""
+    def adversarial_loss(self, batch, made, others, training):
+        """See `Began.adversarial_loss`; without a discriminator nothing is judged."""
         if self.discriminator is None:
             nothing = ops.zeros(())
             return nothing, nothing, nothing
         if self.config.judged == "mouth":
             rows, columns = judged(self.config.size)
             batch, made = ({**faces, "face": faces["face"][:, rows, columns]} for faces in (batch, made))
-        return super().judge(batch, made, others, training)
+        return super().adversarial_loss(batch, made, others, training)
 
-    def ask(self, batch, made, training):
-        """See `Began.ask`; besides, small faces are to be right, changes from frame to frame, and strength of detail.
+    def generator_losses(self, batch, made, training):
+        """See `Began.generator_losses`; besides, terms for small faces, for changes from
+        frame to frame and for strength of detail.
 
         What the speech leaves open is where exactly an edge lies. By squared error alone it is blurred; so the error
         counts most on small faces, in which that place hardly matters, and detail has a term of its own.
         """
         config, real, generated = self.config, batch["face"], made["face"]
-        loss, paired_error = super().ask(batch, made, training)
+        loss, paired_error = super().generator_losses(batch, made, training)
         if config.coarse:
             factor = max(1, config.size // COARSE)
             small = [_averaged(faces, factor) for faces in (real, generated)]

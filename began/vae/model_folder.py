@@ -11,7 +11,7 @@ import keras
 from began.vae.config import VaeConfig
 from began.vae.model import MapScaling  # noqa: F401 - Keras knows it by name once it is imported
 from preprocessing.speech.audio_features import FeatureStatistics
-from runtime.files import read_json, whole_folder, write_json
+from runtime.files import atomic_folder, read_json, write_json
 from runtime.program import InputError, command
 from training.checkpoints import DAMAGED
 
@@ -34,7 +34,7 @@ def save_vae(run_dir, config, data, statistics, encoder):
         path of the folder.
     """
     folder = Path(run_dir) / FOLDER
-    with whole_folder(folder) as partial:
+    with atomic_folder(folder) as partial:
         encoder.save(partial / "encoder.keras")
         write_json(
             partial / "config.json",

@@ -72,9 +72,9 @@ class TimedDetector:
         if kind not in self._warm:
             call(images, *arguments)
             self._warm.add(kind)
-        began = time.perf_counter()
+        started = time.perf_counter()
         told = call(images, *arguments)
-        self.seconds += time.perf_counter() - began
+        self.seconds += time.perf_counter() - started
         return told
 
 

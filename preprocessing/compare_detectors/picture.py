@@ -13,7 +13,7 @@ from media.pictures import tile
 from media.reading import read_frames
 from preprocessing.compare_detectors.measures import centres, crop_places, match, sizes, tremble
 from preprocessing.faces.alignment import crop_face, face_transform
-from runtime.files import whole_file
+from runtime.files import atomic_write
 
 COLOURS = {"viola-jones": "#e07b00", "mtcnn": "#1f77d0", "mtcnn, tracked": "#2a9d4a"}
 DRAWN = ("viola-jones", "mtcnn")  # in frames and as crops
@@ -45,7 +45,7 @@ def draw_comparison(path, videos):
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     picture = np.asarray(canvas.buffer_rgba())[..., :3] / 255
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         imsave(partial, np.round(picture * LEVELS) / LEVELS, format="png")
 
 

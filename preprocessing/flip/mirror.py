@@ -7,7 +7,7 @@ import numpy as np
 
 from preprocessing.dataset import Clip
 from preprocessing.faces.detection import LEFT_EYE, MOUTH_LEFT, MOUTH_RIGHT, NOSE, RIGHT_EYE
-from runtime.files import whole_folder
+from runtime.files import atomic_folder
 
 EXCHANGED = [RIGHT_EYE, LEFT_EYE, NOSE, MOUTH_RIGHT, MOUTH_LEFT]  # rows of a landmark array, left and right exchanged
 
@@ -56,7 +56,7 @@ def mirror_clip(folder):
     track["landmarks"] = mirror_landmarks(landmarks)
     track["transform"] = mirror_transforms(track["transform"], faces.shape[2])
     track["mirrored"] = np.ones(len(faces), bool)
-    with whole_folder(folder) as partial:
+    with atomic_folder(folder) as partial:
         shutil.copytree(folder, partial, ignore=shutil.ignore_patterns("faces.npy", "track.npz"), dirs_exist_ok=True)
         np.save(partial / "faces.npy", mirror_faces(faces))
         np.savez(partial / "track.npz", **track)

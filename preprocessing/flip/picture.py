@@ -8,7 +8,7 @@ from preprocessing.flip.decision import KEPT, MIRRORED, UNDECIDED
 from preprocessing.flip.histogram import side_histograms
 from preprocessing.flip.mirror import mirror_faces
 from preprocessing.flip.rule_2017 import strip_histograms
-from runtime.files import whole_file
+from runtime.files import atomic_write
 
 COLOURS = {KEPT: "#2a78b5", MIRRORED: "#d1495b", UNDECIDED: "#8a8a8a"}
 MOST_CLIPS = 60  # of each decision, in the histograms
@@ -41,7 +41,7 @@ def draw_finding(path, finding):
         panels[name].grid(alpha=0.25)
     counts = ", ".join(f"{len(finding.of(decision))} {decision}" for decision in COLOURS)
     figure.suptitle(f"Rule {finding.rule}: {counts}", fontsize=14)
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, dpi=75, format="png")
 
 

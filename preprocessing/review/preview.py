@@ -11,7 +11,7 @@ from media.writing import SOUND_RATE, TalkingVideo
 from preprocessing.dataset import Clip
 from preprocessing.review.survey import landmarks_in_crop
 from preprocessing.speech.voice import CHUNK_SECONDS, VOICED, voice_activity
-from runtime.files import scratch_folder, whole_file
+from runtime.files import atomic_write, scratch_folder
 from runtime.program import InputError
 
 MOST_CLIPS = 6
@@ -75,7 +75,7 @@ def write_preview(dataset):
     path = dataset.folder / "preview.mp4"
     with (
         scratch_folder(dataset.folder, path) as scratch,
-        whole_file(path) as partial,
+        atomic_write(path) as partial,
         TalkingVideo(partial, SIDE, dataset.frame_rate, COMMENT, SIDE + PANEL) as video,
     ):
         for excerpt in excerpts:

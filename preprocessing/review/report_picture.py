@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from preprocessing.dataset import SPLITS
 from preprocessing.faces.quality import LARGEST_YAW, PITCHES
-from runtime.files import whole_file
+from runtime.files import atomic_write
 
 BINS = 30
 COLOURS = dict(zip(SPLITS, ("#2a78b5", "#e08a1e", "#d1495b"), strict=True))
@@ -52,7 +52,7 @@ def draw_report(path, survey, kept, dropped):
         axes.grid(alpha=0.25, axis="x" if axes is panels[1, 2] else "y")
         axes.set_axisbelow(True)
     figure.suptitle(f"{len(seconds)} clips, {seconds.sum() / 60:.1f} minutes of speech, {kept} faces", fontsize=14)
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, dpi=100, format="png")
 
 

@@ -24,7 +24,7 @@ REMEDIES = {
 SAVED_BY_HAND = "see in a browser whether it is public; a file that was saved there can be given in its place"
 
 
-class Refused(InputError):
+class PermanentError(InputError):
     """A failure that trying again would not mend; `reason` and `remedy` are the parts of its line."""
 
     def __init__(self, url, reason, remedy):
@@ -32,7 +32,7 @@ class Refused(InputError):
         super().__init__(f"{url}: {self.reason}; {remedy}")
 
 
-class Passing(Exception):
+class TransientError(Exception):
     """A failure that may pass: a busy server, a broken connection."""
 
     def __init__(self, reason, retry_after=None):
@@ -42,7 +42,7 @@ class Passing(Exception):
 
 
 def try_again(action, url, tries=TRIES, sleep=time.sleep):
-    """Calls `action()` until it succeeds, waiting longer and longer after each `Passing` failure.
+    """Calls `action()` until it succeeds, waiting longer and longer after each `TransientError` failure.
 
     Args:
         action: function of no argument.
@@ -54,24 +54,24 @@ def try_again(action, url, tries=TRIES, sleep=time.sleep):
         what `action()` returns.
 
     Raises:
-        Refused: `tries` calls failed, the server asks to wait for too long, or `action` raised it.
+        PermanentError: `tries` calls failed, the server asks to wait for too long, or `action` raised it.
     """
     generator = random.Random()  # jitter: programs that failed together must not come back together
     for count in range(1, tries + 1):
         try:
             return action()
-        except Passing as error:
+        except TransientError as error:
             if count == tries:
-                raise Refused(url, f"{error.reason} ({tries} tries)", LATER) from error
+                raise PermanentError(url, f"{error.reason} ({tries} tries)", LATER) from error
             if (error.retry_after or 0) > LONGEST_WAIT:
                 minutes = round(error.retry_after / 60)
-                raise Refused(url, f"{error.reason}, asks to wait {minutes} minutes", LATER) from error
+                raise PermanentError(url, f"{error.reason}, asks to wait {minutes} minutes", LATER) from error
             pause = max(FIRST_WAIT * 2 ** (count - 1), error.retry_after or 0)
             sleep(pause * generator.uniform(1, 1.5))  # never less than what the server asks for
 
 
 def http_failure(url, status, reason, headers, remedy=SAVED_BY_HAND):
-    """The exception for an HTTP answer that is an error: `Passing` or `Refused`, not raised.
+    """The exception for an HTTP answer that is an error: `TransientError` or `PermanentError`, not raised.
 
     Args:
         url: what was asked for.
@@ -81,8 +81,8 @@ def http_failure(url, status, reason, headers, remedy=SAVED_BY_HAND):
         remedy: for statuses that do not suggest one themselves.
     """
     if status in PASSING_STATUSES or status >= 500:
-        return Passing(reason, _seconds(headers.get("Retry-After")))
-    return Refused(url, reason, REMEDIES.get(status, remedy))
+        return TransientError(reason, _seconds(headers.get("Retry-After")))
+    return PermanentError(url, reason, REMEDIES.get(status, remedy))
 
 
 def _one_line(reason):

@@ -6,8 +6,8 @@ import socket
 import urllib.error
 from pathlib import Path
 
-from preprocessing.sources.attempts import SAVED_BY_HAND, Passing, Refused, http_failure
-from runtime.files import whole_file
+from preprocessing.sources.attempts import SAVED_BY_HAND, PermanentError, TransientError, http_failure
+from runtime.files import atomic_write
 from runtime.program import REMEDIES, InputError
 
 TIMEOUT = 30.0  # seconds without an answer
@@ -28,14 +28,14 @@ def download(url, stem, max_height, progress=None):
         the fields of `download.Fetched` but `downloader` and `note`, as a dictionary.
 
     Raises:
-        Refused: pytube is missing, or the video cannot be had through it.
-        Passing: the network or the site failed in a way that may pass.
+        PermanentError: pytube is missing, or the video cannot be had through it.
+        TransientError: the network or the site failed in a way that may pass.
         OSError: a file cannot be written.
     """
     try:
         import pytube
     except ImportError as error:
-        raise Refused(url, "pytube is not installed", INSTALL) from error
+        raise PermanentError(url, "pytube is not installed", INSTALL) from error
 
     def report(stream, _chunk, remaining):
         progress(stream.filesize - remaining, stream.filesize)
@@ -45,7 +45,7 @@ def download(url, stem, max_height, progress=None):
             video = pytube.YouTube(url, on_progress_callback=report if progress else None)
             picture, sound = choose_streams(video.streams, max_height)
             if picture is None or sound is None:
-                raise Refused(url, "there is no stream with picture and sound", SAVED_BY_HAND)
+                raise PermanentError(url, "there is no stream with picture and sound", SAVED_BY_HAND)
             paths = [_save(stream, stem) for stream in (picture, sound)]
             return {
                 "picture": paths[0],
@@ -92,7 +92,7 @@ def _number(text):
 def _save(stream, stem):
     path = Path(f"{stem}.{stream.itag}.{stream.subtype}")
     if not path.exists():
-        with whole_file(path) as partial:
+        with atomic_write(path) as partial:
             stream.download(str(partial.parent), partial.name, skip_existing=False, timeout=TIMEOUT)
     return path
 
@@ -114,7 +114,7 @@ def _timeout():
 
 
 def _failure(url, error):
-    """What an error of pytube means: `Refused`, `Passing`, or the error itself if a file could not be written."""
+    """What an error of pytube means: `PermanentError`, `TransientError`, or a disk error itself."""
     from pytube import exceptions
 
     remedies = {
@@ -127,12 +127,14 @@ def _failure(url, error):
         exceptions.VideoUnavailable: SAVED_BY_HAND,
     }
     if type(error) in remedies:
-        return Refused(url, error, remedies[type(error)])
+        return PermanentError(url, error, remedies[type(error)])
     if isinstance(error, urllib.error.HTTPError):
         return http_failure(url, error.code, f"HTTP {error.code} {error.reason}", error.headers, OUTGROWN)
     broken = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
     if isinstance(error, (*broken, exceptions.MaxRetriesExceeded)):
-        return Passing(f"the connection failed ({getattr(error, 'reason', None) or error or type(error).__name__})")
+        return TransientError(
+            f"the connection failed ({getattr(error, 'reason', None) or error or type(error).__name__})"
+        )
     if isinstance(error, OSError) and error.errno in REMEDIES:
         return error
-    return Refused(url, f"{type(error).__name__} {error}".strip(), OUTGROWN)
+    return PermanentError(url, f"{type(error).__name__} {error}".strip(), OUTGROWN)

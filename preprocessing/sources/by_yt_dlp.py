@@ -5,7 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-from preprocessing.sources.attempts import SAVED_BY_HAND, Passing, Refused, http_failure
+from preprocessing.sources.attempts import SAVED_BY_HAND, PermanentError, TransientError, http_failure
 from runtime.program import REMEDIES, InputError
 
 TIMEOUT = 30.0  # seconds without an answer
@@ -23,22 +23,22 @@ def download(url, stem, max_height, progress=None):
         the fields of `download.Fetched` but `downloader` and `note`, as a dictionary.
 
     Raises:
-        Refused: yt-dlp is missing, or the video cannot be had through it.
-        Passing: the network or the site failed in a way that may pass.
+        PermanentError: yt-dlp is missing, or the video cannot be had through it.
+        TransientError: the network or the site failed in a way that may pass.
         OSError: a file cannot be written.
     """
     try:
         import yt_dlp
     except ImportError as error:
-        raise Refused(url, "yt-dlp is not installed", INSTALL) from error
+        raise PermanentError(url, "yt-dlp is not installed", INSTALL) from error
     log = _QuietLog()
 
     def check(info, *, incomplete):
         """Is asked by yt-dlp about each video that it found, before it fetches one."""
         if (info.get("n_entries") or 1) > 1:
-            raise Refused(url, f"a list of {info['n_entries']} videos", "give the address of one")
+            raise PermanentError(url, f"a list of {info['n_entries']} videos", "give the address of one")
         if not incomplete and (info.get("is_live") or info.get("live_status") == "is_upcoming"):
-            raise Refused(url, "a live stream", "give a recording")
+            raise PermanentError(url, "a live stream", "give a recording")
 
     def report(status):
         if progress and status["status"] == "downloading":
@@ -148,7 +148,7 @@ def _fields(url, info):
     info = next(iter(entries), {}) if entries is not None else info
     files = info.get("requested_downloads", [])
     if not files:
-        raise Refused(url, "no video found there", FIND_ANOTHER)
+        raise PermanentError(url, "no video found there", FIND_ANOTHER)
     return {
         "picture": Path(files[0]["filepath"]),
         "sound": Path(files[-1]["filepath"]),
@@ -171,7 +171,7 @@ def _underlying(error, outer):
 
 
 def _failure(url, errors, refused_request, warnings, stem):
-    """What an error of yt-dlp means: `Refused`, `Passing`, or an `OSError` if a file could not be written.
+    """What an error of yt-dlp means: `PermanentError`, `TransientError`, or an `OSError` of the disk.
 
     Args:
         url: what was asked for.
@@ -193,19 +193,19 @@ def _failure(url, errors, refused_request, warnings, stem):
         if isinstance(candidate, OSError) and candidate.errno in REMEDIES:
             return OSError(candidate.errno, candidate.strerror, str(Path(stem).parent))
     if first(utils.UnsupportedError):
-        return Refused(url, "no video found there", FIND_ANOTHER)
+        return PermanentError(url, "no video found there", FIND_ANOTHER)
     if first(utils.GeoRestrictedError):
-        return Refused(url, reason, "give a video that is available where you are")
+        return PermanentError(url, reason, "give a video that is available where you are")
     if first(utils.UserNotLive):
-        return Refused(url, reason, "give a recording, not a live stream")
+        return PermanentError(url, reason, "give a recording, not a live stream")
     gave_up = not first((exceptions.RequestError, utils.ExtractorError)) and reason.startswith(GAVE_UP)
     if answer := first(exceptions.HTTPError) or (refused_request if gave_up else None):
         return http_failure(url, answer.status, reason.removeprefix(GAVE_UP), answer.response.headers)
     if first(exceptions.CertificateVerifyError):
-        return Refused(url, reason, "check the clock and the certificates of this computer")
+        return PermanentError(url, reason, "check the clock and the certificates of this computer")
     if gave_up or first(exceptions.TransportError):
-        return Passing(f"the connection failed ({reason.removeprefix(GAVE_UP)})")
+        return TransientError(f"the connection failed ({reason.removeprefix(GAVE_UP)})")
     if isinstance(errors[0], utils.YoutubeDLError) and (extraction is None or extraction.expected):
         hint = f" ({warnings[-1]})" if warnings else ""
-        return Refused(url, f"{reason}{hint}", SAVED_BY_HAND)
-    return Refused(url, f"yt-dlp stumbled over the page ({reason})", f"update it: {INSTALL} --upgrade")
+        return PermanentError(url, f"{reason}{hint}", SAVED_BY_HAND)
+    return PermanentError(url, f"yt-dlp stumbled over the page ({reason})", f"update it: {INSTALL} --upgrade")

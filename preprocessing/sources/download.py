@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from preprocessing.sources import by_pytube, by_yt_dlp
-from preprocessing.sources.attempts import TRIES, Refused, try_again
+from preprocessing.sources.attempts import TRIES, PermanentError, try_again
 from preprocessing.sources.listing import checked_url, url_name, youtube_id
 from runtime.files import make_folder, read_json, write_json
 from runtime.program import InputError
@@ -63,7 +63,7 @@ def fetch(url, folder, downloader="auto", max_height=MAX_HEIGHT, tries=TRIES, sl
         return Fetched(**got, downloader=library, note=f"{library}, as asked for")
 
     if downloader == "pytube" and youtube_id(url) is None:
-        raise Refused(url, "no YouTube video, and pytube reads no other", "use --downloader yt-dlp")
+        raise PermanentError(url, "no YouTube video, and pytube reads no other", "use --downloader yt-dlp")
     if downloader != "auto":
         fetched = by(downloader)
     elif youtube_id(url) is None:
@@ -78,11 +78,11 @@ def _fetch_by_either(url, by):
     """Asks pytube and, whatever it says against the video, yt-dlp too: the younger library knows the site better."""
     try:
         return replace(by("pytube"), note="pytube, the first choice for YouTube")
-    except Refused as error:
+    except PermanentError as error:
         first = error
     try:
         return replace(by("yt-dlp"), note=f"yt-dlp, as pytube failed: {first.reason}")
-    except Refused as second:
+    except PermanentError as second:
         reasons = f"yt-dlp says: {second.reason}; pytube says: {first.reason}"
         raise InputError(f"{url}: {reasons}; {second.remedy}") from second
 

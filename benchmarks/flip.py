@@ -21,8 +21,8 @@ from preprocessing.dataset import open_dataset
 from preprocessing.faces.mtcnn_detector import MtcnnDetector
 from preprocessing.faces.pose import yaw
 from preprocessing.faces.tracking import track_faces
-from preprocessing.flip.__main__ import YAW_SPREAD, Finding
 from preprocessing.flip.decision import KEPT, MIRRORED, UNDECIDED, decide
+from preprocessing.flip.finding import YAW_SPREAD, Finding
 from preprocessing.flip.histogram import histogram_scores
 from preprocessing.flip.mirror import mirror_faces, mirror_landmarks
 from preprocessing.flip.rule_2017 import choose_references, distances_2017, strip_width, threshold_2017

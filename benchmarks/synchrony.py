@@ -1,4 +1,4 @@
-"""Tells which clips have sound and picture apart, as a model hears them, and measures it without these clips.
+"""Tells which clips have sound and picture out of sync, as a model hears them, and measures it without these clips.
 
 The mouth hears each clip's speech earlier and later in steps of half a frame; the shift at which the first component of
 mouth motion fits best is the clip's. A clip that fits best a whole frame away or more, and clearly better there, counts

@@ -9,7 +9,7 @@ import pytest
 from audio2faces.evaluate.baselines import NearestAudio, mean_face
 from audio2faces.regressor.frames import MotionSet
 from preprocessing.dataset import Clip, check_size, open_dataset
-from preprocessing.flip.__main__ import find_mirrored
+from preprocessing.flip.finding import find_mirrored
 from preprocessing.speech.audio_features import FeatureStatistics
 from runtime import array_file
 from runtime.array_file import ArrayFile

@@ -14,8 +14,8 @@ from preprocessing.dataset import Clip, files_digest, note_in_clips, open_datase
 from preprocessing.faces.detection import LEFT_EYE, RIGHT_EYE
 from preprocessing.faces.mtcnn_detector import MtcnnDetector
 from preprocessing.faces.pose import yaw
-from preprocessing.flip.__main__ import apply_finding, find_mirrored
 from preprocessing.flip.decision import KEPT, MIRRORED, UNDECIDED, decide, find_groups, side_of_clip
+from preprocessing.flip.finding import apply_finding, find_mirrored
 from preprocessing.flip.histogram import histogram_scores, side_histograms
 from preprocessing.flip.mirror import mirror_clip, mirror_faces, mirror_landmarks, mirror_transforms
 from preprocessing.flip.rule_2017 import choose_references, distances_2017, mirrored_2017, strip_width, threshold_2017

@@ -22,7 +22,7 @@ SCORE_NAMES = {
 
 
 def draw_finding(path, finding):
-    """Writes a PNG of what `flip.find_mirrored` found.
+    """Writes a PNG of what `finding.find_mirrored` found.
 
     Args:
         path: of the PNG.

@@ -64,7 +64,7 @@ class BeganConfig(TrainingSettings):
     code_penalty: float = 0.001  # of the squared code of a reference
     code_consistency: float = 0.0  # weight of |Enc(G(c)) - c|
     mode_seeking: float = 0.0  # weight of d(z, z') / d(G, G')
-    ramp_steps: int = 0  # steps in which the speech is led in
+    ramp_steps: int = 0  # steps over which the code of the speech is ramped up from 0
 
     # Training.
     steps: int = 12000

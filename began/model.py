@@ -123,9 +123,9 @@ class Began(keras.Model):
             other_z = ops.roll(made["z"], 1, axis=0)
             heard = made["code"][:, : config.audio_code] if config.audio_code else None
             others = self.generator(self.join(heard, other_z), training=training)
-        judged, real_error, generated_error = self.adversarial_loss(batch, made, others, training)
-        asked, paired_error = self.generator_losses(batch, made, training)
-        loss = judged + asked
+        adversarial_loss, real_error, generated_error = self.adversarial_loss(batch, made, others, training)
+        other_losses, paired_error = self.generator_losses(batch, made, training)
+        loss = adversarial_loss + other_losses
         if config.mode_seeking:
             apart = mode_seeking_loss(made["face"], others, made["z"], other_z)
             loss = loss + config.mode_seeking * ops.mean(apart)
@@ -175,7 +175,7 @@ class Began(keras.Model):
         return loss, real_error, generated_error
 
     def generator_losses(self, batch, made, training):
-        """What else the generator is asked for: see `judge`.
+        """The other losses of the generator: see `adversarial_loss`.
 
         Returns:
             (loss, paired error).
@@ -203,7 +203,7 @@ class Began(keras.Model):
         return reconstruction_error(faces, reconstructed), code
 
     def begin_step(self, step):
-        """Sets what depends on the number of the step: how much speech is led in, what residuals carry."""
+        """Sets what depends on the number of the step: the ramp of the speech, what residuals carry."""
         config = self.config
         if config.ramp_steps:
             self.speech_ramp.assign(min(1.0, step / config.ramp_steps))

@@ -291,7 +291,7 @@ def test_k_and_the_moments_survive_saving(tmp_path):
 # Residuals and speech led in.
 
 
-def test_speech_is_led_in_while_training_alone():
+def test_speech_is_ramped_up_in_training_alone():
     model = compiled(dataclasses.replace(TINY, ramp_steps=10, noise=0.0, dropout=0.0))
     model.begin_step(5)
     speech = batch_of(TINY)["speech"]

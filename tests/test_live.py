@@ -15,7 +15,7 @@ from .conftest import SAMPLES
 
 pytest.importorskip("starlette")
 from audio2faces.app import live as live_module
-from audio2faces.app.live import HEADER, SOUND_HEADER, AnyRate, LiveFace, LiveSession, LiveSpeech, unpacked
+from audio2faces.app.live import HEADER, SOUND_HEADER, AnyRate, LiveFace, LiveService, LiveSpeech, unpacked
 
 
 def live_address(server, rate, model="tiny"):
@@ -217,7 +217,7 @@ class Pipe:
 )  # fmt: skip
 def test_the_seat_is_free_again_whoever_falls_silent(tmp_path, monkeypatch, messages, why):
     monkeypatch.setattr(live_module, "LONGEST_SILENCE", 0.01)
-    seat, ended = LiveSession({"tiny": tmp_path}, tmp_path), []
+    seat, ended = LiveService({"tiny": tmp_path}, tmp_path), []
     monkeypatch.setattr(seat._worker, "started", Pipe)
     monkeypatch.setattr(seat._worker, "end", lambda: ended.append(True))
     for _ in range(2):

@@ -206,7 +206,7 @@ def speak_live(pipe):
             pipe.send([packed(first + place, took, frame) for place, frame in enumerate(frames)])
 
 
-class LiveSession:
+class LiveService:
     """The place of the one browser that may be live, and the process that makes its frames.
 
     Args:

@@ -15,7 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from audio2faces.app.guard import Guard
 from audio2faces.app.jobs import FullError, JobQueue, remove
-from audio2faces.app.live import LiveSession
+from audio2faces.app.live import LiveService
 from audio2faces.published import PICTURE, SAMPLES, described
 from media.reading import SPEECH_RATE, read_speech
 from runtime.program import InputError
@@ -61,8 +61,8 @@ def build_app(models, limits, token=None):
         Route("/api/jobs/{key}/video", handlers.video),
         WebSocketRoute("/live", handlers.live),
     ]
-    complaints = {InputError: refused, FullError: refused, NotHereError: refused, TimeoutError: too_slow}
-    app = Starlette(routes=routes, lifespan=handlers.lifespan, exception_handlers=complaints)
+    exception_handlers = {InputError: refused, FullError: refused, NotHereError: refused, TimeoutError: too_slow}
+    app = Starlette(routes=routes, lifespan=handlers.lifespan, exception_handlers=exception_handlers)
     app.add_middleware(Guard, token=token)
     return app
 
@@ -87,13 +87,13 @@ class RequestHandlers:
 
     def __init__(self, models, limits):
         self.models, self.limits = models, limits
-        self.job_queue = self.live_session = None
+        self.job_queue = self.live_service = None
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app):
         """What runs as long as the server does, and its folder."""
         folder = Path(tempfile.mkdtemp(prefix="audio2faces-"))
-        self.job_queue, self.live_session = JobQueue(self.limits, folder), LiveSession(self.models, folder)
+        self.job_queue, self.live_service = JobQueue(self.limits, folder), LiveService(self.models, folder)
         tasks = [asyncio.create_task(self.job_queue.work()), asyncio.create_task(self.job_queue.tidy_up())]
         try:
             yield
@@ -102,7 +102,7 @@ class RequestHandlers:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self.job_queue.close()
-            self.live_session.close()
+            self.live_service.close()
             remove(folder)
 
     async def page(self, request):
@@ -202,7 +202,7 @@ class RequestHandlers:
 
     async def live(self, socket):
         """Speaks with the browser that is live."""
-        await self.live_session.serve(socket)
+        await self.live_service.serve(socket)
 
 
 async def _json_of(request):

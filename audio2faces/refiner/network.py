@@ -157,7 +157,7 @@ class Refiner(Began):
         return {"face": self.generator(seen if len(seen) > 1 else seen[0], training=training), "code": None, "z": None}
 
     def adversarial_loss(self, batch, made, others, training):
-        """See `Began.adversarial_loss`; without a discriminator nothing is judged."""
+        """See `Began.adversarial_loss`; zeros without a discriminator."""
         if self.discriminator is None:
             nothing = ops.zeros(())
             return nothing, nothing, nothing
@@ -167,8 +167,7 @@ class Refiner(Began):
         return super().adversarial_loss(batch, made, others, training)
 
     def generator_losses(self, batch, made, training):
-        """See `Began.generator_losses`; besides, terms for small faces, for changes from
-        frame to frame and for strength of detail.
+        """See `Began.generator_losses`; adds losses of small faces, of changes between frames and of detail.
 
         What the speech leaves open is where exactly an edge lies. By squared error alone it is blurred; so the error
         counts most on small faces, in which that place hardly matters, and detail has a term of its own.

@@ -53,7 +53,7 @@ def find_mirrored(dataset, rule="histogram"):
 
     Args:
         dataset: an opened dataset of one speaker.
-        rule: "histogram" (`flip_histogram`), "landmarks" (`pose.yaw`) or "2017" (`flip_2017`).
+        rule: "histogram" (`histogram_scores`), "landmarks" (`pose.yaw`) or "2017" (`distances_2017`).
 
     Returns:
         `Finding`.

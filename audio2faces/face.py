@@ -21,14 +21,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-import began.model_folder
+import began.face
 from audio2faces.config import RegressorConfig
 from audio2faces.published import PICTURE, check_model
-from audio2faces.refiner.network import WhereItMoves
+from audio2faces.refiner.network import MotionGate  # noqa: F401 - Keras knows it by name once it is imported
 from audio2faces.regressor.articulation import Articulation
 from audio2faces.regressor.idle import IdleMotion
 from audio2faces.regressor.network import add_motion
-from began.model_folder import in_batches, read_config, standardiser
+from began.face import read_config
 from media.pictures import read_png, tile, untile, write_png
 from media.pixels import to_signed, to_uint8
 from preprocessing.faces.alignment import eye_slices
@@ -36,8 +36,9 @@ from preprocessing.speech.audio_features import FeatureStatistics
 from runtime.files import atomic_folder, write_json
 from runtime.program import InputError, progress
 from training.checkpoints import DAMAGED
+from training.inference import in_batches
 
-SCHEMA = 4
+SCHEMA = 5
 KIND = "audio2faces"
 
 
@@ -75,7 +76,7 @@ class TalkingFace:
         Returns:
             float32 in about [-2, 2] [shape=(n, motion_size, motion_size, 3)].
         """
-        return in_batches(self.network.predict_on_batch, standardiser(self.config, self.statistics)(maps))
+        return in_batches(self.network.predict_on_batch, self.config.speech.standardiser(self.statistics)(maps))
 
     def motion(self, maps, still=None):
         """Motion since the moment of the reference, or faces, if not `config.motion`.
@@ -151,7 +152,7 @@ def save_model(folder, model):
     Returns:
         path of the folder.
     """
-    features = model.config.feature_settings
+    features = model.config.speech.feature_settings
     networks = {"regressor.keras": model.network}
     if model.refiner is not None:
         networks["refiner.keras"] = model.refiner
@@ -203,16 +204,16 @@ def save_network(path, network):
 
 
 def load_model(folder):
-    """Reads a model folder: a `TalkingFace`, or a `began.model_folder.BeganFace`, which makes faces the same way.
+    """Reads a model folder: a `TalkingFace`, or a `began.face.BeganFace`, which makes faces the same way.
 
     Raises:
         InputError: a file is missing or damaged, or the folder has another schema version.
     """
     folder = Path(folder)
     check_model(folder)
-    content = read_config(folder, {KIND: SCHEMA, began.model_folder.KIND: began.model_folder.SCHEMA})
-    if content["kind"] == began.model_folder.KIND:
-        return began.model_folder.load_model(folder)
+    content = read_config(folder, {KIND: SCHEMA, began.face.KIND: began.face.SCHEMA})
+    if content["kind"] == began.face.KIND:
+        return began.face.load_model(folder)
     try:
         config = RegressorConfig.from_json(content["config"])
         refined, frame_rate, gains = bool(content["refined"]), float(content["frame_rate"]), content["articulation"]
@@ -260,6 +261,6 @@ def _array(path):
 
 
 def _network(path):
-    network = keras.models.load_model(path, custom_objects={"audio2faces>WhereItMoves": WhereItMoves}, compile=False)
+    network = keras.models.load_model(path, compile=False)
     network.jit_compile = False  # on a processor XLA is slower
     return network

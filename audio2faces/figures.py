@@ -26,7 +26,7 @@ def draw_curves(path, rows):
         path,
         rows,
         {
-            "loss": ("train_loss", "validation_loss"),
+            "loss": ("loss", "validation_loss"),
             "mouth motion on validation clips": ("correlation", "explained_variance", "amplitude"),
         },
     )
@@ -64,7 +64,7 @@ def write_comparison(path, model, clips, faces):
     Args:
         path: of an mp4 file, which gets COMPARED_CLIPS of them with their sound, or of a webp file, which gets the
             first as a moving picture; replaced whole or not at all.
-        model: `model_folder.TalkingFace`.
+        model: `TalkingFace`.
         clips: of a split of the dataset.
         faces: what `evaluation.evaluate` gave for them.
     """

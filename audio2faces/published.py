@@ -34,7 +34,7 @@ def choice():
     )
 
 
-def model_folder(text):
+def find_model(text):
     """The folder that a user means: a path, or a published model's name, with or without models/ before it."""
     published = MODELS / Path(text).name
     named = str(text) in (published.name, f"models/{published.name}")

@@ -11,7 +11,7 @@ from audio2faces.config import STAGES, RegressorConfig, SystemConfig
 from preprocessing.dataset import check_size
 from runtime.files import read_json, write_json
 from runtime.program import InputError
-from training.run_folder import holds_something, in_words, other_settings, run_settings
+from training.run_folder import RunSettings, holds_something, in_words
 
 DONE = "done.json"  # in the folder of a stage that has taken all of its steps
 MODES = {"regressor": "audio2faces", "refiner": "audio2faces refiner"}  # in config.json
@@ -82,13 +82,13 @@ def plan_stages(config, dataset, run_dir, stage=None):
 
 def _differing(name, config, dataset, run_dir):
     """The settings of a stage that differ; among those of the refiner is a fingerprint of its regressor."""
-    ours = run_settings(MODES[name], getattr(config, name), dataset)
+    settings = RunSettings(MODES[name], getattr(config, name), dataset.fingerprint)
     if name == "regressor":
-        return other_settings(run_dir / name, ours)
+        return settings.differing(run_dir / name)
     done = run_dir / "regressor" / DONE
-    ours["regressor"] = read_json(done).get("weights") if done.exists() else None  # None: not trained yet
-    unknown = ("regressor",) if done.exists() and not ours["regressor"] else ()  # of an older version
-    return other_settings(run_dir / name, ours, unknown)
+    weights = read_json(done).get("weights") if done.exists() else None  # None: not trained yet
+    unknown = ("regressor",) if done.exists() and not weights else ()  # of an older version
+    return dataclasses.replace(settings, notes={"regressor": weights}).differing(run_dir / name, unknown)
 
 
 def finish(folder, steps, **notes):
@@ -110,7 +110,7 @@ def trained_regressor(run_dir):
     if not (run_dir / "regressor" / DONE).exists():
         raise InputError(f"{run_dir}: has no trained regressor yet; leave out --stage, or give --stage regressor first")
     content = read_json(run_dir / "regressor" / "config.json")
-    return RegressorConfig.from_json({name: value for name, value in content.items() if name not in ("mode", "data")})
+    return RegressorConfig.from_json(content.get("settings", {}))
 
 
 def set_aside(folder):

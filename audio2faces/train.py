@@ -1,6 +1,5 @@
 """Trains a model from a prepared dataset; without --data from the sample clips, in minutes."""
 
-import dataclasses
 import importlib
 import math
 import sys
@@ -18,13 +17,15 @@ from preprocessing.prepare import prepare_dataset
 from runtime.files import check_output_folder
 from runtime.interrupts import say_when_interrupted
 from runtime.program import ArgumentParser, InputError, check_backend, command, import_keras, number, program
+from training.config import OF_VAE
 from training.devices import read_cluster
-from training.run_folder import check_run, own_run, run_settings
+from training.run_folder import RunSettings, check_run, own_run
 
 SAMPLE_DATASET = Path("data") / "samples"
 SAMPLE_LICENCE = "GRID corpus (Cooke, Barker, Cunningham, Shao 2006), CC BY 4.0"
 
 OF_BEGAN = ("audio_encoder", "repair")  # arguments that no other mode takes
+LEARNED = "learned"  # the default of --audio-encoder
 COUNT = number(1, math.inf, int)
 MODES = {  # mode: presets, function that trains (module, name), preset with --data
     "vae": (began.vae.config.VAE_PRESETS, ("began.vae.training", "train_vae"), "convolutional"),
@@ -92,8 +93,6 @@ def chosen_config(arguments):
     preset = arguments.preset or (default if arguments.data else "sample")
     if preset not in presets:
         raise InputError(f"--preset {preset}: mode {arguments.mode} has {', '.join(sorted(presets))}")
-    names = ("steps", "batch_size", "size", "seed", "precision", "audio_encoder")
-    given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     if arguments.mode == "vae" and (wrong := [name for name in ("precision", "size") if getattr(arguments, name)]):
         raise InputError(f"--{wrong[0]}: mode vae sees no faces, computes in float32 and does not take it")
     if arguments.mode != "audio2faces" and arguments.stage:
@@ -104,14 +103,20 @@ def chosen_config(arguments):
         raise InputError(
             f"--repair: preset {preset} has no defects of 2017; give --preset 2017-audio or another of 2017"
         )
-    repairs = {}
+    config = presets[preset]
     for defect in arguments.repair or ():
-        repairs |= next(change for name, change in began.config.REPAIRS.items() if name.split()[0] == defect)
+        full_name = next(name for name in began.config.REPAIRS if name.split()[0] == defect)
+        config = began.config.repaired(config, full_name)
+    if (encoder := arguments.audio_encoder) and encoder != LEARNED:
+        if not encoder.startswith(OF_VAE):
+            raise InputError(f"--audio-encoder {encoder}: unknown; give {LEARNED} or {OF_VAE}RUN")
+        config = config.updated(speech={"network": encoder})
+    names = ("steps", "batch_size", "seed", "precision")
+    given = {"training": {name: value for name in names if (value := getattr(arguments, name)) is not None}}
+    given |= {"size": arguments.size} if arguments.size else {}
     if arguments.mode == "audio2faces":
-        return presets[preset].with_settings(
-            [arguments.stage] if arguments.stage else audio2faces.config.STAGES, **given
-        )
-    return dataclasses.replace(presets[preset], **(repairs | given))
+        return config.with_settings([arguments.stage] if arguments.stage else audio2faces.config.STAGES, **given)
+    return config.updated(**given)
 
 
 @program
@@ -171,7 +176,7 @@ def check(mode, config, dataset, run_dir, stage):
     if mode == "audio2faces":
         plan_stages(config, dataset, run_dir, stage)
     else:
-        check_run(run_dir, run_settings(mode, config, dataset))
+        check_run(run_dir, RunSettings(mode, config, dataset.fingerprint))
 
 
 def _near(path):

@@ -2,31 +2,35 @@
 
 import dataclasses
 import sys
+from pathlib import Path
 
-from audio2faces.config import STAGES
+from audio2faces.config import STAGES, SystemConfig
 from audio2faces.evaluate.methods import evaluate, format_table, format_verdict
-from audio2faces.face import save_model
+from audio2faces.face import TalkingFace, save_model
 from audio2faces.refiner.training import fingerprint, train_refiner
-from audio2faces.regressor.articulation import articulate
+from audio2faces.regressor.articulation import Articulation
 from audio2faces.regressor.training import train_regressor
 from audio2faces.stages import finish, plan_stages, set_aside
+from measures.mouth import MouthComponents
+from preprocessing.dataset import Dataset
 from runtime.files import write_json
-from training.frames import FrameSet
+from runtime.program import with_progress
+from training.frames import FrameStore, smaller
 from training.run_folder import choose_precision, own_run
 
 
-def train_system(config, dataset, run_dir, stage=None):
+def train_system(config: SystemConfig, dataset: Dataset, run_dir: Path, stage: str | None = None) -> Path:
     """Trains both stages, each going on where it stopped, and evaluates the result.
 
     A run folder holds regressor/ and refiner/ (see `train_regressor` and `train_refiner`), model/ (the system, or after
     the first stage the regressor alone) and evaluation.json.
 
     Args:
-        config: `SystemConfig`.
-        dataset: `preprocessing.dataset.Dataset`.
+        config: settings.
+        dataset: with faces of their size.
         run_dir: folder of the run, made where missing.
         stage: "regressor" or "refiner" does this one alone. It goes on where it stopped if its settings are the same;
-            if they differ, or if it was done before, its folder is set aside and it begins anew.
+            if they differ, or if it was done before, its folder is set aside and it starts anew.
 
     Returns:
         path of the model folder.
@@ -36,8 +40,8 @@ def train_system(config, dataset, run_dir, stage=None):
             process trains it; see `train_regressor`.
     """
     for name in STAGES:
-        precision = choose_precision(getattr(config, name).precision)
-        config = config.with_settings([name], precision=precision)
+        precision = choose_precision(getattr(config, name).training.precision)
+        config = config.with_settings([name], training={"precision": precision})
     plan_stages(config, dataset, run_dir, stage)
     with own_run(run_dir) as run_dir:
         return _train(config, dataset, run_dir, stage)
@@ -46,24 +50,48 @@ def train_system(config, dataset, run_dir, stage=None):
 def _train(config, dataset, run_dir, stage):
     plan = plan_stages(config, dataset, run_dir, stage)
     print("\n".join(plan.lines), file=sys.stderr)
-    config = plan.config
+    config, store = plan.config, FrameStore(dataset)
     if "regressor" in plan.anew:
         set_aside(run_dir / "regressor")
-    trained = train_regressor(config.regressor, dataset, run_dir / "regressor")
-    finish(run_dir / "regressor", config.regressor.steps, weights=fingerprint(trained.network))
-    training = trained.training
-    faces = FrameSet(dataset.split("train"), config.regressor.feature_settings, training.frames.maps)
-    face = trained.face(run_dir.resolve().name, dataset.frame_rate, faces)
+    trained = train_regressor(config.regressor, store, run_dir / "regressor")
+    finish(run_dir / "regressor", config.regressor.training.steps, weights=fingerprint(trained.network))
+    face = trained.face(run_dir.resolve().name)
     if stage != "regressor":
         if "refiner" in plan_stages(config, dataset, run_dir, stage).anew:
             set_aside(run_dir / "refiner")
-        refiner = train_refiner(config.refiner, dataset, trained, faces, face, run_dir / "refiner")
-        finish(run_dir / "refiner", config.refiner.steps)
+        refiner = train_refiner(config.refiner, trained, face, run_dir / "refiner")
+        finish(run_dir / "refiner", config.refiner.training.steps)
         face = dataclasses.replace(face, refiner=refiner)
-    face = articulate(face, training.mouth, dataset.split("validation"))
+    face = articulate(face, trained.task.mouth, store)
     save_model(run_dir / "model", face)
-    report, _ = evaluate([face], dataset, "validation", training.full_mouth)  # the test split is not for choosing
+    report, _ = evaluate([face], store, "validation", trained.task.full_mouth)  # the test split is not for choosing
     write_json(run_dir / "evaluation.json", report)
     print(f"{report['clips']} validation clips, {report['frames']} frames\n\n{format_table(report)}\n")
     print("\n".join([*format_verdict(report), ""]))
     return run_dir / "model"
+
+
+def articulate(face: TalkingFace, components: MouthComponents, store: FrameStore) -> TalkingFace:
+    """A talking face whose mouth moves as far as the speaker's, on clips that its regressor did not learn from.
+
+    Args:
+        face: with its refiner.
+        components: of training clips with faces of the motion's size.
+        store: of the dataset, whose validation clips tell.
+
+    Returns:
+        the same face with `Articulation`; one that makes no motion as it is.
+    """
+    if not face.config.motion:
+        return face
+    size = face.config.motion_size
+    held_out = store.frames("validation", face.config.speech.feature_settings)
+    heard, real, made = [], [], []
+    for clip, of_clip in with_progress(
+        list(zip(held_out.clips, held_out.maps, strict=True)), "clip", "how far the mouth moves"
+    ):
+        heard.append(face.heard(of_clip))
+        real.append(components.of_faces(smaller(clip.faces, size)))
+        made.append(components.of_faces(smaller(face.paint(face.since(heard[-1])), size)))
+    articulation = Articulation.of(components, heard)
+    return dataclasses.replace(face, articulation=articulation.fitted(real, made))

@@ -15,6 +15,7 @@ from runtime.program import progress, with_progress
 
 NOTHING = 1e-6  # share of the largest variance below which there is no component
 UNRELATED = 1e-3  # correlation below which z and the mouth have nothing to do with each other
+COVERED = 0.62  # of the side: what lies below is the mouth's, and not seen
 FIT_FACES = 2048  # training faces that decide the components
 
 

@@ -61,8 +61,8 @@ def measure(arguments, dataset):
     """Loads the models, prints the table and writes what was asked for."""
     import_keras()
     from began.examination import evaluate
+    from began.face import load_model
     from began.figures import draw_grid
-    from began.model_folder import load_model
 
     models = [load_model(folder) for folder in arguments.model]
     report = evaluate(models, dataset, arguments.split, arguments.samples)

@@ -16,7 +16,7 @@ from measures.collapse import (
 )
 from measures.mouth import MouthComponents, mouth_measures
 from runtime.program import InputError, progress
-from training.frames import SHOWN, FrameSet, clip_mean, shown_moments
+from training.frames import SHOWN, FrameStore, clip_mean, shown_moments
 
 SAMPLES = 400  # faces that the collapse is measured on during training; afterwards there are more
 THRESHOLD_FACES = 1000  # real ones that tell how near two faces of different clips come
@@ -75,7 +75,7 @@ class Examination:
         """Measures a generator.
 
         Args:
-            face: `model_folder.BeganFace`.
+            face: `began.face.BeganFace`.
 
         Returns:
             (values, rows): a dictionary of floats (see docs/measures.md), None where there is nothing to compare with,
@@ -101,7 +101,7 @@ class Examination:
             "mouth_swap": ratio(aligned_distance(mouths(generated), mouths(swapped)), self.mouth_within),
             **{name: motion[name] for name in ("correlation", "amplitude", "explained_variance")},
         }
-        values["score"] = score(values, hears=face.config.audio_code > 0)
+        values["score"] = score(values, hears=face.config.speech.code_size > 0)
         return values, self._rows(face, generated, z, talking[0])
 
     def collapse(self, faces):
@@ -132,7 +132,7 @@ class Examination:
             "real sentence": clip[moments],
             "z fixed": talking[moments],
         }
-        if face.config.z_size and face.config.audio_code:
+        if face.config.z_size and face.config.speech.code_size:
             rows["speech fixed"] = face.faces(self.speech[:1].repeat(SHOWN, axis=0), z[few % len(z)])
         return rows
 
@@ -162,7 +162,7 @@ def evaluate(models, dataset, split, samples):
     """Measures generators beside real faces, on the same speech.
 
     Args:
-        models: list of `model_folder.BeganFace`.
+        models: list of `began.face.BeganFace`.
         dataset: `preprocessing.dataset.Dataset` with faces of the models' size.
         split: "validation" or "test".
         samples: number of generated faces.
@@ -173,7 +173,7 @@ def evaluate(models, dataset, split, samples):
     Raises:
         InputError: the dataset has faces of another size, or lacks a split.
     """
-    clips, train_clips = dataset.split(split), dataset.split("train")
+    store = FrameStore(dataset)
     methods, examine, heard, components = {}, None, None, None
     for model in models:
         if dataset.size != model.config.size:
@@ -181,18 +181,18 @@ def evaluate(models, dataset, split, samples):
                 f"{dataset.folder}: faces of {dataset.size} pixels, the model has {model.config.size}; "
                 f"prepare the clips with --size {model.config.size}"
             )
-        if heard != model.config.feature_settings:
-            heard = model.config.feature_settings
-            train, held_out = (FrameSet(part, heard) for part in (train_clips, clips))
-            components = components or MouthComponents.of(train_clips)
+        if heard != model.config.speech.feature_settings:
+            heard = model.config.speech.feature_settings
+            train, held_out = (store.frames(part, heard) for part in ("train", split))
+            components = components or MouthComponents.of(train.clips)
             examine = Examination(train, held_out, components, samples)
         if not methods:
             others = train.faces(np.sort(np.random.default_rng(1).permutation(len(train))[:samples]))
-            mean = np.rint(np.mean([clip_mean(clip.faces) for clip in train_clips], axis=0))
+            mean = np.rint(np.mean([clip_mean(clip.faces) for clip in train.clips], axis=0))
             real = examine.collapse(examine.real)
             methods["real"] = real | {"duplicates": real["real_duplicates"]}
             methods["real, of the training clips"] = examine.collapse(others)
             methods["mean face"] = examine.collapse(np.repeat(mean[None].astype(np.uint8), samples, axis=0))
         name = model.name if model.name not in methods else f"{model.name} ({len(methods)})"
         methods[name], _ = examine(model)
-    return {"split": split, "clips": len(clips), "samples": samples, "methods": methods}
+    return {"split": split, "clips": len(held_out.clips), "samples": samples, "methods": methods}

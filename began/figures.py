@@ -72,14 +72,14 @@ def draw_rows(path, rows):
     axes.set_yticks((np.arange(len(rows)) + 0.5) * height / len(rows), rows, fontsize=12)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    save_figure(figure, path)
-    return read_png(path)
+    return save_figure(figure, path)
 
 
 def save_figure(figure, path):
-    """Writes a figure as PNG, whole or not at all."""
+    """Writes a figure as PNG, whole or not at all, and gives the picture as uint8 RGB [shape=(height, width, 3)]."""
     with atomic_write(path) as partial:
         figure.savefig(partial, dpi=110, format="png", bbox_inches="tight")
+    return read_png(path)
 
 
 def draw_grid(path, face, clips):
@@ -87,11 +87,11 @@ def draw_grid(path, face, clips):
 
     Args:
         path: of the PNG.
-        face: `model_folder.BeganFace`.
+        face: `began.face.BeganFace`.
         clips: held-out clips; the first is the sentence.
     """
     clip = clips[0]
-    features = face.config.feature_settings
+    features = face.config.speech.feature_settings
     moments = shown_moments(len(clip.faces))
     maps = clip_maps(clip, features)[moments]
     rows = {"real": clip.faces[moments]}

@@ -16,19 +16,18 @@ def reconstruction_error(faces, reconstructed):
     return ops.mean(ops.abs(faces - reconstructed), axis=(1, 2, 3))
 
 
-def weighted_error(real, generated, weights, power=1):
-    """The mean of w |x - y|^power, the error of a generated face against the very face that belongs to its speech.
+def weighted_error(real, generated, weights):
+    """The mean of w (x - y)^2, the error of a generated face against the very face that belongs to its speech.
 
     Args:
         real: x [batch, size, size, 3].
         generated: y, same shape.
         weights: w [size, size, 1], of mean 1.
-        power: 1 asks for the median of what the speech leaves open, 2 for its mean.
 
     Returns:
         error of each face [batch].
     """
-    return ops.mean(weights * ops.abs(real - generated) ** power, axis=(1, 2, 3))
+    return ops.mean(weights * ops.square(real - generated), axis=(1, 2, 3))
 
 
 def updated_k(k, real_error, generated_error, gamma, lambda_k, smallest=0.0):
@@ -53,22 +52,6 @@ def global_convergence(real_error, generated_error, gamma):
 def code_distance(code, other):
     """Mean |c - c'| of two codes [batch, code_size] -> [batch]."""
     return ops.mean(ops.abs(code - other), axis=-1)
-
-
-def mode_seeking_loss(faces, others, z, other_z):
-    """d(z, z') / d(G(c, z), G(c, z')): small where faces differ as much as their z (Mao et al., arXiv 1903.05628).
-
-    Args:
-        faces: G(c, z) [batch, size, size, 3].
-        others: G(c, z'), same shape, of the same speech c.
-        z: [batch, z_size].
-        other_z: z', same shape.
-
-    Returns:
-        loss of each pair [batch]; d is the mean absolute difference.
-    """
-    apart = ops.mean(ops.abs(faces - others), axis=(1, 2, 3))
-    return ops.mean(ops.abs(z - other_z), axis=-1) / (apart + 1e-5)
 
 
 @ops.custom_gradient

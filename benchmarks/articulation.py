@@ -34,7 +34,7 @@ def main():
     from training.frames import clip_maps, frame_numbers
 
     model = load_model(arguments.model)
-    features = model.config.feature_settings
+    features = model.config.speech.feature_settings
     clips = dataset.split(arguments.split)
     maps = [clip_maps(clip, features) for clip in clips]
     real = [np.asarray(clip.faces) for clip in clips]

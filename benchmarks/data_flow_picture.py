@@ -76,7 +76,7 @@ def draw(path):
     from began.figures import save_figure
 
     model = load_model(DEFAULT_MODEL)
-    features = model.config.feature_settings
+    features = model.config.speech.feature_settings
     times, images = zip(*read_frames(CLIP), strict=True)
     detector = make_detector("mtcnn")
     frames = list(extract_faces(zip(times, images, strict=True), detector, 25.0, model.config.size))

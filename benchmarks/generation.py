@@ -31,15 +31,15 @@ def seconds_of(*command):
     return time.monotonic() - started, done.stdout
 
 
-def batch_seconds(model_folder, batch, rounds=20):
+def batch_seconds(folder, batch, rounds=20):
     """Time from maps to faces, networks and all, for so many frames at once: the median of the rounds."""
     import_keras()
-    import began.model_folder
+    import training.inference
     from audio2faces.face import load_model
 
-    began.model_folder.BATCH = batch
-    model = load_model(model_folder)
-    maps = np.random.default_rng(0).normal(size=(batch, model.config.rows, model.config.coefficients))
+    training.inference.BATCH = batch
+    model = load_model(folder)
+    maps = np.random.default_rng(0).normal(size=(batch, *model.config.speech.map_shape))
     model.faces(maps)
     seconds = []
     for _ in range(rounds):

@@ -86,7 +86,7 @@ def measure(model, dataset, clips, others, recordings):
     from media.reading import read_speech
     from preprocessing.speech.audio_features import speech_maps
 
-    features = model.config.feature_settings
+    features = model.config.speech.feature_settings
     rate = features.sample_rate
     components = MouthComponents.of(dataset.split("train"))
 

@@ -70,7 +70,7 @@ def main():
         ratios = request_ratios(model, tf.saved_model.load(str(folders[0])).signatures, clips[0], arguments.rounds)
         print(f"\nrequest of {clips[0].name}: {statistics.median(ratios):.2f} x the time of the bare networks "
               f"({min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} pairs)\n")  # fmt: skip
-        features = model.config.feature_settings
+        features = model.config.speech.feature_settings
         np.save(scratch / "maps.npy", np.zeros((1, features.rows, features.coefficients), np.float32))
         starts = {
             "Python with NumPy": ("import numpy", ""),
@@ -92,7 +92,7 @@ def differences(model, signatures, clips):
     for clip in clips:
         path = clip.folder / "speech.wav"
         expected = np.concatenate(list(stream_faces(model, path, model.frame_rate, Options()))).astype(int)
-        samples = clip.speech(model.config.feature_settings.sample_rate).astype(np.float32)
+        samples = clip.speech(model.config.speech.feature_settings.sample_rate).astype(np.float32)
         out = signatures["serving_default"](samples=samples[None], lengths=np.int32([len(samples)]))
         difference = np.abs(out["frames"].numpy()[0] - expected)
         greatest, differing = max(greatest, int(difference.max())), differing + int((difference > 0).sum())
@@ -104,11 +104,11 @@ def request_ratios(model, signatures, clip, rounds):
     """Time of a whole request over that of the networks alone on as many maps, in pairs."""
     import tensorflow as tf
 
-    samples = clip.speech(model.config.feature_settings.sample_rate).astype(np.float32)
+    samples = clip.speech(model.config.speech.feature_settings.sample_rate).astype(np.float32)
     lengths = np.int32([len(samples)])
     speak = signatures["serving_default"]
     count = int(speak(samples=samples[None], lengths=lengths)["counts"][0])
-    features = model.config.feature_settings
+    features = model.config.speech.feature_settings
     maps = tf.zeros((count, features.rows, features.coefficients))
 
     @tf.function

@@ -36,7 +36,7 @@ def main():
     from training.frames import frame_numbers
 
     model = load_model(arguments.model)
-    features = model.config.feature_settings
+    features = model.config.speech.feature_settings
     clips = dataset.split(arguments.split)
     components = MouthComponents.of(dataset.split("train"))
     made, best = [], []

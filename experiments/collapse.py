@@ -68,7 +68,7 @@ class Ladder:
 
     def train(self, row, seed):
         """Trains and measures a row with a seed."""
-        from began.model_folder import load_model
+        from began.face import load_model
         from began.training import train_began
         from training.run_folder import DivergenceError
 

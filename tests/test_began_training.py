@@ -10,10 +10,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-
 from began.batches import Batches
-from began.config import PRESETS, REPAIRS, BeganConfig
 from began.model_folder import BeganFace, load_model
+
+from began.config import PRESETS, REPAIRS, BeganConfig
 from began.training import learning_rate_at, new_model, train_began
 from preprocessing.dataset import Dataset
 from runtime import program

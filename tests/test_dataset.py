@@ -5,9 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
+from audio2faces.regressor.frames import MotionSet
 
 from audio2faces.evaluate.baselines import NearestAudio, mean_face
-from audio2faces.regressor.frames import MotionSet
 from preprocessing.dataset import Clip, check_size, open_dataset
 from preprocessing.flip.finding import find_mirrored
 from preprocessing.speech.audio_features import FeatureStatistics

@@ -13,12 +13,12 @@ import urllib.error
 import numpy as np
 import pytest
 import tensorflow as tf
+from audio2faces.regressor.frames import MotionSet
 
 from audio2faces.config import PRESETS
 from audio2faces.export.__main__ import export, main, prediction_log, write_litert, write_onnx
 from audio2faces.face import TalkingFace, load_model
 from audio2faces.generate.video import Options, stream_faces
-from audio2faces.regressor.frames import MotionSet
 from audio2faces.regressor.network import build_regressor
 from media.reading import read_speech
 from preprocessing.faces.alignment import mouth_slices

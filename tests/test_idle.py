@@ -3,8 +3,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-
 from audio2faces.regressor.frames import MotionSet
+
 from audio2faces.regressor.idle import (
     STRETCHES,
     IdleMotion,

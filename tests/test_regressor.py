@@ -10,13 +10,13 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from audio2faces.regressor.frames import MotionSet, choose_reference
+from began.model_folder import BATCH
 
 from audio2faces.config import PRESETS, RegressorConfig
 from audio2faces.face import load_model
-from audio2faces.regressor.frames import MotionSet, choose_reference
 from audio2faces.regressor.network import MouthWeightedError, build_regressor
 from audio2faces.regressor.training import Training, new_model, train_regressor
-from began.model_folder import BATCH
 from began.networks.audio_network import build_audio_network
 from began.networks.decoder import build_decoder
 from media.pixels import to_signed

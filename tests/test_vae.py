@@ -6,14 +6,14 @@ import shutil
 import keras
 import numpy as np
 import pytest
+from began.model_folder import build_network
+from began.vae.model_folder import load_vae_encoder
 
 from began.config import BeganConfig
 from began.model import Began
-from began.model_folder import build_network
 from began.networks.audio_network import audio_network_of
 from began.vae.config import VAE_PRESETS, VaeConfig
 from began.vae.model import MapScaling, Vae, kl_divergence, map_error
-from began.vae.model_folder import load_vae_encoder
 from began.vae.training import new_vae, train_vae
 from media.pictures import read_png
 from preprocessing.speech.audio_features import FEATURE_PRESETS, FeatureStatistics

@@ -72,14 +72,23 @@ class OneDevice:
     def agree(self, what, value):
         """Waits for all processes and makes sure that they have the same `value`, a number or a text, of `what`."""
 
+    def __init__(self):
+        self._step = None
+
     def spread(self, model, make):
         """The model that learns on all devices, in the state of `model`; `make(**options)` builds a new one."""
+        from training.step import compile_step
+
+        self._step = compile_step(model)
         return model
 
     def step(self, learner, batch):
-        """One training step of the model given by `spread`: what it reports, by name, over the whole batch."""
-        learner.reset_metrics()  # or they would be means over all steps
-        return learner.train_on_batch(batch, return_dict=True)
+        """One training step of the model given by `spread`.
+
+        Returns:
+            the loss and the watched values over the whole batch, by name; they are not waited for.
+        """
+        return self._step(batch)
 
     def bring_back(self, learner, model):
         """Gives `model` the state of `learner`."""

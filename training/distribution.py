@@ -129,12 +129,12 @@ class SeveralDevices:
         """
 
         def rows_of(context):
-            own, count = context.replica_id_in_sync_group, len(batch["face"]) // self.replicas
+            own, count = context.replica_id_in_sync_group, len(next(iter(batch.values()))) // self.replicas
             return {name: tf.constant(values[own * count : (own + 1) * count]) for name, values in batch.items()}
 
         with self._naming_the_checkpoint():
-            values = self._train(self.strategy.experimental_distribute_values_from_function(rows_of)).numpy()
-        return dict(zip(self._names, values.tolist(), strict=True))
+            values = self._train(self.strategy.experimental_distribute_values_from_function(rows_of))
+        return dict(zip(self._names, tf.unstack(values), strict=True))
 
     def bring_back(self, learner, model):
         """See `OneDevice`. What is examined and saved is a model outside the strategy, which no other has to attend."""

@@ -4,12 +4,15 @@ Nothing here imports Keras before it is needed: programs check settings in no ti
 """
 
 import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from runtime.files import exclusive, make_folder, read_json, write_json
 from runtime.program import InputError
+from training.config import Config
 
 AMPERE = (8, 0)  # the first compute capability with bfloat16
 
@@ -60,15 +63,62 @@ def gpu_capability():
     return tuple(map(int, str(found).split("."))) if found else None
 
 
-def run_settings(mode, config, dataset):
-    """What config.json of a run holds, as a JSON object.
+@dataclass(frozen=True)
+class RunSettings:
+    """What tells one run from another, kept as config.json in its folder.
 
-    Args:
+    Attributes:
         mode: of training.
-        config: settings, a `settings.TrainingSettings`.
-        dataset: `preprocessing.dataset.Dataset`.
+        config: its settings, a `config.Config`.
+        data: fingerprint of the dataset.
+        notes: whatever else has to be the same, by name.
     """
-    return {"mode": mode, "data": dataset.fingerprint, **config.as_json()}
+
+    mode: str
+    config: Config
+    data: str
+    notes: Mapping = field(default_factory=dict)
+
+    def as_json(self) -> dict:
+        """What config.json holds."""
+        return {"mode": self.mode, "data": self.data, **self.notes, "settings": self.config.as_json()}
+
+    def differing(self, run_dir: Path, unknown: Iterable[str] = ()) -> dict[str, tuple]:
+        """In what a run differs from these settings.
+
+        A field that the run does not know, since it was added later, has its default there; a precision that is not
+        chosen yet ("auto") differs from none.
+
+        Args:
+            run_dir: folder of the run.
+            unknown: names of notes whose value now is not known yet.
+
+        Returns:
+            dictionary from the name of each field that differs to (its value in the run, its value now); empty if
+            there is no run yet.
+        """
+        path = Path(run_dir) / "config.json"
+        if not path.exists():
+            return {}
+        theirs = read_json(path)
+        if theirs.get("mode") != self.mode:  # hardly a field is the same
+            return {"mode": (theirs.get("mode"), self.mode)}
+        with contextlib.suppress(InputError, TypeError):
+            theirs["settings"] = type(self.config).from_json(theirs["settings"]).as_json()
+        theirs, ours = _flat(theirs), _flat(self.as_json())
+        if ours.get("precision") == "auto":
+            unknown = (*unknown, "precision")
+        pairs = {name: (theirs.get(name), ours.get(name)) for name in theirs | ours if name not in unknown}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _flat(settings: dict, prefix: str = "") -> dict:
+    """Nested settings as one dictionary: "speech.features", and without a prefix what is of the training or the run."""
+    flat = {}
+    for name, value in settings.items():
+        inner = "" if name in ("settings", "training") else f"{prefix}{name}."
+        flat |= _flat(value, inner) if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
 
 
 @contextlib.contextmanager
@@ -89,47 +139,19 @@ def own_run(run_dir):
             run_dir.rmdir()
 
 
-def other_settings(run_dir, ours, unknown=()):
-    """The settings that a run was trained with and is not to be trained with now.
-
-    Args:
-        run_dir: folder of the run.
-        ours: what config.json is to hold; a precision that is not chosen yet ("auto") differs from none.
-        unknown: names of fields whose value now is not known yet.
-
-    Returns:
-        dictionary from the name of each field that differs to (its value in the run, its value now); empty if there is
-        no run yet.
-    """
-    path = Path(run_dir) / "config.json"
-    if not path.exists():
-        return {}
-    theirs = read_json(path)
-    if theirs.get("mode") != ours["mode"]:  # hardly a field is the same
-        return {"mode": (theirs.get("mode"), ours["mode"])}
-    if ours.get("precision") == "auto":
-        unknown = (*unknown, "precision")
-    values = {key: (theirs.get(key), ours.get(key)) for key in theirs | ours if key not in unknown}
-    return {key: pair for key, pair in values.items() if pair[0] != pair[1]}
-
-
 def in_words(differing):
-    """What `other_settings` gave, as a text."""
+    """What `RunSettings.differing` gave, as a text."""
     return ", ".join(f"{key} {theirs}, now {ours}" for key, (theirs, ours) in differing.items())
 
 
-def check_run(run_dir, ours):
+def check_run(run_dir: Path, settings: RunSettings) -> None:
     """Refuses a folder in which these settings cannot be trained.
-
-    Args:
-        run_dir: folder of the run.
-        ours: as for `other_settings`.
 
     Raises:
         InputError: the folder is the run of other settings or data (the differing fields are named) or no run at all.
     """
     run_dir = Path(run_dir)
-    if differing := other_settings(run_dir, ours):
+    if differing := settings.differing(run_dir):
         remedy = "give the same --data and settings, or another --run"
         raise InputError(f"{run_dir}: a run of other settings ({in_words(differing)}); {remedy}")
     if not (run_dir / "config.json").exists() and holds_something(run_dir):
@@ -141,12 +163,8 @@ def holds_something(folder):
     return folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
 
 
-def open_run(run_dir, ours):
+def open_run(run_dir: Path, settings: RunSettings) -> Path:
     """Makes the run folder, or checks that it is the run of these settings.
-
-    Args:
-        run_dir: folder of the run.
-        ours: what config.json holds: see `run_settings`.
 
     Returns:
         the folder as a `Path`.
@@ -155,9 +173,9 @@ def open_run(run_dir, ours):
         InputError: as for `check_run`.
     """
     run_dir = Path(run_dir)
-    check_run(run_dir, ours)
+    check_run(run_dir, settings)
     make_folder(run_dir / "samples")
-    write_json(run_dir / "config.json", ours)
+    write_json(run_dir / "config.json", settings.as_json())
     return run_dir
 
 

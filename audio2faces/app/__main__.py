@@ -14,7 +14,7 @@ import sys
 from urllib.parse import quote
 
 from audio2faces.app.guard import LOOPBACK
-from audio2faces.published import model_folder, models_of
+from audio2faces.published import find_model, models_of
 from runtime.program import ArgumentParser, InputError, check_backend, command, number, program
 
 LAST_SECONDS = 3  # for answers that are under way when the server stops
@@ -25,7 +25,7 @@ def parse_arguments():
     parser = ArgumentParser(prog=command("app"), description=__doc__)
     parser.add_argument(
         "--model",
-        type=model_folder,
+        type=find_model,
         action="append",
         metavar="MODEL",
         default=[],

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from audio2faces.published import DEFAULT_MODEL, check_model, choice, model_folder
+from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model
 from preprocessing.dataset import open_dataset
 from runtime.files import check_output, claimed, write_json
 from runtime.program import ArgumentParser, InputError, command, import_keras, program
@@ -15,7 +15,7 @@ def parse_arguments():
     parser.add_argument(
         "--model",
         metavar="MODEL",
-        type=model_folder,
+        type=find_model,
         action="append",
         help=f"{choice()}. May be given again; each gets its rows",
     )
@@ -55,6 +55,7 @@ def measure(arguments, dataset, folders):
     from audio2faces.evaluate.methods import evaluate, format_idle, format_table, format_verdict
     from audio2faces.face import TalkingFace, load_model
     from audio2faces.figures import draw_strip, write_comparison
+    from training.frames import FrameStore
 
     models = [load_model(folder) for folder in folders]
     for folder, model in zip(folders, models, strict=True):
@@ -62,7 +63,7 @@ def measure(arguments, dataset, folders):
             raise InputError(f"{folder}: made with --mode began; measure it with python -m began.evaluate")
     if len({model.name for model in models}) < len(models):
         raise InputError(f"--model: two models are named {models[0].name}; the table could not tell them apart")
-    report, faces = evaluate(models, dataset, arguments.split)
+    report, faces = evaluate(models, FrameStore(dataset), arguments.split)
     print(f"{report['model']} on {report['clips']} {report['split']} clips, {report['frames']} frames\n")
     print("\n".join([format_table(report), "", *format_idle(report), *format_verdict(report)]))
     if arguments.json:

@@ -3,8 +3,9 @@
 import numpy as np
 
 from media.pixels import to_signed, to_uint8
+from preprocessing.speech.audio_features import FeatureSettings, FeatureStatistics
 from runtime.program import with_progress
-from training.frames import clip_maps, clip_mean
+from training.frames import FrameSet, clip_maps, clip_mean
 
 
 def mean_face(clips):
@@ -18,23 +19,20 @@ class NearestAudio:
     """The training frame whose standardised MFCC map is nearest, by Euclidean distance.
 
     Args:
-        clips: training clips.
-        statistics: `FeatureStatistics`.
-        features: `FeatureSettings`.
+        frames: of the training clips.
+        statistics: of their speech.
+        features: of the maps.
     """
 
-    def __init__(self, clips, statistics, features):
-        self.statistics, self.features = statistics, features
-        self.frames = [(clip, frame) for clip in clips for frame in range(len(clip.faces))]
-        self.maps = np.concatenate(
-            [self._flat_maps(clip) for clip in with_progress(clips, "clip", "speech to compare with")]
-        )
+    def __init__(self, frames: FrameSet, statistics: FeatureStatistics, features: FeatureSettings):
+        self.statistics, self.features, self.frames = statistics, features, frames
+        self.maps = frames.standardised(statistics.standardise).reshape(len(frames), -1)
         self.squares = (self.maps**2).sum(axis=1)
 
     def __call__(self, clip):
         """Faces for the clip's speech: uint8 RGB [shape=(frames, size, size, 3)]."""
         nearest = np.argmin(self.squares - 2 * self._flat_maps(clip) @ self.maps.T, axis=1)
-        return np.stack([self.frames[index][0].faces[self.frames[index][1]] for index in nearest])
+        return self.frames.faces(nearest)
 
     def _flat_maps(self, clip):
         maps = self.statistics.standardise(clip_maps(clip, self.features))

@@ -9,7 +9,7 @@ from measures.mouth import MouthComponents, correlation_of_sums, measures_of_sum
 from measures.similarity import eye_measures, flicker, mouth_opening, psnr, ssim, still_region
 from preprocessing.faces.alignment import mouth_slices
 from runtime.program import InputError, with_progress
-from training.frames import clip_maps, frame_numbers
+from training.frames import FrameStore, clip_maps, frame_numbers
 
 RESAMPLED = 400  # times that the clips are drawn anew for the confidence intervals
 CONFIDENCE = 0.95
@@ -34,14 +34,16 @@ TABLE = (
 )
 
 
-def evaluate(models, dataset, split, components=None):
+def evaluate(
+    models: list, store: FrameStore, split: str, components: MouthComponents | None = None
+) -> tuple[dict, dict]:
     """Runs every method over every clip of a split.
 
     Mouth components are those of the training split's real frames. The baselines come from the training split too.
 
     Args:
-        models: list of `model_folder.TalkingFace`; the baselines hear as the first one does.
-        dataset: `preprocessing.dataset.Dataset` with faces of the models' size.
+        models: list of `TalkingFace`; the baselines hear as the first one does.
+        store: of a dataset with faces of the models' size.
         split: "validation" or "test".
         components: `MouthComponents` of the training split, or None to compute them.
 
@@ -52,14 +54,16 @@ def evaluate(models, dataset, split, components=None):
     Raises:
         InputError: the dataset has faces of another size, or lacks a split.
     """
+    dataset = store.dataset
     for model in models:
         if dataset.size != model.config.size:
             raise InputError(
                 f"{dataset.folder}: faces of {dataset.size} pixels, {model.name} has {model.config.size}; "
                 f"prepare the clips with --size {model.config.size}"
             )
-    train, clips = dataset.split("train"), dataset.split(split)
-    components = components or MouthComponents.of(train)
+    features = models[0].config.speech.feature_settings
+    train, clips = store.frames("train", features), dataset.split(split)
+    components = components or MouthComponents.of(train.clips)
     methods = _methods(models, train)
     faces = {name: [] for name in methods}
     for clip in with_progress(clips, "clip", "evaluating"):
@@ -75,8 +79,8 @@ def evaluate(models, dataset, split, components=None):
         "split": split,
         "clips": len(clips),
         "frames": sum(map(len, real)),
-        "training_clips": len(train),
-        "training_seconds": round(sum(len(clip.faces) for clip in train) / dataset.frame_rate, 1),
+        "training_clips": len(train.clips),
+        "training_seconds": round(len(train) / dataset.frame_rate, 1),
         "methods": measured,
         "idle": {model.name: idle_measures(model, real) for model in models if model.idle and len(clips) > 1},
     }
@@ -89,11 +93,11 @@ def evaluate(models, dataset, split, components=None):
 
 def _methods(models, train):
     """Name of each method and the function from a clip to its faces."""
-    mean = mean_face(train)
+    mean = mean_face(train.clips)
     methods = {
         "mean face": lambda clip: np.broadcast_to(mean, clip.faces.shape),
         "first frame held": lambda clip: np.broadcast_to(clip.faces[0], clip.faces.shape),
-        "nearest audio": NearestAudio(train, models[0].statistics, models[0].config.feature_settings),
+        "nearest audio": NearestAudio(train, models[0].statistics, models[0].config.speech.feature_settings),
     }
     for model in models:
         methods |= _methods_of(_name(model, models), model, mean)
@@ -116,7 +120,7 @@ def _methods_of(name, model, mean):
     def heard(clip):
         if clip.folder not in last:
             last.clear()
-            last[clip.folder] = model.heard(clip_maps(clip, model.config.feature_settings))
+            last[clip.folder] = model.heard(clip_maps(clip, model.config.speech.feature_settings))
         return last[clip.folder]
 
     def on_first_frame(refined):
@@ -153,7 +157,7 @@ def idle_measures(model, real):
     """What is measured of IDLE_SECONDS of idle motion with the mouth at rest, against the real clips: `eye_measures`.
 
     Args:
-        model: `model_folder.TalkingFace` with idle motion.
+        model: `TalkingFace` with idle motion.
         real: faces of clips, uint8 RGB [shape=(frames, size, size, 3) each].
     """
     idle = idle_frames(model.idle.replay(model.frame_rate, seed=0), round(IDLE_SECONDS * model.frame_rate))

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from audio2faces.published import DEFAULT_MODEL, check_model, choice, model_folder
+from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model
 from runtime.files import (
     atomic_folder,
     atomic_write,
@@ -49,7 +49,7 @@ def parse_arguments():
     parser = ArgumentParser(
         prog=command("export"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=model_folder, default=DEFAULT_MODEL, metavar="MODEL", help=choice())
+    parser.add_argument("--model", type=find_model, default=DEFAULT_MODEL, metavar="MODEL", help=choice())
     parser.add_argument("--out", metavar="FOLDER", help="folder of versions of a SavedModel, made where missing")
     parser.add_argument("--onnx", metavar="FILE", help="write an ONNX file (needs the package tf2onnx)")
     parser.add_argument("--litert", metavar="FILE", help="write a LiteRT (TensorFlow Lite) file")
@@ -122,7 +122,7 @@ def export(model, out, version=None, dtype="float32", seed=0):
     """Writes a SavedModel, whole or not at all.
 
     Args:
-        model: `model_folder.TalkingFace` or `began.model_folder.BeganFace`.
+        model: `TalkingFace` or `began.face.BeganFace`.
         out: folder of versions, made where missing.
         version: number of the new one, None for the next that is free.
         dtype: of the weights, "float32" or "float16".

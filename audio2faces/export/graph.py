@@ -13,7 +13,7 @@ import tensorflow as tf
 from audio2faces.export.maps import SpeechMaps
 from audio2faces.regressor.idle import eye_mask
 from audio2faces.regressor.network import add_motion
-from began.model_folder import BeganFace
+from began.face import BeganFace
 from media.pixels import to_signed
 from preprocessing.faces.alignment import eye_slices
 
@@ -55,7 +55,7 @@ class StoredNetwork(tf.Module):
 
 
 class ServedFace(tf.Module):
-    """A `model_folder.TalkingFace` or a `began.model_folder.BeganFace` in a graph.
+    """A `TalkingFace` or a `began.face.BeganFace` in a graph.
 
     Args:
         model: either of them.
@@ -71,13 +71,13 @@ class ServedFace(tf.Module):
     def __init__(self, model, dtype="float32", seed=0, at_once=AT_ONCE):
         super().__init__()
         config, self.at_once = model.config, at_once
-        self.size, self.frame_rate, self.features = config.size, model.frame_rate, config.feature_settings
+        self.size, self.frame_rate, self.features = config.size, model.frame_rate, config.speech.feature_settings
         self.context = self.features.left_context + 1
         half_a_frame = math.ceil(
             self.features.sample_rate / self.frame_rate / 2
         )  # so far a speech may end after a frame
         self.look_ahead = max(self.features.look_ahead, half_a_frame)
-        self.maps = SpeechMaps(self.features, model.statistics if config.standardised else None)
+        self.maps = SpeechMaps(self.features, model.statistics if config.speech.standardised else None)
         self._painter = (_DrawnFace if isinstance(model, BeganFace) else _MovedFace)(model, dtype)
         moves = model.idle is not None and seed is not None
         self._idle = _StoredIdleMotion(model.idle, model.config.size, seed) if moves else None
@@ -254,7 +254,7 @@ class _StoredIdleMotion(tf.Module):
 
 
 class _MovedFace(tf.Module):
-    """The reference that moves: see `model_folder.TalkingFace`."""
+    """The reference that moves: see `TalkingFace`."""
 
     def __init__(self, model, dtype):
         super().__init__()
@@ -288,11 +288,15 @@ class _MovedFace(tf.Module):
 
 
 class _DrawnFace(tf.Module):
-    """A BEGAN's face, whose z is that of `began.model_folder.BeganFace`."""
+    """A BEGAN's face, whose z is that of `began.face.BeganFace`."""
 
     def __init__(self, model, dtype):
         super().__init__()
-        self.generator, self.z, self.speaks = StoredNetwork(model.network, dtype), model.z, model.config.audio_code > 0
+        self.generator, self.z, self.speaks = (
+            StoredNetwork(model.network, dtype),
+            model.z,
+            model.config.speech.code_size > 0,
+        )
 
     def __call__(self, maps, codes):
         """Faces in about [-1, 1] of standardised maps."""

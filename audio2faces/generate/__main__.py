@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from audio2faces.generate.source import LONGEST_SIDE
-from audio2faces.published import DEFAULT_MODEL, check_model, choice, model_folder
+from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model
 from media.reading import sound_duration
 from media.writing import FORMATS, is_synthetic
 from runtime.files import check_is_file, check_output, check_output_folder, claimed, make_folder
@@ -23,7 +23,7 @@ def parse_arguments():
     """Reads the command line."""
     parser = ArgumentParser(prog=command("generate"), description=__doc__)
     parser.add_argument("speech", metavar="SPEECH", help="any file with sound (wav, mp3, a video, ...), or a folder")
-    parser.add_argument("--model", metavar="MODEL", type=model_folder, default=DEFAULT_MODEL, help=choice())
+    parser.add_argument("--model", metavar="MODEL", type=find_model, default=DEFAULT_MODEL, help=choice())
     parser.add_argument(
         "--output",
         metavar="FILE",

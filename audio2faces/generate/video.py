@@ -9,7 +9,6 @@ import numpy as np
 from audio2faces.generate.likeness import Likeness
 from audio2faces.generate.source import LONGEST_SIDE, open_source
 from audio2faces.regressor.idle import idle_frames
-from began.model_folder import BATCH
 from media.hearing import QUIET, gain_of
 from media.pictures import write_png
 from media.reading import sound_duration, sound_level, stream_speech
@@ -17,6 +16,7 @@ from media.writing import SOUND_RATE, SYNTHETIC, TalkingVideo
 from preprocessing.speech.audio_features import frame_centres, mfcc_maps, pre_emphasise
 from runtime.files import atomic_folder, atomic_write
 from runtime.program import InputError, progress
+from training.inference import BATCH
 
 RATES = (1, 120)  # frames per second that a video may have
 
@@ -46,7 +46,7 @@ def generate_video(model, speech, output, frames_folder=None, options=Options(),
     """Makes a video in which the model's face speaks.
 
     Args:
-        model: `model_folder.TalkingFace`, or a `began.model_folder.BeganFace`.
+        model: `TalkingFace`, or a `began.face.BeganFace`.
         speech: path of any file with sound that FFmpeg reads.
         output: path of the mp4 or webm file, replaced whole or not at all.
         frames_folder: folder to make, of each picture as frame-000000.png, or None.
@@ -116,7 +116,7 @@ def stream_faces(model, speech, frame_rate, options, noticed=None):
     """
     if options.articulation is not None:
         model = model.articulated(options.articulation)
-    features = model.config.feature_settings
+    features = model.config.speech.feature_settings
     gain, lines = gain_of(sound_level(speech, enough=QUIET))
     noticed = [] if noticed is None else noticed
     noticed += lines

@@ -1,24 +1,27 @@
-"""The refiner: from a face that the regressor moved to a sharp one, a BEGAN whose generator sees a face.
+"""The refiner: from a face that the regressor moved to a sharp one, which may have a BEGAN's adversary.
 
 The 2017 project's sees the blurred face alone and answers to the discriminator and to a squared error. Ours sees the
 reference, too, and changes the face around the mouth alone, by what it adds: the sharpness of the reference stays.
 """
 
-import dataclasses
+from typing import Any
 
 import cv2
 import keras
 import numpy as np
 from keras import layers, ops
 
+from audio2faces.config import RefinerConfig
+from began.adversary import WATCHED, Adversary
 from began.losses import weighted_error
-from began.model import Began, mouth_weights
+from began.model import draw_normal_kernels, mouth_weights
 from began.networks.blocks import depth_to_space, double_convolution, space_to_depth
 from began.networks.discriminator import build_discriminator
 from preprocessing.faces.alignment import MOUTH_BOX
+from training.trainable import Batch, Trainable
 
 WINDOW = 0.5, 0.125  # of the face's side: the refiner computes below the first, and so far from the left and right
-JUDGED = 0.5, 0.25  # likewise: what the discriminator sees, a square
+SQUARE = 0.5, 0.25  # likewise: what the discriminator sees
 MARGIN = 0.06  # of the face's side: the refiner changes the mouth box and so much around it
 FEATHER = 0.04  # standard deviation of the seam, in the same unit
 NEARBY = 0.06  # so far around a place motion counts, in the same unit
@@ -29,7 +32,7 @@ DETAIL_WINDOW = 5  # pixels at 64, over which detail is compared
 SECOND_DIFFERENCE = np.array([1, -2, 1], np.float32)
 
 
-def build_refiner(config):
+def build_refiner(config: RefinerConfig) -> keras.Model:
     """The network that a `RefinerConfig` asks for.
 
     Returns:
@@ -39,23 +42,23 @@ def build_refiner(config):
     return build_refiner_2017(config) if config.network == "2017" else build_unet(config)
 
 
-def build_refiner_2017(config):
+def build_refiner_2017(config: RefinerConfig) -> keras.Model:
     """A convolution, residual blocks of two 3x3 ELU convolutions at full size, a convolution to the face."""
     x = moving = keras.Input((config.size, config.size, 3))
-    x = layers.Conv2D(config.generator_n, 3, padding="same", activation="elu")(x)
+    x = layers.Conv2D(config.n, 3, padding="same", activation="elu")(x)
     for _ in range(BLOCKS_2017):
-        x = layers.Add()([x, double_convolution(x, config.generator_n)])
+        x = layers.Add()([x, double_convolution(x, config.n)])
     return keras.Model(moving, layers.Conv2D(3, 3, padding="same", dtype="float32")(x), name="refiner")
 
 
-def build_unet(config):
+def build_unet(config: RefinerConfig) -> keras.Model:
     """A U-Net (Ronneberger, Fischer, Brox, arXiv 1505.04597) that adds to the moving face, around the mouth.
 
     It sees the part of the face where it may change something, and computes at half its size, a quarter and an eighth,
     with n, 2n and 2n channels; the two ends are sub-pixel (arXiv 1609.05158). Its last convolution starts at zero: an
     untrained refiner changes nothing.
     """
-    size, n = config.size, config.generator_n
+    size, n = config.size, config.n
     moving, reference = keras.Input((size, size, 3)), keras.Input((size, size, 3))
     rows, columns = window(size)
     around = (rows.start, size - rows.stop), (columns.start, size - columns.stop)
@@ -69,7 +72,7 @@ def build_unet(config):
         x = layers.Conv2D(width, 3, padding="same", activation="elu")(x)
     x = layers.Conv2D(n, 3, padding="same", activation="elu")(x)
     x = layers.Conv2D(12, 3, padding="same", kernel_initializer="zeros", dtype="float32")(x)
-    added = layers.ZeroPadding2D(around, dtype="float32")(WhereItMoves(size)([depth_to_space(x), *seen]))
+    added = layers.ZeroPadding2D(around, dtype="float32")(MotionGate(size)([depth_to_space(x), *seen]))
     return keras.Model([moving, reference], layers.Add(dtype="float32")([moving, added]), name="refiner")
 
 
@@ -78,24 +81,24 @@ def _halved(x, width):
     return layers.Conv2D(width, 3, padding="same", activation="elu")(x)
 
 
-def judged(size):
+def mouth_square(size: int) -> tuple[slice, slice]:
     """Rows and columns (slices) that the discriminator sees, as many of both."""
-    top, left = (round(edge * size) for edge in JUDGED)
+    top, left = (round(edge * size) for edge in SQUARE)
     return slice(top, size), slice(left, size - left)
 
 
-def around_mouth(size):
+def around_mouth(size: int) -> list[int]:
     """Edges of the mouth box and MARGIN around it, in pixels: top, bottom, left, right."""
     return [round(edge * size) for edge in np.array(MOUTH_BOX) + np.array([-1, 1, -1, 1]) * MARGIN]
 
 
-def window(size):
+def window(size: int) -> tuple[slice, slice]:
     """Rows and columns (slices) that the refiner computes, their numbers multiples of 8."""
     top, left = (int(edge * size) // 8 * 8 for edge in WINDOW)
     return slice(top, size), slice(left, size - left)
 
 
-def mouth_mask(size):
+def mouth_mask(size: int) -> np.ndarray:
     """1 in the mouth box and MARGIN around it, fading over FEATHER to 0 [shape=(size, size, 1)], float32."""
     top, bottom, left, right = around_mouth(size)
     mask = np.zeros((size, size), np.float32)
@@ -104,7 +107,7 @@ def mouth_mask(size):
 
 
 @keras.saving.register_keras_serializable("audio2faces")
-class WhereItMoves(layers.Layer):
+class MotionGate(layers.Layer):
     """Lets changes of a face through around the mouth, as far as the face moves there: a face at rest stays itself.
 
     Multiplies them by `mouth_mask` and by e / (e + STIRRED^2), e being the mean square of the motion nearby.
@@ -134,59 +137,91 @@ class WhereItMoves(layers.Layer):
         return {**super().get_config(), "size": self.size}
 
 
-class Refiner(Began):
-    """A refiner and the discriminator that judges it, if there is one.
+class Refiner(Trainable):
+    """A refiner, its loss, and the adversary that it may have.
 
-    A batch is that of `Began` without what is not heard, and with `moving`, faces that the regressor moved
-    [batch, size, size, 3], and `reference`, the faces it started from, same shape. Every second face shows the moment
-    right after the one before it, or the same one, where that has no neighbour.
+    A batch is a dictionary:
+        moving: faces that the regressor moved [batch, size, size, 3] in about [-1, 1].
+        reference: the faces it started from, same shape.
+        face: the real ones, same shape. Every second one shows the moment right after the one before it, or the same
+            one, where that has no neighbour.
+        speech, foreign_speech: maps of the same moments, and of others [batch, rows, coefficients].
+
+    Args:
+        config: its settings.
     """
 
-    def build_players(self, config):
-        """Makes the networks."""
-        self.audio_network = self.reference_encoder = None
+    watched = (*WATCHED, "paired_error")
+    latest = ("k",)
+
+    def __init__(self, config: RefinerConfig):
+        super().__init__("refiner_in_training")
+        self.config = config
         self.generator = build_refiner(config)
-        if config.judged == "mouth":
-            rows, _ = judged(config.size)
-            config = dataclasses.replace(config, size=rows.stop - rows.start)
-        self.discriminator = build_discriminator(config) if config.adversarial else None
+        plain = config.network == "2017"
+        self.adversary = None
+        if config.adversary.weight:
+            rows, _ = mouth_square(config.size)
+            size = rows.stop - rows.start if config.seen == "mouth" else config.size
+            discriminator = build_discriminator(
+                size, config.adversary, config.speech, skips=not plain, sub_pixel=not plain
+            )
+            self.adversary = Adversary(config.adversary, discriminator)
+        if plain:
+            draw_normal_kernels(self.generator, config.training.seed)
+        self.mouth_weights = mouth_weights(config.size, config.mouth_weight)
+        self.built = True
 
-    def call(self, batch, training=False):
-        """Refines faces: see `Began.call`."""
+    def call(self, batch: Batch, training: bool = False) -> Any:
+        """Refined faces [batch, size, size, 3]."""
         seen = [batch["moving"], batch["reference"]][: len(self.generator.inputs)]
-        return {"face": self.generator(seen if len(seen) > 1 else seen[0], training=training), "code": None, "z": None}
+        return self.generator(seen if len(seen) > 1 else seen[0], training=training)
 
-    def adversarial_loss(self, batch, made, others, training):
-        """See `Began.adversarial_loss`; zeros without a discriminator."""
-        if self.discriminator is None:
-            nothing = ops.zeros(())
-            return nothing, nothing, nothing
-        if self.config.judged == "mouth":
-            rows, columns = judged(self.config.size)
-            batch, made = ({**faces, "face": faces["face"][:, rows, columns]} for faces in (batch, made))
-        return super().adversarial_loss(batch, made, others, training)
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The loss over a batch, of both players where there is an adversary; moves its k."""
+        loss, paired_error = self.generator_losses(x["face"], y_pred)
+        balance = dict.fromkeys(WATCHED, 0.0)
+        if self.adversary is not None:
+            real, refined = x["face"], y_pred
+            if self.config.seen == "mouth":
+                rows, columns = mouth_square(self.config.size)
+                real, refined = real[:, rows, columns], refined[:, rows, columns]
+            adversarial_loss, *errors = self.adversary.adversarial_loss(
+                real, [refined], x["speech"], x["foreign_speech"], training
+            )
+            balance, loss = self.adversary.balance(*errors, training), adversarial_loss + loss
+        self.report(**balance, paired_error=paired_error)
+        return loss
 
-    def generator_losses(self, batch, made, training):
-        """See `Began.generator_losses`; adds losses of small faces, of changes between frames and of detail.
+    def generator_losses(self, real: Any, refined: Any) -> tuple:
+        """The losses of the refiner that are not D's: of faces, of small ones, of changes between frames, of detail.
 
         What the speech leaves open is where exactly an edge lies. By squared error alone it is blurred; so the error
         counts most on small faces, in which that place hardly matters, and detail has a term of its own.
+
+        Args:
+            real: faces [batch, size, size, 3].
+            refined: same shape.
+
+        Returns:
+            (loss, paired error): scalars.
         """
-        config, real, generated = self.config, batch["face"], made["face"]
-        loss, paired_error = super().generator_losses(batch, made, training)
+        config = self.config
+        paired_error = ops.mean(weighted_error(real, refined, self.mouth_weights))
+        loss = config.paired * paired_error
         if config.coarse:
             factor = max(1, config.size // COARSE)
-            small = [_averaged(faces, factor) for faces in (real, generated)]
+            small = [_averaged(faces, factor) for faces in (real, refined)]
             weights = mouth_weights(config.size // factor, config.mouth_weight)
-            loss = loss + config.coarse * ops.mean(weighted_error(*small, weights, config.paired_power))
+            loss = loss + config.coarse * ops.mean(weighted_error(*small, weights))
         if config.temporal:
-            changes = [faces[1::2] - faces[:-1:2] for faces in (real, generated)]  # a last one without a second is left
-            error = weighted_error(*changes, self.mouth_weights, config.paired_power)
+            changes = [faces[1::2] - faces[:-1:2] for faces in (real, refined)]  # a last one without a second is left
+            error = weighted_error(*changes, self.mouth_weights)
             pairs = ops.maximum(ops.shape(error)[0], 1)  # a batch of one face has none
             loss = loss + config.paired * config.temporal * ops.sum(error) / ops.cast(pairs, error.dtype)
         if config.detail:
-            half = [_averaged(faces, 2) for faces in (real, generated)]
-            detail = ops.mean(detail_error(real, generated)) + ops.mean(detail_error(*half))
+            half = [_averaged(faces, 2) for faces in (real, refined)]
+            detail = ops.mean(detail_error(real, refined)) + ops.mean(detail_error(*half))
             loss = loss + config.detail * detail
         return loss, paired_error
 
@@ -195,7 +230,7 @@ def _averaged(faces, factor):
     return ops.average_pool(faces, factor, factor, padding="valid")
 
 
-def detail_error(real, generated):
+def detail_error(real: Any, generated: Any) -> Any:
     """Mean difference of the strength of detail around the mouth, wherever within a window the detail lies.
 
     Strength is the root mean square of the second difference over DETAIL_WINDOW pixels (of 64), down and across apart:

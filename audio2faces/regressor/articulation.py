@@ -11,11 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audio2faces.regressor.frames import smaller
 from measures.mouth import correlation
 from preprocessing.faces.alignment import mouth_slices
-from runtime.program import with_progress
-from training.frames import FrameSet
 
 LARGEST_GAIN = 2.0  # a component that the sound hardly tells is not blown up
 FOLLOWING = 0.5  # correlation on held-out clips below which a component is left as it is
@@ -77,27 +74,3 @@ class Articulation:
         positions = np.einsum("np,cp->nc", motion.reshape(len(motion), -1), directions)  # alike however many there are
         added = positions * (self.strength * (np.float32(self.gains) - 1))
         return motion + np.einsum("nc,cp->np", added, moving).reshape(motion.shape)
-
-
-def articulate(face, components, held_out):
-    """A talking face whose mouth moves as far as the speaker's, on clips that its regressor did not learn from.
-
-    Args:
-        face: `model_folder.TalkingFace`, with its refiner.
-        components: `measures.mouth.MouthComponents` of training clips with faces of the motion's size.
-        held_out: validation clips.
-
-    Returns:
-        the same face with `Articulation`; one that makes no motion as it is.
-    """
-    if not face.config.motion:
-        return face
-    size = face.config.motion_size
-    maps = FrameSet(held_out, face.config.feature_settings).maps
-    heard, real, made = [], [], []
-    for clip, of_clip in with_progress(list(zip(held_out, maps, strict=True)), "clip", "how far the mouth moves"):
-        heard.append(face.heard(of_clip))
-        real.append(components.of_faces(smaller(clip.faces, size)))
-        made.append(components.of_faces(smaller(face.paint(face.since(heard[-1])), size)))
-    articulation = Articulation.of(components, heard)
-    return dataclasses.replace(face, articulation=articulation.fitted(real, made))

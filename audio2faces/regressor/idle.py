@@ -15,11 +15,11 @@ import numpy as np
 
 from audio2faces.regressor.network import add_motion
 from began.eigenfaces import FIT_FACES, Eigenfaces, directions_of_mouth
-from began.model_folder import in_batches
 from measures.mouth import COMPONENTS
 from media.pixels import to_signed, to_uint8
 from preprocessing.faces.alignment import eye_slices
 from runtime.program import progress
+from training.inference import in_batches
 
 AT_ONCE = 256  # frames, when all of them are looked at
 STRETCH_SECONDS = 3.0  # of a stretch; each stays within one clip, and within its unbroken frames
@@ -37,7 +37,7 @@ def fit_idle_motion(frames, standardise, network, z_size, covered, mouth):
     seen: a refiner that is shown it takes the mouth from there, and mumbles where the head is held still.
 
     Args:
-        frames: `frames.MotionSet`.
+        frames: `training.frames.FrameSet` of the training clips.
         standardise: function from raw maps to what the network hears.
         network: the regressor.
         z_size: number of components.

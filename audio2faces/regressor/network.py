@@ -6,57 +6,58 @@ face plus the motion. The 2017 project's regressor makes the face itself.
 """
 
 from functools import lru_cache
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from audio2faces.config import RegressorConfig
+from began.losses import weighted_error
 from began.model import mouth_weights
-from began.networks.audio_network import learned_audio_network_of
+from began.networks.audio_network import build_learned_audio_network
 from began.networks.decoder import build_decoder, uniform_widths
+from training.trainable import Batch, Trainable
 
 
-def build_regressor(config):
+class Regressor(Trainable):
+    """A regressor and its loss, the mouth-weighted squared error of motion.
+
+    A batch is a dictionary:
+        speech: maps as the network hears them [batch, rows, coefficients].
+        motion: what it is to show [batch, motion_size, motion_size, 3].
+    """
+
+    def __init__(self, config: RegressorConfig):
+        super().__init__("regressor_in_training")
+        self.config = config
+        self.network = build_regressor(config)
+        self.network.jit_compile = False  # on a processor XLA is slower
+        self.mouth_weights = mouth_weights(config.motion_size, config.mouth_weight)
+        self.built = True
+
+    def call(self, batch: Batch, training: bool = False) -> Any:
+        """Motion [batch, motion_size, motion_size, 3]."""
+        return self.network(batch["speech"], training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The loss over a batch."""
+        return ops.mean(weighted_error(x["motion"], y_pred, self.mouth_weights))
+
+
+def build_regressor(config: RegressorConfig) -> keras.Model:
     """The audio network and the decoder in a row.
-
-    Args:
-        config: `RegressorConfig`.
 
     Returns:
         `keras.Model` from maps [batch, rows, coefficients] to motion [batch, motion_size, motion_size, 3].
     """
-    speech = keras.Input((config.rows, config.coefficients))
-    audio_network = learned_audio_network_of(config)
+    speech = keras.Input(config.speech.map_shape)
+    audio_network = build_learned_audio_network(config.speech)
     size, widths = config.motion_size, config.decoder_widths
     count = len(uniform_widths(size, 1, config.sub_pixel))
     widths = (widths + widths[-1:] * count)[:count]
-    decoder = build_decoder(config.audio_code, size, widths, sub_pixel=config.sub_pixel)
+    decoder = build_decoder(config.speech.code_size, size, widths, sub_pixel=config.sub_pixel)
     return keras.Model(speech, decoder(audio_network(speech)), name="regressor")
-
-
-@keras.saving.register_keras_serializable("audio2faces")
-class MouthWeightedError(keras.losses.Loss):
-    """Mean squared error over pixels, in which those of the mouth box count `mouth_weight` times.
-
-    sum(w (x - y)^2) / sum(w) over rows, columns and channels; then the mean over the batch.
-
-    Args:
-        size: side of the faces in pixels.
-        mouth_weight: w inside the mouth box; 1 outside.
-    """
-
-    def __init__(self, size, mouth_weight, **options):
-        super().__init__(**{"name": "mouth_weighted_error", **options})
-        self.size, self.mouth_weight = size, mouth_weight
-        self.weights = mouth_weights(size, mouth_weight)
-
-    def call(self, real, generated):
-        """Losses [batch] of pictures [batch, size, size, 3]."""
-        return ops.mean(self.weights * ops.square(real - generated), axis=(1, 2, 3))
-
-    def get_config(self):
-        """Arguments of the constructor."""
-        return {**super().get_config(), "size": self.size, "mouth_weight": self.mouth_weight}
 
 
 def add_motion(reference, motion):

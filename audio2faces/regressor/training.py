@@ -1,82 +1,111 @@
-"""Trains the regressor: data, network, resume, steps, validation."""
+"""Trains the regressor: what a step sees, how it is examined, and what a trained one leaves of the motion."""
 
-import dataclasses
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
+from audio2faces.config import RegressorConfig
 from audio2faces.face import TalkingFace
 from audio2faces.figures import draw_curves
-from audio2faces.regressor.frames import MotionSet, Speech, choose_reference
+from audio2faces.regressor.examination import RegressorExamination
 from audio2faces.regressor.idle import IdleMotion, fit_idle_motion
-from audio2faces.regressor.network import MouthWeightedError, build_regressor
-from audio2faces.regressor.validation import Validation
+from audio2faces.regressor.network import Regressor, build_regressor
+from audio2faces.regressor.speech import Speech
 from audio2faces.stages import MODES
+from began.eigenfaces import COVERED
 from began.figures import draw_rows
-from began.model_folder import BATCH, standardiser
+from measures.collapse import sharpness
 from measures.mouth import MouthComponents
 from media.pixels import to_signed
+from preprocessing.faces.alignment import mouth_slices
 from preprocessing.speech.audio_features import FeatureStatistics
-from runtime.program import progress
-from training.checkpoints import keep_checkpoint, load_weights, open_checkpoint, save_weights
-from training.frames import batch_indices
-from training.metrics_log import MetricsLog
+from training.checkpoints import load_weights
+from training.frames import REST_FRAMES, FrameSet, FrameStore, batch_indices
+from training.inference import BATCH
+from training.loop import BEST, Task, train
 from training.run_arrays import computed_once
-from training.run_folder import DivergenceError, choose_precision, open_run, run_settings, seed_layers
+from training.run_folder import RunSettings, choose_precision, open_run
+from training.trainable import Batch
 
 IDLE = "idle.npz"  # in the folder of the run
-COLUMNS = ("train_loss", "validation_loss", "correlation", "amplitude", "explained_variance", "steps_per_second")
+NEAR = 10  # one in so many quiet frames has a mouth like the others
 
 
-@dataclass(frozen=True)
-class Training:
-    """What training clips say before anything is learned.
+class RegressorTask(Task):
+    """What training a regressor adds to the loop.
+
+    Args:
+        config: with a precision that is chosen.
+        store: of a dataset with faces of `config.size` pixels.
+        run_dir: folder of the run, which keeps mouth.npz, computed once.
 
     Attributes:
-        config: `RegressorConfig`.
-        frames: `MotionSet` of the training clips.
-        statistics: `FeatureStatistics` of their speech.
-        reference: index of the frame that motion is added to.
-        mouth: `MouthComponents` of faces of the motion's size.
+        frames: of the training clips, faces in the size of the motion.
+        full: the same frames, faces in full size.
+        statistics: of their speech.
+        mouth: components of mouth motion, of faces in the size of the motion.
         full_mouth: the same of faces in full size.
+        standardise: function from raw maps to what the network hears.
     """
 
-    config: object
-    frames: MotionSet
-    statistics: FeatureStatistics
-    reference: int
-    mouth: MouthComponents
-    full_mouth: MouthComponents
+    description = "training the regressor"
+    measured = ("validation_loss", "correlation", "amplitude", "explained_variance")
+    best = ("validation_loss", "min")
 
-    @classmethod
-    def of(cls, config, clips, run_dir):
-        """What clips of a dataset say under a `RegressorConfig`; the folder of the run keeps the components."""
-        frames = MotionSet(clips, config)
+    def __init__(self, config: RegressorConfig, store: FrameStore, run_dir: Path):
+        self.config, self.settings, self.store, self.run_dir = config, config.training, store, run_dir
+        features, size = config.speech.feature_settings, config.motion_size
+        self.frames, self.full = store.frames("train", features, size), store.frames("train", features)
+        self.statistics = FeatureStatistics.of(self.frames.maps)
+        self.standardise = config.speech.standardiser(self.statistics)
 
         def components():
-            of_motion = MouthComponents.of(frames.clips).basis
-            same = config.motion_size == config.size
-            return {"motion": of_motion, "full": of_motion if same else MouthComponents.of(clips).basis}
+            of_motion = MouthComponents.of(self.frames.clips).basis
+            same = size == config.size
+            return {"motion": of_motion, "full": of_motion if same else MouthComponents.of(self.full.clips).basis}
 
         bases = computed_once(run_dir / "mouth.npz", components)
-        return cls(
-            config=config,
-            frames=frames,
-            statistics=FeatureStatistics.of(frames.maps),
-            reference=choose_reference(frames, clips),
-            mouth=MouthComponents(bases["motion"]),
-            full_mouth=MouthComponents(bases["full"]),
-        )
+        self.mouth, self.full_mouth = (MouthComponents(bases[name]) for name in ("motion", "full"))
+
+    @cached_property
+    def reference(self) -> int:
+        """Index of the frame that motion is added to."""
+        return choose_reference(self.frames, self.full)
 
     @property
-    def standardise(self):
-        """The function from raw maps to what the network hears."""
-        return standardiser(self.config, self.statistics)
+    def reference_map(self) -> np.ndarray:
+        """Raw map of its moment [shape=(rows, coefficients)]."""
+        clip, number = self.frames.place(self.reference)
+        return self.frames.maps[clip][number]
 
-    def targets(self, indices, at_rest):
+    def build(self, **options: Any) -> Regressor:
+        """See `Task.build`."""
+        return Regressor(self.config, **options)
+
+    def prepare(self) -> None:
+        """See `Task.prepare`."""
+        (self.run_dir / IDLE).unlink(missing_ok=True)  # of a regressor whose last steps were lost
+        self.speech = Speech(self.frames, self.config, self.standardise)
+        held_out = self.store.frames("validation", self.config.speech.feature_settings, self.config.motion_size)
+        reference = self.frames.faces(np.array([self.reference]))
+        self.examination = RegressorExamination(
+            self.config, held_out, self.mouth, self.standardise, reference, self.reference_map[None]
+        )
+        if self.config.motion:
+            self.frames.rest  # noqa: B018 - computed here, where its progress is shown
+
+    def batch(self, step: int) -> Batch:
+        """See `Task.batch`, and `Regressor` for what is in it."""
+        indices = batch_indices(len(self.frames), self.settings.batch_size, step, self.settings.seed)
+        maps, unvoiced = self.speech(indices, step)
+        return {"speech": maps, "motion": self.targets(indices, unvoiced)}
+
+    def targets(self, indices: np.ndarray, at_rest: np.ndarray) -> np.ndarray:
         """What the regressor is to show in frames [shape=(n, motion_size, motion_size, 3)].
 
         Args:
@@ -89,37 +118,72 @@ class Training:
         targets[at_rest] = self.frames.rest[self.frames.clip_of[indices[at_rest]]]
         return targets
 
+    def examine(self, model: Regressor) -> tuple:
+        """See `Task.examine`: `audio2faces.regressor.examination.RegressorExamination`."""
+        values, rows = self.examination(model.network)
+        return values, {"faces": partial(draw_rows, rows=rows)}
+
+    def draw_curves(self, path: Path, rows: list[dict]) -> None:
+        """See `Task.draw_curves`."""
+        draw_curves(path, rows)
+
+
+def choose_reference(frames: FrameSet, full: FrameSet) -> int:
+    """A real face of the speaker at rest: the sharpest of the quiet frames whose mouth is most like that of the others.
+
+    Sharpness is judged in full size: what is sharp there may not be among smaller faces, and the other way round.
+
+    Args:
+        frames: of the training clips, in the size of the motion.
+        full: the same in full size.
+
+    Returns:
+        index of that frame.
+    """
+    quietest = frames.quietest(REST_FRAMES).ravel()
+    faces = frames.faces(quietest)
+    rows, columns = mouth_slices(faces.shape[1])
+    mouths = to_signed(faces[:, rows, columns])
+    distances = np.square(mouths - mouths.mean(axis=0)).sum(axis=(1, 2, 3))
+    near = quietest[np.argsort(distances, kind="stable")[: -(-len(quietest) // NEAR)]]
+    return int(max(near, key=lambda frame: sharpness(full.faces(np.array([frame])))))
+
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedRegressor:
     """A trained regressor, and what it leaves of the motion.
 
     Attributes:
-        training: `Training`.
-        network: the regressor, `keras.Model` in float32.
+        task: that it was trained by.
+        network: the regressor in float32.
         kernel: from a code to idle motion [shape=(idle, motion_size, motion_size, 3)]; None where there is none.
         codes: of all training frames [shape=(frames, idle)].
     """
 
-    training: Training
+    task: RegressorTask
     network: keras.Model
     kernel: np.ndarray | None
     codes: np.ndarray
 
     @classmethod
-    def of(cls, training, network, run_dir):
+    def of(cls, task: RegressorTask, network: keras.Model) -> "TrainedRegressor":
         """Finds the idle motion that the settings ask for, which the folder of the run keeps."""
-        config, frames = training.config, training.frames
+        config, frames = task.config, task.frames
         if not config.idle:
-            return cls(training, network, None, np.zeros((len(frames), 0), np.float32))
+            return cls(task, network, None, np.zeros((len(frames), 0), np.float32))
 
         def idle_motion():
-            arguments = frames, training.standardise, network, config.idle, config.covered, training.mouth
+            arguments = frames, task.standardise, network, config.idle, COVERED, task.mouth
             return dict(zip(("kernel", "codes"), fit_idle_motion(*arguments), strict=True))
 
-        return cls(training, network, **computed_once(run_dir / IDLE, idle_motion))
+        return cls(task, network, **computed_once(task.run_dir / IDLE, idle_motion))
 
-    def motion(self, indices):
+    @cached_property
+    def maps(self) -> np.ndarray:
+        """Maps of all training frames as the network hears them [shape=(frames, rows, coefficients)]."""
+        return self.task.frames.standardised(self.task.standardise)
+
+    def motion(self, indices: np.ndarray) -> np.ndarray:
         """Motion of training frames, heard and idle [shape=(n, motion_size, motion_size, 3)]."""
         parts = np.array_split(self.maps[indices], -(-len(indices) // BATCH))
         motion = np.concatenate([self.network.predict_on_batch(part) for part in parts])
@@ -127,111 +191,52 @@ class Trained:
             motion = motion + np.tensordot(self.codes[indices], self.kernel, 1)
         return motion.astype(np.float32)
 
-    @cached_property
-    def maps(self):
-        """Standardised maps of all training frames [shape=(frames, rows, coefficients)]."""
-        return np.concatenate([self.training.standardise(of_clip) for of_clip in self.training.frames.maps])
-
-    def face(self, name, frame_rate, faces):
-        """The `TalkingFace` without articulation and refiner.
-
-        Args:
-            name: of the run.
-            frame_rate: frames per second of the clips.
-            faces: `FrameSet` of the same clips in full size.
-        """
-        training, idle = self.training, None
+    def face(self, name: str) -> TalkingFace:
+        """The `TalkingFace` without articulation and refiner, named after its run."""
+        task, idle = self.task, None
+        frame_rate = task.store.dataset.frame_rate
         if self.kernel is not None:
-            idle = IdleMotion.of(self.kernel, self.codes, faces, training.reference, frame_rate)
+            idle = IdleMotion.of(self.kernel, self.codes, task.full, task.reference, frame_rate)
         return TalkingFace(
             name=name,
-            config=training.config,
+            config=task.config,
             frame_rate=frame_rate,
-            statistics=training.statistics,
+            statistics=task.statistics,
             network=self.network,
-            reference=faces.faces(np.array([training.reference]))[0],
-            reference_map=np.concatenate(training.frames.maps)[training.reference],
+            reference=task.full.faces(np.array([task.reference]))[0],
+            reference_map=task.reference_map,
             idle=idle,
         )
 
 
-def train_regressor(config, dataset, run_dir):
+def train_regressor(config: RegressorConfig, store: FrameStore, run_dir: Path) -> TrainedRegressor:
     """Trains a regressor, or goes on with a run that was interrupted.
 
-    A run folder holds config.json, checkpoint.weights.h5 (weights, Adam's moments and the step: the last validation's)
-    and previous.weights.h5 (the one before), best.weights.h5 (the lowest validation loss), metrics.csv, curves.png,
-    samples/, tensorboard/, mouth.npz and, at the end, idle.npz (components, computed once). The same configuration,
-    data and machine give the same weights, interrupted or not.
+    A run folder holds what `loop.train` leaves, config.json, mouth.npz and, at the end, idle.npz (components, computed
+    once).
 
     Args:
-        config: `RegressorConfig`.
-        dataset: `preprocessing.dataset.Dataset` with faces of `config.size` pixels.
+        config: settings.
+        store: of a dataset with faces of `config.size` pixels.
         run_dir: folder of the run, made where missing.
-
-    Returns:
-        `Trained`.
 
     Raises:
         InputError: the dataset lacks a split, the run folder belongs to another configuration, or the loss is NaN or
             infinite.
     """
-    config = dataclasses.replace(config, precision=choose_precision(config.precision))
-    train, held_out = dataset.split("train"), dataset.split("validation")
-    run_dir = open_run(run_dir, run_settings(MODES["regressor"], config, dataset))
-    training, held_out = Training.of(config, train, run_dir), MotionSet(held_out, config)
-    model = open_checkpoint(run_dir, partial(new_model, config))
-    if (step := int(model.optimizer.iterations)) < config.steps:
-        (run_dir / IDLE).unlink(missing_ok=True)  # of a regressor whose last steps were lost
-        learn(config, training, held_out, model, step, run_dir)
-    best = new_model(config)
-    load_weights(run_dir / "best.weights.h5", best)
-    network = build_regressor(config)
-    network.set_weights(best.get_weights())
-    network.jit_compile = False  # on a processor XLA is slower
-    return Trained.of(training, network, run_dir)
+    config = config.updated(training={"precision": choose_precision(config.training.precision)})
+    for split in ("train", "validation"):
+        store.dataset.split(split)  # refused before a run is made
+    run_dir = open_run(run_dir, RunSettings(MODES["regressor"], config, store.dataset.fingerprint))
+    task = RegressorTask(config, store, run_dir)
+    model = train(task, run_dir)
+    load_weights(run_dir / BEST, model)
+    return TrainedRegressor.of(task, in_float32(build_regressor, config, model.network))
 
 
-def learn(config, training, held_out, model, step, run_dir):
-    """Takes the steps that are left, from number `step` on."""
-    examine = Validation(training, held_out)
-    speech = Speech(training.frames, config, training.standardise)
-    log = MetricsLog(run_dir, COLUMNS, step)
-    losses, since = [], time.monotonic()
-    with progress(config.steps, "step", "training the regressor", start=step) as bar:
-        while step < config.steps:
-            indices = batch_indices(len(training.frames), config.batch_size, step, config.seed)
-            maps, unvoiced = speech(indices, step)
-            seed_layers(model, config.seed, step)
-            losses.append(model.train_on_batch(maps, training.targets(indices, unvoiced)))
-            step += 1
-            bar.update(1)
-            if step % config.evaluate_every == 0 or step == config.steps:
-                if not np.isfinite(losses[-1]):
-                    raise DivergenceError(run_dir, step, log.last_step)
-                rate = len(losses) / (time.monotonic() - since)
-                values, rows = examine(model)
-                if not np.isfinite(values["validation_loss"]):
-                    raise DivergenceError(run_dir, step, log.last_step)
-                values = {"train_loss": np.mean(losses), **values, "steps_per_second": rate}
-                if values["validation_loss"] < log.lowest("validation_loss"):
-                    save_weights(run_dir / "best.weights.h5", model)
-                picture = draw_rows(run_dir / "samples" / f"step-{step:06d}.png", rows)
-                log.add(step, values)
-                log.add_picture(step, "real above generated", picture)
-                draw_curves(run_dir / "curves.png", log.rows)
-                keep_checkpoint(run_dir, model)
-                bar.set_postfix_str(f"validation loss {values['validation_loss']:.5f}")
-                losses, since = [], time.monotonic()
-
-
-def new_model(config):
-    """A compiled regressor that has learned nothing, its optimiser built."""
-    keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision)
-    model = build_regressor(config)
-    keras.config.set_dtype_policy("float32")
-    schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.steps)
-    loss = MouthWeightedError(config.motion_size, config.mouth_weight)
-    model.compile(keras.optimizers.Adam(schedule), loss, jit_compile=False)
-    model.optimizer.build(model.trainable_variables)
-    return model
+def in_float32(build: Callable[[Any], keras.Model], config: Any, network: keras.Model) -> keras.Model:
+    """The same network in float32, for use: built again with its weights."""
+    plain = build(config)
+    plain.set_weights(network.get_weights())
+    plain.jit_compile = False  # on a processor XLA is slower
+    return plain

@@ -3,11 +3,11 @@
 import keras
 from keras import layers
 
-from began.config import LEARNED, OF_VAE
-from began.vae.model_folder import load_vae_encoder
-from runtime.program import InputError
+from preprocessing.speech.audio_features import FeatureStatistics
+from training.config import SpeechConfig
 
 LEAK_2017 = 0.25  # slope below zero
+ACTIVATIONS_2017 = {"2017-linear": None, "2017-leaky": "leaky_relu", "2017-elu": "elu"}
 
 
 def build_audio_network(rows, n_mfcc, widths, code_size, dropout=0.0, noise=0.0):
@@ -72,68 +72,39 @@ def build_audio_network_2017(rows, coefficients, code_size, activation=None, wid
     return keras.Model(speech, x, name="audio_network")
 
 
-def build_frozen_audio_network(run, features, standardised, code_size, data=None):
+def build_frozen_audio_network(
+    encoder: keras.Model, code_size: int, statistics: FeatureStatistics | None = None
+) -> keras.Model:
     """The encoder of an audio VAE that no step changes: neither noise nor dropout, the mean of the code.
 
     Where the code is not of the length asked for, one linear dense layer leads from it to that length; only this layer
     is trained.
 
     Args:
-        run: run of the VAE, or vae/ within it (`vae_folder.load_vae_encoder`).
-        features: key of `FEATURE_PRESETS`; the VAE must have heard the same.
-        standardised: whether the maps come standardised, which has to be by the statistics of the VAE's own training
-            speech: train both on the same dataset. Otherwise they come raw and are standardised here. What clips and
-            scales them as this VAE had it (+-40 to 0..1 in 2017) is within the encoder either way.
+        encoder: of `began.vae.saved_encoder`, which hears maps that its statistics standardised; it is copied.
         code_size: length of the code.
-        data: fingerprint of that dataset, where it is known.
+        statistics: those, where the maps come raw and are to be standardised here; None where they are before.
 
     Returns:
         `keras.Model` from maps [batch, rows, coefficients] to [batch, code_size].
-
-    Raises:
-        InputError: the VAE cannot be read, or has other features or data.
     """
-    encoder, config, statistics = load_vae_encoder(run, data)
-    if config.features != features:
-        raise InputError(
-            f"{run}: this VAE hears the features {config.features!r}, the BEGAN {features!r}; "
-            f"train a VAE on the same features"
-        )
-    encoder.trainable = False
+    copied = keras.models.clone_model(encoder)
+    copied.set_weights(encoder.get_weights())
+    copied.trainable = False
     speech = x = keras.Input(encoder.input_shape[1:])
-    if not standardised:
+    if statistics:
         mean, variance = statistics.mean.tolist(), (statistics.deviation**2).tolist()
         x = layers.Normalization(mean=mean, variance=variance, dtype="float32")(x)
-    code = encoder(x)
+    code = copied(x)
     if code.shape[-1] != code_size:
         code = layers.Dense(code_size, name="to_code_size")(code)
     return keras.Model(speech, code, name="audio_network")
 
 
-def learned_audio_network_of(config):
-    """The untrained audio network that a `BeganConfig` asks for."""
-    if config.audio_network == "2017":
-        return build_audio_network_2017(
-            config.rows, config.coefficients, config.audio_code, config.audio_activation, config.audio_widths
-        )
-    return build_audio_network(
-        config.rows, config.coefficients, config.audio_widths, config.audio_code, config.dropout, config.noise
-    )
-
-
-def audio_network_of(config, data=None):
-    """The generator's audio network: the learned one, or a VAE's encoder if a `BeganConfig` names one.
-
-    Args:
-        config: `BeganConfig`.
-        data: fingerprint of the dataset, which the VAE has to share; None allows any.
-
-    Raises:
-        InputError: `config.audio_encoder` is neither "learned" nor a VAE that fits.
-    """
-    if config.audio_encoder == LEARNED:
-        return learned_audio_network_of(config)
-    if not config.audio_encoder.startswith(OF_VAE):
-        raise InputError(f"--audio-encoder {config.audio_encoder}: unknown; give {LEARNED} or {OF_VAE}RUN")
-    run = config.audio_encoder.removeprefix(OF_VAE)
-    return build_frozen_audio_network(run, config.features, config.standardised, config.audio_code, data)
+def build_learned_audio_network(config: SpeechConfig) -> keras.Model:
+    """The untrained audio network that settings ask for; beside a frozen encoder, convolutions over time."""
+    rows, coefficients = config.map_shape
+    if config.network.startswith("2017"):
+        activation = ACTIVATIONS_2017[config.network]
+        return build_audio_network_2017(rows, coefficients, config.code_size, activation, config.widths)
+    return build_audio_network(rows, coefficients, config.widths, config.code_size, config.dropout, config.noise)

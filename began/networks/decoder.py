@@ -13,7 +13,7 @@ def uniform_widths(size, n, sub_pixel):
     return (n,) * ((size // SMALLEST_SIDE).bit_length() - sub_pixel)
 
 
-def build_decoder(code_size, size, widths, channels=3, skips=False, sub_pixel=True, vanishing=False):
+def build_decoder(code_size, size, widths, channels=3, skips=False, sub_pixel=True):
     """Dense to 8x8, blocks of two 3x3 ELU convolutions with nearest up-sampling between, a convolution to the picture.
 
     The blocks are those of BEGAN's generator (Berthelot et al., arXiv 1703.10717, figure 1). With `sub_pixel` the last
@@ -27,7 +27,6 @@ def build_decoder(code_size, size, widths, channels=3, skips=False, sub_pixel=Tr
         widths: channels of each block, from 8 pixels up to the size (half of it with `sub_pixel`).
         channels: of the picture.
         skips: whether each block after an up-sampling sees the first feature map, too (section 3.5 there).
-        vanishing: whether the blocks have vanishing residuals (`blocks.VanishingResidual`).
         sub_pixel: False computes the last block at full size, as in the paper.
 
     Returns:
@@ -47,7 +46,7 @@ def build_decoder(code_size, size, widths, channels=3, skips=False, sub_pixel=Tr
             x = layers.UpSampling2D(interpolation="nearest")(x)
             if skips:
                 x = layers.Concatenate()([x, layers.UpSampling2D(2**block, interpolation="nearest")(first)])
-        x = double_convolution(x, width, vanishing=vanishing)  # (B, 8 * 2**block, 8 * 2**block, width)
+        x = double_convolution(x, width)  # (B, 8 * 2**block, 8 * 2**block, width)
     if not sub_pixel:
         picture = layers.Conv2D(channels, 3, padding="same", dtype="float32")(x)
     else:

@@ -3,39 +3,42 @@
 import keras
 from keras import layers
 
-from began.networks.audio_network import learned_audio_network_of
+from began.config import NO_BOTTLENECK, AdversaryConfig
+from began.networks.audio_network import build_learned_audio_network
 from began.networks.decoder import build_decoder, uniform_widths
 from began.networks.encoder import build_encoder
+from training.config import SpeechConfig
 
 
-def build_discriminator(config):
+def build_discriminator(
+    size: int, config: AdversaryConfig, speech: SpeechConfig, skips: bool = True, sub_pixel: bool = True
+) -> keras.Model:
     """Encoder and decoder with a linear bottleneck between, which hears the speech if it is to judge that, too.
 
     A conditional discriminator reconstructs a face from the face's code and the speech's: a face whose mouth does not
     fit the speech is then the harder one to reconstruct.
 
     Args:
-        config: `BeganConfig`.
+        size: side of the faces in pixels.
+        config: of the adversary.
+        speech: what a conditional one hears.
+        skips: whether the decoder's first map is led to each of its blocks.
+        sub_pixel: whether it computes at half the size.
 
     Returns:
         `keras.Model` from {"face": [batch, size, size, 3]} (with "speech": [batch, rows, coefficients] if
         `config.conditional`) to the pair (reconstruction [batch, size, size, 3], code [batch, code_size or the
         flattened map]).
     """
-    face = keras.Input((config.size, config.size, 3), name="face")
+    face = keras.Input((size, size, 3), name="face")
     inputs = {"face": face}
-    code_size = config.code_size if config.bottleneck else None
-    encoder = build_encoder(config.size, config.n, code_size, sub_pixel=config.sub_pixel, vanishing=config.vanishing)
+    code_size = None if NO_BOTTLENECK in config.defects else config.code_size
+    encoder = build_encoder(size, config.n, code_size, sub_pixel=sub_pixel)
     known = code = encoder(face)
     if config.conditional:
-        inputs["speech"] = keras.Input((config.rows, config.coefficients), name="speech")
-        known = layers.Concatenate(dtype="float32")([code, learned_audio_network_of(config)(inputs["speech"])])
-    decoder = build_decoder(
-        known.shape[-1],
-        config.size,
-        uniform_widths(config.size, config.n, config.sub_pixel),
-        skips=config.skips,
-        sub_pixel=config.sub_pixel,
-        vanishing=config.vanishing,
-    )
+        inputs["speech"] = keras.Input(speech.map_shape, name="speech")
+        heard = build_learned_audio_network(speech)(inputs["speech"])
+        known = layers.Concatenate(dtype="float32")([code, heard])
+    widths = uniform_widths(size, config.n, sub_pixel)
+    decoder = build_decoder(known.shape[-1], size, widths, skips=skips, sub_pixel=sub_pixel)
     return keras.Model(inputs, (decoder(known), code), name="discriminator")

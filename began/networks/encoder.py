@@ -7,7 +7,7 @@ from began.networks.blocks import double_convolution, space_to_depth
 from began.networks.decoder import SMALLEST_SIDE
 
 
-def build_encoder(size, n, code_size, channels=3, sub_pixel=False, vanishing=False):
+def build_encoder(size, n, code_size, channels=3, sub_pixel=False):
     """3x3 ELU convolutions whose channels grow by n with every halving, then dense to the code, linear.
 
     That is the encoder of BEGAN (Berthelot et al., arXiv 1703.10717, figure 1).
@@ -19,7 +19,6 @@ def build_encoder(size, n, code_size, channels=3, sub_pixel=False, vanishing=Fal
         channels: of the picture.
         sub_pixel: turns each 2x2 square of the picture into one place of four times the channels first, the mirror
             image of the decoder's end: one halving less to compute.
-        vanishing: whether the blocks have vanishing residuals.
 
     Returns:
         `keras.Model` from [batch, size, size, channels] to [batch, code_size], float32.
@@ -36,8 +35,8 @@ def build_encoder(size, n, code_size, channels=3, sub_pixel=False, vanishing=Fal
     x = layers.Conv2D(n, 3, padding="same", activation="elu")(x)
     width = n
     while side > SMALLEST_SIDE:
-        x = double_convolution(x, width, strides=2, last_width=width + n, vanishing=vanishing)
+        x = double_convolution(x, width, strides=2, last_width=width + n)
         side, width = side // 2, width + n  # (B, side, side, width)
-    x = layers.Flatten()(double_convolution(x, width, vanishing=vanishing))
+    x = layers.Flatten()(double_convolution(x, width))
     code = layers.Dense(code_size, dtype="float32")(x) if code_size else layers.Activation("linear", dtype="float32")(x)
     return keras.Model(picture, code, name="encoder")

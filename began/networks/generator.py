@@ -3,10 +3,11 @@
 import keras
 from keras import layers, ops
 
+from began.config import BeganConfig
 from began.networks.decoder import build_decoder, uniform_widths
-from began.networks.encoder import build_encoder
 
 BASE = "eigenfaces"  # the layer that makes the face that goes with z
+SEEN = 64  # components of z, the strongest first, that the decoder sees where there is such a layer
 
 
 @keras.saving.register_keras_serializable("began")
@@ -40,42 +41,22 @@ class LinearFace(layers.Layer):
         return {**super().get_config(), "size": self.size}
 
 
-def build_generator(config):
-    """The decoder of the joined codes; with `config.has_base` it adds to the face that goes with z.
+def build_generator(config: BeganConfig) -> keras.Model:
+    """The decoder of the joined codes; where z is of eigenfaces it adds to the face that goes with z.
 
-    That face is made of the whole of z, the decoder then sees the first `config.z_seen` components of it: what it adds
-    moves with the mouth, and the fewer it knows, the less it can read off pose and light what it should hear.
-
-    Args:
-        config: `BeganConfig`.
+    That face is made of the whole of z, the decoder then sees the first SEEN components of it: what it adds moves with
+    the mouth, and the fewer it knows, the less it can read off pose and light what it should hear.
 
     Returns:
-        `keras.Model` from [batch, audio_code + z_size] (speech first) to faces [batch, size, size, 3].
+        `keras.Model` from [batch, code_size + z_size] (speech first) to faces [batch, size, size, 3].
     """
-    seen = min(config.z_seen, config.z_size) if config.has_base else config.z_size
-    decoder = build_decoder(
-        config.audio_code + seen,
-        config.size,
-        uniform_widths(config.size, config.generator_n, config.sub_pixel),
-        skips=config.skips,
-        sub_pixel=config.sub_pixel,
-        vanishing=config.vanishing,
-    )
+    of_speech = config.speech.code_size
+    seen = min(SEEN, config.z_size) if config.has_base else config.z_size
+    widths = uniform_widths(config.size, config.generator_n, config.sub_pixel)
+    decoder = build_decoder(of_speech + seen, config.size, widths, skips=config.skips, sub_pixel=config.sub_pixel)
     if not config.has_base:
         return decoder
-    code = keras.Input((config.audio_code + config.z_size,))
-    base = LinearFace(config.size, name=BASE)(code[:, config.audio_code :])
-    moved = decoder(code[:, : config.audio_code + seen])
+    code = keras.Input((of_speech + config.z_size,))
+    base = LinearFace(config.size, name=BASE)(code[:, of_speech:])
+    moved = decoder(code[:, : of_speech + seen])
     return keras.Model(code, layers.Add(dtype="float32")([moved, base]), name="generator")
-
-
-def build_reference_encoder(config):
-    """Finds the code z of a face whose mouth is covered: pose and colour, which cannot be heard.
-
-    Args:
-        config: `BeganConfig`.
-
-    Returns:
-        `keras.Model` from faces [batch, size, size, 3] to [batch, z_size].
-    """
-    return build_encoder(config.size, config.reference_n, config.z_size, sub_pixel=config.sub_pixel)

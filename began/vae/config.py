@@ -2,42 +2,38 @@
 
 from dataclasses import dataclass
 
-from training.settings import TrainingSettings
+from training.config import Config, SpeechConfig, TrainingConfig
+
+_FAST = TrainingConfig(steps=6000, batch_size=64, learning_rate=1e-3, precision="float32")
 
 
 @dataclass(frozen=True)
-class VaeConfig(TrainingSettings):
-    """What an audio VAE is and how it is trained. The defaults are the preset `convolutional`."""
+class VaeConfig(Config):
+    """What an audio VAE is and how it is trained. The defaults are the preset `convolutional`.
 
-    features: str = "wide"  # a key of preprocessing.speech.audio_features.FEATURE_PRESETS
-    clipped_at: float = 0.0  # raw coefficients clipped to +- this and scaled to 0..1; 0: standardised ones
-    network: str = "time"  # "time": convolutions over time; "2017": dense layers on the flattened map
-    widths: tuple = (64, 128, 128)  # channels of the convolutions, or units of the dense layers
-    code_size: int = 64
+    Of the speech, `widths` are channels of the convolutions over time, or, with a network of 2017, units of dense
+    layers on the flattened map, whose raw coefficients are clipped to +-`model.CLIPPED_2017` and scaled to 0..1.
+    """
+
+    speech: SpeechConfig = SpeechConfig(noise=0.0, dropout=0.0)
     kl_weight: float = 0.25  # of the KL divergence against the sum of absolute errors over a map
-    steps: int = 6000
-    batch_size: int = 64
-    learning_rate: float = 1e-3  # Adam's
-    decaying: bool = True  # whether the rate falls to zero along half a cosine
-    evaluate_every: int = 1000  # steps between validations, each with pictures and a checkpoint
-    seed: int = 0
+    training: TrainingConfig = _FAST
 
 
 VAE_PRESETS = {
     "convolutional": VaeConfig(),
-    "sample": VaeConfig(steps=600, batch_size=32, evaluate_every=200),
+    "sample": VaeConfig().updated(training={"steps": 600, "batch_size": 32, "evaluate_every": 200}),
     # The 2017 project's, which it never connected to its generator. At its rate of 1e-7 it hardly leaves the start.
     "2017": VaeConfig(
-        features="2017-networks",
-        clipped_at=40.0,
-        network="2017",
-        widths=(500, 500),
-        code_size=20,
+        speech=SpeechConfig("2017-networks", "2017-elu", (500, 500), 20, noise=0.0, dropout=0.0),
         kl_weight=1.0,
-        steps=8000,
-        batch_size=128,
-        learning_rate=1e-7,
-        decaying=False,
-        evaluate_every=2000,
+        training=TrainingConfig(
+            steps=8000,
+            batch_size=128,
+            learning_rate=1e-7,
+            schedule="halved",
+            evaluate_every=2000,
+            precision="float32",
+        ),
     ),
 }

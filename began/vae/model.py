@@ -1,13 +1,19 @@
 """The audio VAE: MFCC map -> distribution of a code -> map (Kingma and Welling, arXiv 1312.6114)."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers, ops
 
-from preprocessing.speech.audio_features import CLIPPING
+from began.vae.config import VaeConfig
+from preprocessing.speech.audio_features import CLIPPING, FeatureStatistics
 from runtime.program import import_keras
+from training.trainable import Batch, Trainable
 
 import_keras()  # for its settings, also where the networks are used as a library
+
+CLIPPED_2017 = 40.0  # raw coefficients
 
 
 @keras.saving.register_keras_serializable("began")
@@ -36,18 +42,18 @@ class MapScaling(layers.Layer):
         return {**super().get_config(), **own}
 
 
-def map_scaling(clipped_at, statistics):
+def map_scaling(of_2017: bool, statistics: FeatureStatistics) -> MapScaling:
     """The layer that takes standardised maps to the units that a VAE works in.
 
     Args:
-        clipped_at: raw coefficients are clipped to +- this and scaled to 0..1, as the 2017 project did; 0 leaves the
-            standardised ones, clipped to +-`CLIPPING` standard deviations.
-        statistics: `FeatureStatistics` that the maps were standardised with.
+        of_2017: raw coefficients are clipped to +-CLIPPED_2017 and scaled to 0..1, as the 2017 project did; otherwise
+            they stay standardised, clipped to +-`CLIPPING` standard deviations.
+        statistics: what the maps were standardised with.
     """
-    if not clipped_at:
+    if not of_2017:
         ones = np.ones_like(statistics.mean)
         return MapScaling(ones.tolist(), (0 * ones).tolist(), -CLIPPING, CLIPPING, name="scaling")
-    scale = 2 * clipped_at
+    scale = 2 * CLIPPED_2017
     factor, offset = statistics.deviation / scale, statistics.mean / scale + 0.5
     return MapScaling(factor.tolist(), offset.tolist(), 0.0, 1.0, name="scaling")
 
@@ -140,34 +146,32 @@ def kl_divergence(mean, log_variance):
     return (ops.square(mean) + ops.exp(log_variance) - log_variance - 1) / 2
 
 
-class Vae(keras.Model):
-    """An audio VAE and its step: the sum of absolute errors + kl_weight KL, mean over the batch.
+class Vae(Trainable):
+    """An audio VAE and its loss: the sum of absolute errors + kl_weight KL, mean over the batch.
 
     A batch is a dictionary:
         map: maps standardised but not clipped [batch, rows, coefficients]; the network clips and scales them itself.
         noise: standard normal [batch, code_size], what the code is drawn by in training.
 
     Args:
-        config: `VaeConfig`.
-        statistics: `FeatureStatistics` of the training speech.
+        config: its settings.
+        statistics: of the training speech.
     """
 
-    def __init__(self, config, statistics):
-        super().__init__(name="vae")
+    watched = ("error", "kl")
+
+    def __init__(self, config: VaeConfig, statistics: FeatureStatistics):
+        super().__init__("vae")
         self.config = config
-        builders = {
-            "time": (build_vae_encoder, build_vae_decoder),
-            "2017": (build_vae_encoder_2017, build_vae_decoder_2017),
-        }
-        shape = config.feature_settings.rows, config.feature_settings.coefficients
-        self.scaling = map_scaling(config.clipped_at, statistics)
-        self.encoder, self.decoder = (
-            build(*shape, config.widths, config.code_size) for build in builders[config.network]
+        speech, of_2017 = config.speech, config.speech.network.startswith("2017")
+        builders = (
+            (build_vae_encoder_2017, build_vae_decoder_2017) if of_2017 else (build_vae_encoder, build_vae_decoder)
         )
-        self.trackers = {name: keras.metrics.Mean(name) for name in ("error", "kl")}
+        self.scaling = map_scaling(of_2017, statistics)
+        self.encoder, self.decoder = (build(*speech.map_shape, speech.widths, speech.code_size) for build in builders)
         self.built = True
 
-    def call(self, batch, training=False):
+    def call(self, batch: Batch, training: bool = False) -> dict[str, Any]:
         """Reconstructs maps, in training from a code drawn by the noise, else from the mean code.
 
         Returns:
@@ -188,11 +192,10 @@ class Vae(keras.Model):
         """The loss over a batch. See the class."""
         error = ops.mean(map_error(y_pred["scaled"], y_pred["map"]))
         kl = ops.mean(ops.sum(kl_divergence(y_pred["mean"], y_pred["log_variance"]), axis=-1))
-        self.trackers["error"].update_state(error)
-        self.trackers["kl"].update_state(kl)
+        self.report(error=error, kl=kl)
         return error + self.config.kl_weight * kl
 
-    def mean_encoder(self):
+    def mean_encoder(self) -> keras.Model:
         """The part that is kept after training.
 
         Returns:

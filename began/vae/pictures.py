@@ -1,5 +1,7 @@
 """Pictures of an audio VAE: reconstructed maps, codes and what they stand for, the curves of its run."""
 
+from pathlib import Path
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -13,6 +15,9 @@ def draw_reconstructions(path, real, reconstructed):
         path: of the PNG.
         real: standardised maps [shape=(clips, moments, rows, coefficients)].
         reconstructed: the same, reconstructed.
+
+    Returns:
+        the picture as uint8 RGB.
     """
     clips, moments = real.shape[:2]
     figure = Figure(figsize=(1.5 * moments + 1, 2.4 * clips + 0.6), layout="constrained")
@@ -21,7 +26,7 @@ def draw_reconstructions(path, real, reconstructed):
     image = _draw_maps(axes, pairs.reshape(2 * clips, *real.shape[1:]), ("real", "reconstructed") * clips)
     figure.colorbar(image, ax=axes, label="standard deviations", aspect=40)
     axes.set_title("maps of validation speech: time to the right, coefficients upwards")
-    save_figure(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_codes(path, codes, loudness, information, units, steps, decoded):
@@ -35,6 +40,9 @@ def draw_codes(path, codes, loudness, information, units, steps, decoded):
         units: indices of the units traversed.
         steps: values given to them, the others being 0.
         decoded: standardised maps [shape=(units, steps, rows, coefficients)].
+
+    Returns:
+        the picture as uint8 RGB.
     """
     figure = Figure(figsize=(13, 6.2), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1.25))
@@ -59,10 +67,10 @@ def draw_codes(path, codes, loudness, information, units, steps, decoded):
     image = _draw_maps(axes, decoded, [f"unit {unit}" for unit in units], values)
     right.colorbar(image, ax=axes, label="standard deviations", aspect=40)
     axes.set_title("maps decoded from one unit, the others being 0", pad=22)
-    save_figure(figure, path)
+    return save_figure(figure, path)
 
 
-def draw_vae_curves(path, rows):
+def draw_vae_curves(path: Path, rows: list[dict]) -> None:
     """Writes a PNG of the losses, the share of variance explained and the KL divergence over the steps.
 
     Args:
@@ -70,9 +78,9 @@ def draw_vae_curves(path, rows):
         rows: of a `MetricsLog`.
     """
     panels = {
-        "loss": ("train_loss", "validation_loss"),
+        "loss": ("loss", "validation_loss"),
         "share of variance explained": ("explained_variance",),
-        "nats of a code, units in use": ("kl", "active_units"),
+        "nats of a code, units in use": ("kl_divergence", "active_units"),
     }
     draw_panels(path, rows, panels)
 

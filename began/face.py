@@ -1,4 +1,4 @@
-"""The model folder of a BEGAN: all that generation needs, and nothing of the discriminator.
+"""A trained generator, in memory and on disk: the model folder holds nothing of the discriminator.
 
 config.json      schema, kind, name, frame rate, settings, feature statistics, sound needed around a frame
 generator.keras  from standardised maps and z to faces, float32
@@ -14,16 +14,16 @@ import numpy as np
 
 from began.config import BeganConfig
 from began.model import Began
-from media.pixels import to_signed, to_uint8
+from media.pixels import to_uint8
 from preprocessing.speech.audio_features import FeatureStatistics
 from runtime.files import atomic_folder, read_json, write_json
 from runtime.program import InputError, command
 from training.checkpoints import DAMAGED
+from training.inference import in_batches
 
-SCHEMA = 1
+SCHEMA = 2
 KIND = "began"
 MIXED = 0.3  # share of the other face's deviation in z
-BATCH = 64  # frames that the network takes at once when generating
 
 
 @dataclass(frozen=True)
@@ -92,61 +92,22 @@ class BeganFace:
 
     def motion(self, maps, z=None):
         """The faces of `faces` in about [-1, 1], before they are rounded."""
-        heard = standardiser(self.config, self.statistics)(maps)
+        heard = self.config.speech.standardiser(self.statistics)(maps)
         z = np.broadcast_to(self.z if z is None else z, (len(heard), self.config.z_size))
         used = [part for part, there in zip((heard, z), self._inputs, strict=True) if there]
         return in_batches(self.network.predict_on_batch, *used)
 
     @property
     def _inputs(self):
-        return self.config.audio_code > 0, self.config.z_size > 0
+        return self.config.speech.code_size > 0, self.config.z_size > 0
 
 
-def in_batches(network, *inputs):
-    """What a network makes of its inputs, computed BATCH at a time.
-
-    The network always sees BATCH of them, so that it is traced once and one does not depend on how many there are.
-
-    Args:
-        network: function from an array, or a list of some, to an array.
-        inputs: float32 arrays of the same length.
-
-    Returns:
-        array of that length.
-    """
-    made = []
-    for first in range(0, len(inputs[0]), BATCH):
-        parts = [part[first : first + BATCH] for part in inputs]
-        count = len(parts[0])
-        padded = [np.concatenate([part, np.zeros((BATCH - count, *part.shape[1:]), np.float32)]) for part in parts]
-        made.append(np.asarray(network(padded if len(padded) > 1 else padded[0]))[:count])
-    return np.concatenate(made)
-
-
-def standardiser(config, statistics):
-    """The function from raw maps to what the networks hear, float32 of the same shape."""
-    return statistics.standardise if config.standardised else lambda maps: np.asarray(maps, np.float32)
-
-
-def cover(faces, config):
-    """uint8 faces -> [-1, 1], the part below `config.covered` of the side grey: the mouth is not seen."""
-    covered = to_signed(faces)
-    covered[:, round(config.covered * config.size) :] = 0
-    return covered
-
-
-def encoded(model, faces):
-    """The codes that the reference encoder finds for uint8 faces [shape=(n, size, size, 3)] -> [shape=(n, z_size)]."""
-    parts = [cover(faces[first : first + BATCH], model.config) for first in range(0, len(faces), BATCH)]
-    return np.concatenate([np.asarray(model.reference_encoder(part, training=False)) for part in parts])
-
-
-def build_network(model):
+def build_network(model: Began) -> keras.Model:
     """The generating half of a `Began` as a functional network: see `BeganFace.network`."""
     config = model.config
     inputs, parts = [], []
-    if config.audio_code:
-        inputs.append(keras.Input((config.rows, config.coefficients), name="speech"))
+    if model.audio_network is not None:
+        inputs.append(keras.Input(config.speech.map_shape, name="speech"))
         parts.append(keras.layers.Activation("linear", dtype="float32")(model.audio_network(inputs[0])))
     if config.z_size:
         inputs.append(keras.Input((config.z_size,), name="z"))
@@ -155,22 +116,20 @@ def build_network(model):
     return keras.Model(inputs if len(inputs) > 1 else inputs[0], model.generator(code), name="generator")
 
 
-def write_model(folder, face, model):
+def write_model(folder: Path, face: BeganFace, model: Began) -> Path:
     """Writes a model folder, whole or not at all.
 
     Args:
         folder: where to; an older model there is replaced.
         face: `BeganFace`.
-        model: the `Began` whose weights it has; of whatever precision, they are written in float32.
+        model: the `Began` of its weights, in float32.
 
     Returns:
         path of the folder.
     """
-    config, features = face.config, face.config.feature_settings
-    plain = Began(config)  # under the default policy, float32
-    plain.set_weights(model.get_weights())
+    config, features = face.config, face.config.speech.feature_settings
     with atomic_folder(folder) as partial:
-        build_network(plain).save(partial / "generator.keras")
+        build_network(model).save(partial / "generator.keras")
         if face.codes is not None:
             np.save(partial / "codes.npy", face.codes)
         write_json(
@@ -189,7 +148,7 @@ def write_model(folder, face, model):
     return folder
 
 
-def read_config(folder, kinds):
+def read_config(folder: Path, kinds: dict[str, int]) -> dict:
     """Reads config.json of a model folder.
 
     Args:
@@ -220,7 +179,7 @@ def read_config(folder, kinds):
     return content
 
 
-def load_model(folder):
+def load_model(folder: Path) -> BeganFace:
     """Reads a model folder as `BeganFace`.
 
     Raises:
@@ -232,7 +191,7 @@ def load_model(folder):
         raise InputError(f"{folder / 'generator.keras'}: missing; copy the whole model folder again")
     try:
         config = BeganConfig.from_json(content["config"])
-        coded = config.z_source in ("eigenfaces", "reference")
+        coded = config.z == "eigenfaces"
         codes = np.load(folder / "codes.npy", allow_pickle=False) if coded else None
         network = keras.models.load_model(folder / "generator.keras", compile=False)
         network.jit_compile = False  # on a processor XLA is slower

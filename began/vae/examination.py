@@ -1,9 +1,11 @@
 """Looks at an audio VAE during its training: errors beside the mean map's, what its code uses, and pictures."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 
-from began.vae.model import kl_divergence, map_error
+from began.vae.model import Vae, kl_divergence, map_error
 from began.vae.pictures import draw_codes, draw_reconstructions
 
 ACTIVE = 0.01  # least variance of the mean code over speech (Burda, Grosse, Salakhutdinov, arXiv 1509.00519, 5.2)
@@ -14,21 +16,21 @@ STEPS_ALONG = np.linspace(-2, 2, 5)  # of a traversal, in standard deviations of
 BATCH = 256
 
 
-class VaeValidation:
+class VaeExamination:
     """The validation speech with all that does not change while the network learns.
 
     Args:
-        model: `vae.Vae`; of it only the scaling is used here.
+        scaling: of the VAE, `model.MapScaling`.
         train_maps: maps of the training clips, standardised, not clipped [shape=(frames, rows, coefficients)].
         validation: `frames.FrameSet` of the validation clips.
         statistics: `FeatureStatistics` of the training speech.
     """
 
-    def __init__(self, model, train_maps, validation, statistics):
+    def __init__(self, scaling, train_maps, validation, statistics):
         self.maps = np.concatenate([statistics.standardise(of_clip, np.inf) for of_clip in validation.maps])
         self.loudness = np.concatenate([loudness(clip) for clip in validation.clips])
         batches = np.array_split(train_maps, -(-len(train_maps) // BATCH))
-        sums = [keras.ops.convert_to_numpy(model.scaling(batch)).sum(axis=0, dtype=float) for batch in batches]
+        sums = [keras.ops.convert_to_numpy(scaling(batch)).sum(axis=0, dtype=float) for batch in batches]
         self.mean_map = sum(sums) / len(train_maps)
         frames = np.array([len(of_clip) for of_clip in validation.maps[:CLIPS]])
         firsts = np.cumsum(frames) - frames
@@ -40,9 +42,9 @@ class VaeValidation:
 
         Returns:
             (values, seen): `validation_loss` (its terms as in training), `map_error` and `mean_map_error` (mean
-            absolute, of an entry in the VAE's own units, the second of the training speech's mean map), `kl` (nats of a
+            absolute, of an entry in the VAE's own units, the second of the training speech's mean map), `kl_divergence` (nats of a
             map), `active_units`, `explained_variance` (1 - squared error / that of the mean map); and what
-            `draw` wants.
+            `pictures` wants.
         """
         seen = model.predict({"map": self.maps}, batch_size=BATCH, verbose=0)
         real, reconstructed = seen["scaled"], seen["map"]
@@ -54,26 +56,32 @@ class VaeValidation:
             "validation_loss": float(errors.mean()) + model.config.kl_weight * kl,
             "map_error": float(errors.mean()) / real[0].size,
             "mean_map_error": float(np.abs(real - self.mean_map).mean()),
-            "kl": kl,
+            "kl_divergence": kl,
             "active_units": int((seen["mean"].var(axis=0) > ACTIVE).sum()),
             "explained_variance": 1 - left / of_mean_map,
         }
         return values, {**seen, "divergences": divergences}
 
-    def draw(self, model, seen, reconstructions_path, codes_path):
-        """Writes two PNGs: real maps above reconstructed ones; the codes, and what their strongest units stand for."""
-        standardised = _standardised(model.scaling)
-        draw_reconstructions(
-            reconstructions_path, standardised(seen["scaled"][self.shown]), standardised(seen["map"][self.shown])
-        )
+    def pictures(self, model: Vae, seen: dict) -> dict[str, Callable]:
+        """What draws real maps above reconstructed ones, and the codes and what their strongest units stand for.
+
+        Returns:
+            functions that take the path of a PNG and give it as a picture, by name.
+        """
+        standardised, code_size = _standardised(model.scaling), model.config.speech.code_size
+        real, reconstructed = (standardised(seen[name][self.shown]) for name in ("scaled", "map"))
         information = seen["divergences"].mean(axis=0)
         strongest = np.argsort(-information)[:TRAVERSED]
-        codes = np.zeros((len(strongest), len(STEPS_ALONG), model.config.code_size), np.float32)
+        codes = np.zeros((len(strongest), len(STEPS_ALONG), code_size), np.float32)
         for row, unit in enumerate(strongest):
             codes[row, :, unit] = STEPS_ALONG
-        decoded = keras.ops.convert_to_numpy(model.decoder(codes.reshape(-1, model.config.code_size)))
+        decoded = keras.ops.convert_to_numpy(model.decoder(codes.reshape(-1, code_size)))
         decoded = standardised(decoded).reshape(*codes.shape[:2], *decoded.shape[1:])
-        draw_codes(codes_path, seen["mean"], self.loudness, information, strongest, STEPS_ALONG, decoded)
+        of_codes = (seen["mean"], self.loudness, information, strongest, STEPS_ALONG, decoded)
+        return {
+            "maps": lambda path: draw_reconstructions(path, real, reconstructed),
+            "codes": lambda path: draw_codes(path, *of_codes),
+        }
 
 
 def _standardised(scaling):

@@ -15,7 +15,7 @@ from runtime.files import atomic_folder, read_json, write_json
 from runtime.program import InputError, command
 from training.checkpoints import DAMAGED
 
-SCHEMA = 1
+SCHEMA = 2
 KIND = "vae"
 FOLDER = "vae"  # within a run
 

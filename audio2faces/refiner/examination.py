@@ -1,0 +1,54 @@
+"""Looks at a refiner during its training: mouth motion and sharpness on the validation clips, and a picture."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from audio2faces.face import TalkingFace
+from measures.collapse import ratio, sharpness
+from measures.mouth import MouthComponents, mouth_measures
+from measures.similarity import psnr
+from preprocessing.faces.alignment import mouth_slices
+from runtime.program import with_progress
+from training.frames import FrameSet, shown_moments
+
+
+class RefinerExamination:
+    """The validation clips with all that does not change while the network learns.
+
+    Args:
+        face: of the regressor, without a refiner.
+        held_out: validation clips, faces in full size.
+        components: of mouth motion, of faces in full size.
+    """
+
+    def __init__(self, face: TalkingFace, held_out: FrameSet, components: MouthComponents):
+        self.face, self.components = face, components
+        self.real = [clip.faces for clip in held_out.clips]
+        self.rows, self.columns = mouth_slices(face.config.size)
+        self.motion, self.real_motion = [], []
+        for of_clip, faces in with_progress(
+            list(zip(held_out.maps, self.real, strict=True)), "clip", "motion of validation clips"
+        ):
+            self.motion.append(face.motion(of_clip))
+            self.real_motion.append(components.of_faces(faces))
+
+    def __call__(self, refiner: keras.Model | None) -> tuple:
+        """Examines a network; None stands for the regressor alone.
+
+        Returns:
+            (values, rows): those that `RefinerTask.measured` names, and rows of faces for `began.figures.draw_rows`.
+        """
+        face = dataclasses.replace(self.face, refiner=refiner)
+        made = []
+        for motion in with_progress(self.motion, "clip", "validation"):
+            made.append(face.paint(motion))
+        measures = mouth_measures(self.real_motion, [self.components.of_faces(faces) for faces in made])
+        real, refined = ([faces[:, self.rows, self.columns] for faces in of_clips] for of_clips in (self.real, made))
+        values = {name: measures[name] for name in ("correlation", "amplitude", "explained_variance")}
+        values["mouth_sharpness"] = ratio(sum(map(sharpness, refined)), sum(map(sharpness, real)))
+        values["mouth_psnr"] = float(np.mean(np.concatenate([psnr(x, y) for x, y in zip(real, refined, strict=True)])))
+        moments = shown_moments(len(self.real[0]))
+        rows = {"real": self.real[0], "regressor": self.face.paint(self.motion[0], refined=False), "refined": made[0]}
+        return values, {label: faces[moments] for label, faces in rows.items()}

@@ -179,8 +179,12 @@ def read_config(folder: Path, kinds: dict[str, int]) -> dict:
     return content
 
 
-def load_model(folder: Path) -> BeganFace:
+def load_model(folder: Path, kind_of_config: type[BeganConfig] = BeganConfig) -> BeganFace:
     """Reads a model folder as `BeganFace`.
+
+    Args:
+        folder: of the model.
+        kind_of_config: what its settings are; a variant's in experiments.
 
     Raises:
         InputError: a file is missing or damaged, or the folder holds another kind of model.
@@ -190,7 +194,7 @@ def load_model(folder: Path) -> BeganFace:
     if not (folder / "generator.keras").is_file():
         raise InputError(f"{folder / 'generator.keras'}: missing; copy the whole model folder again")
     try:
-        config = BeganConfig.from_json(content["config"])
+        config = kind_of_config.from_json(content["config"])
         coded = config.z == "eigenfaces"
         codes = np.load(folder / "codes.npy", allow_pickle=False) if coded else None
         network = keras.models.load_model(folder / "generator.keras", compile=False)

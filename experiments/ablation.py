@@ -15,33 +15,30 @@ from runtime.program import ArgumentParser, InputError, import_keras, program
 from training.run_folder import in_words
 
 MINUTES = {"15 minutes of video": 15, "5 minutes of video": 5, "1 minute of video": 1}  # to train regressors on
-REGRESSORS = {  # name: what differs from the preset
+REGRESSORS: dict[str, dict] = {  # name: what differs from the preset
     "default": {},
     **{name: {} for name in MINUTES},
-    "speech as it was recorded": {"versions": 0, "unvoiced": 0.0},
-    "0.365 s of speech": {"features": "wide"},
-    "twice the dropout": {"dropout": 0.4},
-    "half the dropout": {"dropout": 0.1},
+    "speech as it was recorded": {"versions": 0},
+    "0.365 s of speech": {"speech": {"features": "wide"}},
+    "twice the dropout": {"speech": {"dropout": 0.4}},
+    "half the dropout": {"speech": {"dropout": 0.1}},
     "no weight on the mouth": {"mouth_weight": 1.0},
     "whole faces, not their motion": {"motion": False, "idle": 0},
-    "2017's audio network": {
-        "audio_network": "2017",
-        "audio_activation": "leaky_relu",
-        "audio_widths": (64, 128, 256, 512),
-    },
+    "2017's audio network": {"speech": {"network": "2017-leaky", "widths": (64, 128, 256, 512)}},
 }
-REFINERS = {
+ADVERSARY = {"weight": 1.0}
+REFINERS: dict[str, dict] = {
     "default": {},
     "no weight on detail": {"detail": 0.0},
     "three times the weight on detail": {"detail": 30.0},
     "the error at full size alone": {"paired": 25.0, "coarse": 0.0, "temporal": 0.2},
     "neither, as by squared error": {"paired": 25.0, "coarse": 0.0, "temporal": 0.2, "detail": 0.0},
     "no weight on change": {"temporal": 0.0},
-    "gradients not clipped": {"clipping": 0.0},
-    "an adversary": {"adversarial": 1.0},
-    "an adversary that does not hear": {"adversarial": 1.0, "conditional": False, "mismatched": 0.0},
-    "an adversary that sees the whole face": {"adversarial": 1.0, "judged": "face"},
-    "an adversary instead of detail": {"adversarial": 1.0, "detail": 0.0},
+    "gradients not clipped": {},
+    "an adversary": {"adversary": ADVERSARY},
+    "an adversary that does not hear": {"adversary": {**ADVERSARY, "conditional": False, "mismatched": 0.0}},
+    "an adversary that sees the whole face": {"adversary": ADVERSARY, "seen": "face"},
+    "an adversary instead of detail": {"adversary": ADVERSARY, "detail": 0.0},
 }
 REFERENCES = ("", ", on the clip's first frame")
 
@@ -75,6 +72,7 @@ def measure(arguments, dataset, out, chosen, known):
     """Trains and measures what is missing, and prints the table."""
     import_keras()
     from audio2faces.evaluate.methods import evaluate, format_table
+    from training.frames import FrameStore
 
     make = _maker(dataset, arguments.steps, arguments.run)
     measured = {}
@@ -83,7 +81,7 @@ def measure(arguments, dataset, out, chosen, known):
         path = folder / f"{arguments.split}.json"
         trained = {"steps": arguments.steps, "data": dataset.fingerprint}
         if not path.exists():
-            report, _ = evaluate([make(row, known[row], folder)], dataset, arguments.split)
+            report, _ = evaluate([make(row, known[row], folder)], FrameStore(dataset), arguments.split)
             write_json(path, trained | {"methods": report["methods"]})
         there = read_json(path)
         if differing := {key: (there.get(key), now) for key, now in trained.items() if there.get(key) != now}:
@@ -111,34 +109,38 @@ def _shorter(dataset, minutes):
 def _maker(dataset, steps, run):
     """The function (name, settings, folder) -> `TalkingFace` trained there."""
     from audio2faces.config import PRESETS
-    from audio2faces.refiner.training import train_refiner
-    from audio2faces.regressor.articulation import articulate
+    from audio2faces.refiner.training import RefinerTask, train_refiner
     from audio2faces.regressor.training import train_regressor
     from audio2faces.stages import trained_regressor
-    from training.frames import FrameSet
+    from audio2faces.training import articulate
+    from training.frames import FrameStore
 
-    preset, settings = PRESETS["full"], {"size": dataset.size, "steps": steps}
+    preset, settings = PRESETS["full"], {"size": dataset.size, "training": {"steps": steps}}
     if not run:
 
         def regressor(name, changed, folder):
-            config = dataclasses.replace(preset.regressor, **settings, **changed)
+            config = preset.regressor.updated(**settings).updated(**changed)
             data = _shorter(dataset, MINUTES[name]) if name in MINUTES else dataset
-            trained = train_regressor(config, data, folder)
-            faces = FrameSet(data.split("train"), config.feature_settings)
-            face = trained.face(name, dataset.frame_rate, faces)
-            return articulate(face, trained.training.mouth, dataset.split("validation"))
+            store = FrameStore(data)
+            trained = train_regressor(config, store, folder)
+            return articulate(trained.face(name), trained.task.mouth, store)
 
         return regressor
-    config = trained_regressor(Path(run))
-    trained = train_regressor(config, dataset, Path(run) / "regressor")
-    faces = FrameSet(dataset.split("train"), config.feature_settings)
+
+    class Unclipped(RefinerTask):
+        """A refiner whose gradients are not clipped."""
+
+        clipping = None
+
+    store = FrameStore(dataset)
+    trained = train_regressor(trained_regressor(Path(run)), store, Path(run) / "regressor")
 
     def refiner(name, changed, folder):
-        plain = trained.face(name, dataset.frame_rate, faces)
-        config = dataclasses.replace(preset.refiner, **settings, decay_every=steps // 3, **changed)
-        network = train_refiner(config, dataset, trained, faces, plain, folder)
-        face = dataclasses.replace(plain, refiner=network)
-        return articulate(face, trained.training.mouth, dataset.split("validation"))
+        plain = trained.face(name)
+        config = preset.refiner.updated(**settings).updated(training={"halve_every": steps // 3}, **changed)
+        task = Unclipped if name == "gradients not clipped" else RefinerTask
+        network = train_refiner(config, trained, plain, folder, task)
+        return articulate(dataclasses.replace(plain, refiner=network), trained.task.mouth, store)
 
     return refiner
 

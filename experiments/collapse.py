@@ -10,17 +10,16 @@ import csv
 import re
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from began.config import OF_VAE, BeganConfig
-from experiments.collapse_rows import VAES, ladder
+from experiments.collapse_rows import VAES, VariantConfig, ladder
 from media.pictures import read_png, tile, write_png
 from preprocessing.dataset import open_dataset
 from runtime.files import exclusive, make_folder, read_json, write_json
 from runtime.program import ArgumentParser, InputError, import_keras, program
+from training.config import OF_VAE
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "collapse"
 TABLE = (  # name in the table, key of the measure, digits
@@ -63,28 +62,29 @@ class Ladder:
         if not path.is_file():
             return None
         result = read_json(path)
-        trained = BeganConfig().as_json() | result["config"]  # a setting that did not exist then had its default
-        return result if trained == replace(row.config, seed=seed).as_json() else None
+        trained = VariantConfig.from_json(result["config"])  # a setting that did not exist then had its default
+        return result if trained == row.config.updated(training={"seed": seed}) else None
 
     def train(self, row, seed):
         """Trains and measures a row with a seed."""
         from began.face import load_model
         from began.training import train_began
+        from experiments.variants import VariantTask
         from training.run_folder import DivergenceError
 
-        config = replace(row.config, seed=seed)
+        config = row.config.updated(training={"seed": seed})
         path = self.path(row, seed)
         run = self.runs / path.name
         result = {"row": row.name, "seed": seed, "split": self.split, "config": config.as_json(), "diverged": None}
-        if config.audio_encoder.startswith(OF_VAE):
-            vae = self.trained_vae(config.audio_encoder.removeprefix(OF_VAE))
-            config = replace(config, audio_encoder=f"{OF_VAE}{vae}")
+        if config.speech.network.startswith(OF_VAE):
+            vae = self.trained_vae(config.speech.network.removeprefix(OF_VAE))
+            config = config.updated(speech={"network": f"{OF_VAE}{vae}"})
         try:
-            train_began(config, self.dataset, run)
+            train_began(config, self.dataset, run, VariantTask)
         except DivergenceError as error:
             result["diverged"] = f"diverged after step {error.step}"
         else:
-            measured, rows = self.examination(config)(load_model(run / "last"))
+            measured, rows = self.examination(config.speech)(load_model(run / "last", VariantConfig))
             write_png(path.with_suffix(".png"), tile(rows["generated"], len(rows["generated"])))
             result["measures"] = measured
         result["history"] = history(run / "metrics.csv")
@@ -99,18 +99,18 @@ class Ladder:
         train_vae(VAES[name], self.dataset, run)
         return run
 
-    def examination(self, config):
+    def examination(self, speech):
         """The real faces and the speech of the split, for these features."""
         from began.examination import Examination
         from measures.mouth import MouthComponents
-        from training.frames import FrameSet
+        from training.frames import FrameStore
 
-        if config.features not in self.examinations:
-            parts = (self.dataset.split("train"), self.dataset.split(self.split))
-            train, held_out = (FrameSet(clips, config.feature_settings) for clips in parts)
+        if speech.features not in self.examinations:
+            store = FrameStore(self.dataset)
+            train, held_out = (store.frames(part, speech.feature_settings) for part in ("train", self.split))
             self.components = self.components or MouthComponents.of(train.clips)
-            self.examinations[config.features] = Examination(train, held_out, self.components)
-        return self.examinations[config.features]
+            self.examinations[speech.features] = Examination(train, held_out, self.components)
+        return self.examinations[speech.features]
 
 
 def history(path):

@@ -1,7 +1,6 @@
 """What several tests share: sample clips, a tiny dataset of drawn faces, a tiny trained model."""
 
 import contextlib
-import dataclasses
 import os
 import subprocess
 import sys
@@ -24,16 +23,22 @@ from media.reading import write_wav  # noqa: E402
 from preprocessing.dataset import open_dataset, write_dataset  # noqa: E402
 
 FACE_SIZE = 16
-TINY_TRAINING = {
+TINY_TRAINING = {"steps": 8, "batch_size": 4, "evaluate_every": 4, "precision": "float32"}
+TINY = {
     "size": FACE_SIZE,
-    "features": "wide",
-    "steps": 8,
-    "batch_size": 4,
-    "evaluate_every": 4,
-    "precision": "float32",
+    "speech": {"features": "wide", "widths": (8,), "code_size": 8},
+    "decoder_widths": (8,),
+    "versions": 1,
+    "idle": 2,
+    "training": TINY_TRAINING,
 }
-TINY = TINY_TRAINING | {"audio_widths": (8,), "audio_code": 8, "decoder_widths": (8,), "versions": 1, "idle": 2}
-TINY_REFINER = TINY_TRAINING | {"generator_n": 4, "audio_widths": (4,), "n": 2, "code_size": 4}
+TINY_REFINER = {
+    "size": FACE_SIZE,
+    "speech": {"features": "wide", "widths": (4,)},
+    "n": 4,
+    "adversary": {"n": 2, "code_size": 4},
+    "training": TINY_TRAINING,
+}
 
 
 LONGEST = ["test_published_model", "test_generation", "test_export", "test_refiner", "test_prepare"]
@@ -50,6 +55,15 @@ def run_program(*arguments, cwd=ROOT, **options):
     return subprocess.run(
         [sys.executable, *map(str, arguments)], cwd=cwd, env=environment, capture_output=True, text=True, **options
     )
+
+
+def compiled(model, optimizer=None):
+    """A model in training, ready for a step or for a checkpoint."""
+    import keras
+
+    model.compile(optimizer or keras.optimizers.Adam(1e-3), jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+    return model
 
 
 def with_one_bit_changed(content):
@@ -123,7 +137,7 @@ def tiny_config():
     """Settings of a regressor that trains in a second."""
     from audio2faces.config import RegressorConfig
 
-    return dataclasses.replace(RegressorConfig(), **TINY)
+    return RegressorConfig().updated(**TINY)
 
 
 @pytest.fixture(scope="session")
@@ -131,7 +145,7 @@ def tiny_system(tiny_config):
     """Settings of both stages, each of which trains in a second."""
     from audio2faces.config import RefinerConfig, SystemConfig
 
-    return SystemConfig(tiny_config, RefinerConfig(**TINY_REFINER))
+    return SystemConfig(tiny_config, RefinerConfig().updated(**TINY_REFINER))
 
 
 @pytest.fixture(scope="session")

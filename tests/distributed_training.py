@@ -38,8 +38,8 @@ class Noting:
         self.done += 1
         moments = flat([variable for variable in learner.optimizer.variables if variable.path.endswith("momentum")])
         self.notes.setdefault("first_moments", moments)
-        self.notes["k"].append(learner.k.numpy())
-        self.notes["real_error"].append(values["real_error"])
+        self.notes["k"].append(learner.adversary.k.numpy())
+        self.notes["real_error"].append(float(values["real_error"]))
         self.notes["weights"], self.notes["moments"] = flat(learner.trainable_variables), moments
         return values
 
@@ -63,7 +63,7 @@ def train_noted(config, dataset, run, kill_at=None):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "open_devices", open_noting)
         patch.setattr(MouthComponents, "of", lambda clips: computed.append(0) or of_clips(clips))
-        patch.setattr(training, "draw_rows", lambda *_: np.zeros((1, 1, 3), np.uint8))
+        patch.setattr(training, "draw_rows", lambda *_, **__: np.zeros((1, 1, 3), np.uint8))
         patch.setattr(training, "draw_curves", lambda *_: None)
         training.train_began(config, dataset, run)
     notes = kept[0].notes | {"computed": len(computed)}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from audio2faces.regressor.frames import MotionSet, Speech, unvoiced_maps
 
+from audio2faces.regressor.speech import Speech, unvoiced_maps
 from media.reading import read_speech
 from preprocessing.speech.audio_features import FEATURE_PRESETS, FeatureStatistics
 from preprocessing.speech.augmentation import (
@@ -15,6 +15,7 @@ from preprocessing.speech.augmentation import (
     noise,
     reverberate,
 )
+from training.frames import FrameSet
 
 from .conftest import SAMPLES
 
@@ -99,7 +100,7 @@ def test_sound_without_speech_gives_finite_maps_of_all_kinds():
 
 
 def test_what_a_frame_hears_is_a_function_of_seed_and_step(tiny_dataset, tiny_config):
-    frames = MotionSet(tiny_dataset.split("train"), tiny_config)
+    frames = FrameSet(tiny_dataset.split("train"), tiny_config.speech.feature_settings)
     statistics = FeatureStatistics.of(frames.maps)
     one, other = (Speech(frames, tiny_config, statistics.standardise) for _ in range(2))
     indices = np.arange(100)

@@ -1,6 +1,5 @@
 """BEGAN's losses and its one step: numbers worked by hand, the textbook's gradients, other backends and precisions."""
 
-import dataclasses
 import importlib.util
 import json
 
@@ -10,81 +9,69 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from began.config import BeganConfig
+from began.config import CODE_MATCHING, NO_BOTTLENECK, WIDE_ERRORS
 from began.losses import (
     code_distance,
     global_convergence,
-    mode_seeking_loss,
     reconstruction_error,
     scale_gradient,
     updated_k,
     weighted_error,
 )
-from began.model import WATCHED, Began, mouth_weights
+from began.model import Began, mouth_weights
+from began.training import audio_network_of
+from experiments.collapse_rows import VariantConfig
+from experiments.variants import CODE_PENALTY, VariantBegan, mode_seeking_loss
 from preprocessing.faces.alignment import mouth_slices
 
-from .conftest import run_program
+from .conftest import compiled, run_program
 
-TINY = BeganConfig(
+TINY = VariantConfig().updated(
     size=16,
-    audio_widths=(4,),
-    audio_code=4,
-    noise=0.0,
-    dropout=0.0,
-    z_source="reference",
+    speech={"widths": (4,), "code_size": 4, "noise": 0.0, "dropout": 0.0},
+    learned_z=True,
     z_size=3,
-    z_noise=0.0,
-    reference_n=4,
-    n=4,
     generator_n=4,
-    code_size=6,
-    batch_size=4,
-    gamma=0.5,
+    adversary={"n": 4, "code_size": 6, "gamma": 0.5},
     paired=0.0,
-    paired_power=1,
     mouth_weight=4.0,
-    precision="float32",
+    training={"batch_size": 4, "precision": "float32"},
 )
-PLAIN = dataclasses.replace(TINY, audio_code=0, z_source="uniform")
-CONDITIONAL = dataclasses.replace(
-    TINY,
-    conditional=True,
-    mismatched=0.5,
-    swapped=True,
-    adversarial=0.6,
-    paired=2.0,
-    paired_power=2,
-    code_penalty=0.1,
+PLAIN = TINY.updated(speech={"code_size": 0}, z="uniform", learned_z=False)
+CONDITIONAL = TINY.updated(adversary={"conditional": True, "mismatched": 0.5, "weight": 0.6}, swapped=True, paired=2.0)
+DEFECTIVE = TINY.updated(
+    learned_z=False,
+    z="none",
+    z_size=0,
+    adversary={"defects": (NO_BOTTLENECK, CODE_MATCHING, WIDE_ERRORS)},
 )
-CODE_MATCH = dataclasses.replace(TINY, z_source="none", z_size=0, bottleneck=False, code_match=0.7, pixel_scale=3.0)
-WITH_BASE = dataclasses.replace(CONDITIONAL, z_source="eigenfaces")
-EVERYTHING = dataclasses.replace(CONDITIONAL, code_match=0.7, code_consistency=0.1, mode_seeking=0.1)
+WITH_BASE = CONDITIONAL.updated(learned_z=False)
+EVERYTHING = CONDITIONAL.updated(adversary={"defects": (CODE_MATCHING,)}, code_consistency=0.1, mode_seeking=0.1)
 GAMES = pytest.mark.parametrize(
-    "config", [PLAIN, CONDITIONAL, CODE_MATCH, WITH_BASE], ids=["plain", "conditional", "code matching", "with a base"]
+    "config", [PLAIN, CONDITIONAL, DEFECTIVE, WITH_BASE], ids=["plain", "conditional", "2017", "with a base"]
 )
 
 
 def batch_of(config, seed=0):
     generator = np.random.default_rng(seed)
-    faces = (config.batch_size, config.size, config.size, 3)
-    maps = (config.batch_size, config.rows, config.coefficients)
+    count = config.training.batch_size
+    faces, maps = (count, config.size, config.size, 3), (count, *config.speech.map_shape)
     batch = {
         "face": generator.uniform(-1, 1, faces),
         "speech": generator.normal(size=maps),
         "foreign_speech": generator.normal(size=maps),
         "reference": generator.uniform(-1, 1, faces),
-        "noise": generator.uniform(-1, 1, (config.batch_size, config.z_size)),
-        "z": generator.normal(size=(config.batch_size, config.z_size)),
+        "noise": np.zeros((count, config.z_size)),
+        "z": generator.normal(size=(count, config.z_size)),
     }
     return {name: array.astype(np.float32) for name, array in batch.items()}
 
 
-def compiled(config, optimizer=None, seed=0):
+def new_model(config, optimizer=None, seed=0):
     keras.utils.set_random_seed(seed)
-    model = Began(config)
-    model.compile(optimizer or keras.optimizers.Adam(1e-3, beta_1=0.5), jit_compile=False)
-    model.optimizer.build(model.trainable_variables)
-    return model
+    return compiled(
+        VariantBegan(config, audio_network_of(config.speech)), optimizer or keras.optimizers.Adam(1e-3, 0.5)
+    )
 
 
 def step(model, batch):
@@ -102,8 +89,7 @@ def test_errors_by_hand():
     other[1] = -0.25
     np.testing.assert_allclose(reconstruction_error(faces, other), [0.5, 0.25])
     weights = np.array([[[4.0], [0.0]], [[0.0], [0.0]]], np.float32)
-    np.testing.assert_allclose(weighted_error(faces, other, weights), [2.0, 0.25])
-    np.testing.assert_allclose(weighted_error(faces, other, weights, power=2), [56 / 12, 0.0625], rtol=1e-6)
+    np.testing.assert_allclose(weighted_error(faces, other, weights), [56 / 12, 0.0625], rtol=1e-6)
     np.testing.assert_allclose(code_distance(np.float32([[1, 2], [0, 0]]), np.float32([[0, 4], [0, -1]])), [1.5, 0.5])
 
 
@@ -157,10 +143,10 @@ def paint(network, value):
 
 
 def test_k_over_several_steps_by_hand():
-    config = dataclasses.replace(PLAIN, gamma=0.5, lambda_k=0.1)
-    model, batch = compiled(config, keras.optimizers.SGD(0.0)), batch_of(config)
+    config = PLAIN.updated(adversary={"lambda_k": 0.1})
+    model, batch = new_model(config, keras.optimizers.SGD(0.0)), batch_of(config)
     batch["face"][:] = 0.6
-    paint(model.discriminator.get_layer("decoder"), 0.0)  # L(v) = |v|: L(x) = 0.6
+    paint(model.adversary.discriminator.get_layer("decoder"), 0.0)  # L(v) = |v|: L(x) = 0.6
     expected = [
         # what G paints, L(G), M_global, k
         (0.1, 0.1, 0.8, 0.02),  # k moves by 0.1 (0.5 * 0.6 - 0.1)
@@ -173,26 +159,27 @@ def test_k_over_several_steps_by_hand():
     for painted, generated_error, m_global, k in expected:
         paint(model.generator, painted)
         values = step(model, batch)
-        assert [values[name] for name in WATCHED] == pytest.approx(
-            [0.6, generated_error, m_global, k, abs(0.6 - painted)], abs=1e-6
+        assert [values[name] for name in Began.watched] == pytest.approx(
+            [0.6, generated_error, m_global, k, (0.6 - painted) ** 2], abs=1e-6
         )
         assert values["loss"] == pytest.approx(0.6 + generated_error, abs=1e-6)
-        assert float(model.k) == pytest.approx(k, abs=1e-6)
+        assert float(model.adversary.k) == pytest.approx(k, abs=1e-6)
     paint(model.generator, 0.0)
-    model.k.assign(0.99)
+    model.adversary.k.assign(0.99)
     assert step(model, batch)["k"] == 1.0
 
 
 def test_a_test_step_leaves_k_alone():
-    model, batch = compiled(PLAIN), batch_of(PLAIN)
-    model.k.assign(0.4)
+    model, batch = new_model(PLAIN), batch_of(PLAIN)
+    model.adversary.k.assign(0.4)
     model.test_on_batch(batch)
-    assert float(model.k) == pytest.approx(0.4)
+    assert float(model.adversary.k) == pytest.approx(0.4)
 
 
 def textbook_gradients(model, batch):
     """Two passes: D's gradients of L(x) - k L(G) with the faces held, then G's of L(G) and what else it is asked."""
-    config, k, discriminator = model.config, float(model.k), model.discriminator
+    config, game = model.config, model.config.adversary
+    k, discriminator = float(model.adversary.k), model.adversary.discriminator
     batch = {name: tf.constant(array) for name, array in batch.items()}
     players = {"discriminator": discriminator.trainable_variables}
     players["generator"] = [
@@ -203,17 +190,17 @@ def textbook_gradients(model, batch):
     ]
 
     def judge(faces, speech):
-        seen = {"face": faces, "speech": speech} if config.conditional else {"face": faces}
+        seen = {"face": faces, "speech": speech} if game.conditional else {"face": faces}
         reconstructed, code = discriminator(seen, training=True)
         return tf.reduce_mean(tf.abs(faces - reconstructed)), code
 
     def generated_faces():
         parts, z = [], None
-        if config.audio_code:
+        if model.audio_network is not None:
             parts.append(model.audio_network(batch["speech"], training=True))
-        if config.z_source == "reference":
+        if config.learned_z:
             z = model.reference_encoder(batch["reference"], training=True)
-        elif config.z_source != "none":
+        elif config.z_size:
             z = batch["z"]
         faces = [model.generator(tf.concat([*parts, *([] if z is None else [z])], axis=1), training=True)]
         if config.swapped:
@@ -222,31 +209,32 @@ def textbook_gradients(model, batch):
 
     def generated_error(faces, real_code):
         judged = [judge(face, batch["speech"]) for face in faces]
-        error = config.pixel_scale * sum(error for error, _ in judged) / len(faces)
-        return error + config.code_match * tf.reduce_mean(tf.abs(judged[0][1] - real_code))
+        error = game.pixel_scale * sum(error for error, _ in judged) / len(faces)
+        matched = tf.reduce_mean(tf.abs(judged[0][1] - real_code))
+        return error + matched if CODE_MATCHING in game.defects else error
 
     with tf.GradientTape() as tape:
         faces = [tf.stop_gradient(face) for face in generated_faces()[0]]
         real_error, real_code = judge(batch["face"], batch["speech"])
-        loss = config.pixel_scale * real_error - k * generated_error(faces, real_code)
-        if config.mismatched:
-            loss -= k * config.mismatched * config.pixel_scale * judge(batch["face"], batch["foreign_speech"])[0]
+        loss = game.pixel_scale * real_error - k * generated_error(faces, real_code)
+        if game.mismatched:
+            loss -= k * game.mismatched * game.pixel_scale * judge(batch["face"], batch["foreign_speech"])[0]
     gradients = {"discriminator": tape.gradient(loss, players["discriminator"])}
     with tf.GradientTape() as tape:
         faces, z = generated_faces()
-        loss = config.adversarial * generated_error(faces, tf.stop_gradient(judge(batch["face"], batch["speech"])[1]))
+        loss = game.weight * generated_error(faces, tf.stop_gradient(judge(batch["face"], batch["speech"])[1]))
         weights = mouth_weights(config.size, config.mouth_weight)
-        loss += config.paired * tf.reduce_mean(weights * tf.abs(batch["face"] - faces[0]) ** config.paired_power)
-        if config.z_source == "reference":
-            loss += config.code_penalty * tf.reduce_mean(z**2)
+        loss += config.paired * tf.reduce_mean(weights * tf.square(batch["face"] - faces[0]))
+        if config.learned_z:
+            loss += CODE_PENALTY * tf.reduce_mean(z**2)
     gradients["generator"] = tape.gradient(loss, players["generator"])
     return {id(v): g for name in players for v, g in zip(players[name], gradients[name], strict=True)}
 
 
 @GAMES
 def test_one_pass_gives_the_gradients_of_two(config):
-    model, batch = compiled(config), batch_of(config)
-    model.k.assign(0.37)
+    model, batch = new_model(config), batch_of(config)
+    model.adversary.k.assign(0.37)
     expected = textbook_gradients(model, batch)
     with tf.GradientTape() as tape:
         loss = model.compute_loss(x=batch, y_pred=model(batch, training=True))
@@ -259,7 +247,7 @@ def test_one_pass_gives_the_gradients_of_two(config):
 
 
 def test_one_step_changes_every_weight():
-    model = compiled(EVERYTHING)
+    model = new_model(EVERYTHING)
     before = [np.array(variable) for variable in model.trainable_variables]
     step(model, batch_of(EVERYTHING))
     for old, variable in zip(before, model.trainable_variables, strict=True):
@@ -268,17 +256,17 @@ def test_one_step_changes_every_weight():
 
 def test_k_and_the_moments_survive_saving(tmp_path):
     path, batches = tmp_path / "began.weights.h5", [batch_of(CONDITIONAL, seed) for seed in range(3)]
-    config = dataclasses.replace(CONDITIONAL, lambda_k=0.1)
-    model = compiled(config)
-    model.k.assign(0.4)
+    config = CONDITIONAL.updated(adversary={"lambda_k": 0.1})
+    model = new_model(config)
+    model.adversary.k.assign(0.4)
     for batch in batches[:2]:
         step(model, batch)
     model.save_weights(path)
-    again = compiled(config, seed=1)
+    again = new_model(config, seed=1)
     again.load_weights(path)
-    assert float(again.k) == float(model.k) != 0
+    assert float(again.adversary.k) == float(model.adversary.k) != 0
     for mine, theirs in zip(again.variables, model.variables, strict=True):
-        if "seed_generator" not in mine.path and mine.path.split("/")[0] not in WATCHED:
+        if "seed_generator" not in mine.path and mine.path.split("/")[0] not in Began.watched:
             np.testing.assert_array_equal(mine, theirs, err_msg=mine.path)
     assert int(again.optimizer.iterations) == 2
     for mine, theirs in zip(again.optimizer.variables, model.optimizer.variables, strict=True):
@@ -288,26 +276,15 @@ def test_k_and_the_moments_survive_saving(tmp_path):
         np.testing.assert_array_equal(mine, theirs, err_msg=mine.path)
 
 
-# Residuals and speech led in.
-
-
 def test_speech_is_ramped_up_in_training_alone():
-    model = compiled(dataclasses.replace(TINY, ramp_steps=10, noise=0.0, dropout=0.0))
-    model.begin_step(5)
+    model = new_model(TINY.updated(ramp_steps=10))
+    for number, share in ((0, 0.0), (25, 1.0), (5, 0.5)):
+        model.begin_step(number)
+        assert float(model.speech_ramp) == pytest.approx(share)
     speech = batch_of(TINY)["speech"]
     np.testing.assert_allclose(
         model.encode_speech({"speech": speech}, training=True), model.encode_speech({"speech": speech}) / 2
     )
-
-
-def test_what_depends_on_the_number_of_the_step():
-    config = dataclasses.replace(TINY, vanishing_steps=100, ramp_steps=10)
-    model = compiled(config)
-    residuals = [v for v in model.non_trainable_variables if v.name == "carry"]
-    for number, heard, carry in ((0, 0.0, 1.0), (5, 0.5, 0.95), (25, 1.0, 0.75), (100, 1.0, 0.0), (300, 1.0, 0.0)):
-        model.begin_step(number)
-        assert float(model.speech_ramp) == pytest.approx(heard)
-        assert residuals and [float(v) for v in residuals] == pytest.approx([carry] * len(residuals))
 
 
 # Other backends and precisions.
@@ -315,12 +292,13 @@ def test_what_depends_on_the_number_of_the_step():
 UNDER_JAX = """
 import json, sys
 import keras, numpy as np
-from began.config import BeganConfig
-from began.model import Began
+from began.training import audio_network_of
+from experiments.variants import VariantBegan, VariantConfig
 
 assert keras.backend.backend() == "jax"
 folder, settings = sys.argv[1], json.loads(sys.argv[2])
-model = Began(BeganConfig.from_json(settings))
+config = VariantConfig.from_json(settings)
+model = VariantBegan(config, audio_network_of(config.speech))
 model.compile(keras.optimizers.Adam(1e-3, beta_1=0.5))
 model.optimizer.build(model.trainable_variables)
 model.load_weights(folder + "/tensorflow.weights.h5")
@@ -338,9 +316,9 @@ print(json.dumps([{name: float(value) for name, value in values.items()} for val
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs jax")
 def test_jax_steps_as_tensorflow_does(tmp_path):
-    config = dataclasses.replace(EVERYTHING, lambda_k=0.1)
-    model, batch = compiled(config), batch_of(config)
-    model.k.assign(0.4)
+    config = EVERYTHING.updated(adversary={"lambda_k": 0.1})
+    model, batch = new_model(config), batch_of(config)
+    model.adversary.k.assign(0.4)
     step(model, batch)
     model.save_weights(tmp_path / "tensorflow.weights.h5")
     np.savez(tmp_path / "batch.npz", **batch)
@@ -353,11 +331,11 @@ def test_jax_steps_as_tensorflow_does(tmp_path):
         assert theirs.keys() == ours.keys()
         for name in ours:
             assert ours[name] == pytest.approx(theirs[name], rel=1e-4), name
-    again = compiled(config, seed=1)
+    again = new_model(config, seed=1)
     again.load_weights(tmp_path / "jax.weights.h5")
     np.testing.assert_allclose(again(batch)["face"], after, atol=1e-4)
     assert int(again.optimizer.iterations) == 4
-    assert float(again.k) == pytest.approx(float(model.k), rel=1e-4)
+    assert float(again.adversary.k) == pytest.approx(float(model.adversary.k), rel=1e-4)
 
 
 @pytest.fixture(params=["float32", "mixed_bfloat16"])
@@ -369,12 +347,12 @@ def policy(request):
 
 
 def test_variables_losses_and_pictures_are_float32_in_every_precision(policy):
-    config = dataclasses.replace(EVERYTHING, vanishing_steps=5)
-    model, batch = compiled(config), batch_of(config)
-    model.k.assign(0.4)
+    config = EVERYTHING
+    model, batch = new_model(config), batch_of(config)
+    model.adversary.k.assign(0.4)
     made = model(batch, training=True)
     loss = model.compute_loss(x=batch, y_pred=made)
-    reconstructed, code = model.discriminator({name: batch[name] for name in ("face", "speech")})
+    reconstructed, code = model.adversary.discriminator({name: batch[name] for name in ("face", "speech")})
     for value in (*made.values(), loss, reconstructed, code):
         assert keras.backend.standardize_dtype(value.dtype) == "float32"
     computed = {layer.compute_dtype for layer in model._flatten_layers() if isinstance(layer, keras.layers.Conv2D)}

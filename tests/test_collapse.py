@@ -82,7 +82,7 @@ def test_the_score_counts_nothing_beyond_one_and_correlation_only_where_speech_i
 class Puppet:
     """Stands for a generator: its mouth opens with the loudness it hears, its background is z."""
 
-    config = SimpleNamespace(audio_code=8, z_size=1)
+    config = SimpleNamespace(speech=SimpleNamespace(code_size=8), z_size=1)
 
     def __init__(self, deaf=False, rigid=False):
         self.deaf, self.rigid = deaf, rigid
@@ -99,7 +99,7 @@ class Puppet:
 
 @pytest.fixture(scope="module")
 def examine(tiny_dataset):
-    features = BeganConfig().feature_settings
+    features = BeganConfig().speech.feature_settings
     train, held_out = (FrameSet(tiny_dataset.split(name), features) for name in ("train", "test"))
     return Examination(train, held_out, MouthComponents.of(train.clips), samples=30)
 
@@ -126,7 +126,7 @@ def test_clips_of_five_frames_and_clips_that_stand_still_can_be_measured(tiny_da
     if not moving:
         for clip in dataset.clips:
             np.save(clip.folder / "faces.npy", np.full((5, 16, 16, 3), 90, np.uint8))
-    features = BeganConfig().feature_settings
+    features = BeganConfig().speech.feature_settings
     train, held_out = (FrameSet(part, features) for part in (tiny_dataset.split("train"), dataset.clips))
     examine = Examination(train, held_out, MouthComponents.of(train.clips), samples=9)
     values, _ = examine(Puppet())

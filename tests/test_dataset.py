@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-from audio2faces.regressor.frames import MotionSet
 
 from audio2faces.evaluate.baselines import NearestAudio, mean_face
 from preprocessing.dataset import Clip, check_size, open_dataset
@@ -14,6 +13,7 @@ from preprocessing.speech.audio_features import FeatureStatistics
 from runtime import array_file
 from runtime.array_file import ArrayFile
 from runtime.program import InputError, program
+from training.frames import FrameSet
 
 from .conftest import dataset_of, drawn_clip, run_program
 
@@ -43,9 +43,10 @@ def test_more_clips_than_files_may_be_open(tmp_path, few_files, tiny_config):
     clips = dataset.split("train")
     expected = np.load(tmp_path / "clips" / "clip00" / "faces.npy")
     np.testing.assert_array_equal(np.stack([clip.faces for clip in clips]), np.stack([expected] * 40))
-    frames = MotionSet(clips, tiny_config)
+    features = tiny_config.speech.feature_settings
+    frames = FrameSet(clips, features)
     np.testing.assert_array_equal(frames.faces(np.arange(len(frames))), np.concatenate([expected] * 40))
-    baseline = NearestAudio(clips, FeatureStatistics.of(frames.maps), tiny_config.feature_settings)
+    baseline = NearestAudio(frames, FeatureStatistics.of(frames.maps), features)
     np.testing.assert_array_equal(baseline(clips[7]), expected)
     np.testing.assert_array_equal(mean_face(clips), np.rint(expected.mean(axis=0)))
     assert len(find_mirrored(dataset).decisions) == 40

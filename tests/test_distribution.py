@@ -4,7 +4,6 @@ A lost process is noticed by TensorFlow after ten seconds at most; nothing here 
 """
 
 import csv
-import dataclasses
 import json
 import os
 import socket
@@ -18,38 +17,33 @@ import pytest
 
 from audio2faces import train
 from began.config import BeganConfig
-from began.training import new_model
+from began.model import Began
+from began.training import audio_network_of
 from runtime.program import InputError
 from training.devices import Cluster, OneDevice, open_devices, read_cluster
 from training.run_arrays import computed_once
 
-from .conftest import ROOT, one_line
+from .conftest import ROOT, TINY_TRAINING, compiled, one_line
 from .distributed_training import train_noted
 
-TINY = BeganConfig(
+TINY = BeganConfig().updated(
     size=16,
-    audio_widths=(8,),
-    audio_code=8,
+    # What layers draw is drawn on each device for its own rows: with noise or dropout no two layouts are equal.
+    speech={"widths": (8,), "code_size": 8, "noise": 0.0, "dropout": 0.0},
     z_size=4,
-    reference_n=4,
-    n=4,
     generator_n=4,
-    code_size=8,
+    adversary={"n": 4, "code_size": 8, "gamma": 2.0, "lambda_k": 0.1},  # with these k moves enough to be compared
     paired=1.0,
-    gamma=2.0,
-    lambda_k=0.1,  # with that gamma k moves enough to be compared
-    learning_rate=1e-3,
-    patience=1,  # the rate is halved as soon as M_global rises
-    ramp_steps=5,
-    steps=6,
-    batch_size=4,
-    evaluate_every=2,
-    precision="float32",
-    seed=2,  # of which M_global rises once
-    noise=0.0,  # what layers draw is drawn on each device for its own rows: with it no two layouts are equal
-    dropout=0.0,
+    training={
+        **TINY_TRAINING,
+        "steps": 6,
+        "evaluate_every": 2,
+        "learning_rate": 1e-3,
+        "patience": 1,  # the rate is halved as soon as M_global rises
+        "seed": 2,  # of which M_global rises once
+    },
 )
-WITH_DROPOUT = dataclasses.replace(TINY, noise=0.3, dropout=0.3)
+WITH_DROPOUT = TINY.updated(speech={"noise": 0.3, "dropout": 0.3})
 
 
 def start(dataset, run, notes, *kill_at, config=TINY, **environment):
@@ -127,7 +121,7 @@ def test_one_process_computes_what_all_of_them_use(runs):
 @pytest.mark.parametrize("layout", ["pair", "double"])
 def test_the_steps_are_those_of_one_device_with_the_whole_batch(runs, layout):
     notes = runs.double if layout == "double" else runs.pair[0]
-    assert len(notes["k"]) == TINY.steps and notes["k"][-1] > 0.01
+    assert len(notes["k"]) == TINY.training.steps and notes["k"][-1] > 0.01
     assert np.abs(notes["first_moments"]).max() > 0.01  # (1 - beta_1) times the gradients, which Adam's step hides
     for name in ("first_moments", "k", "real_error", "weights", "moments"):
         np.testing.assert_allclose(notes[name], runs.alone[name], atol=1e-4, err_msg=name)
@@ -259,7 +253,7 @@ def test_another_backend_trains_in_one_process(monkeypatch):
 
 
 def test_tensorflow_at_work_before_is_told(monkeypatch):
-    new_model(TINY)
+    compiled(Began(TINY, audio_network_of(TINY.speech)))
     monkeypatch.setenv("TF_CONFIG", config_of({"worker": ["a:1", "b:1"]}, {"type": "worker", "index": 0})["TF_CONFIG"])
     with pytest.raises(InputError, match="must be configured at program startup; prepare the dataset first"):
         open_devices(4, "run")

@@ -1,6 +1,5 @@
 """The exported SavedModel: the frames of generate.py, out of TensorFlow alone."""
 
-import dataclasses
 import errno
 import json
 import os
@@ -13,7 +12,6 @@ import urllib.error
 import numpy as np
 import pytest
 import tensorflow as tf
-from audio2faces.regressor.frames import MotionSet
 
 from audio2faces.config import PRESETS
 from audio2faces.export.__main__ import export, main, prediction_log, write_litert, write_onnx
@@ -24,6 +22,7 @@ from media.reading import read_speech
 from preprocessing.faces.alignment import mouth_slices
 from preprocessing.speech.audio_features import FeatureStatistics, speech_maps
 from runtime.program import InputError
+from training.frames import FrameSet
 
 from .conftest import ROOT, SAMPLES, full_disk, one_line, run_program
 from .serving_stand_in import Served, grpc_server, rest_server
@@ -139,7 +138,7 @@ def test_a_batch_changes_nothing(served, samples):
 
 def test_maps_give_the_faces_of_the_model(served, samples):
     model = load_model(MODELS / "grid-s1-64")
-    maps = speech_maps(samples, np.arange(20, 31) / 25, model.config.feature_settings)
+    maps = speech_maps(samples, np.arange(20, 31) / 25, model.config.speech.feature_settings)
     made = served["features"](maps=maps.astype(np.float32))["frames"].numpy()
     assert np.abs(made.astype(int) - model.faces(maps)).max() <= 1
 
@@ -154,8 +153,8 @@ def test_versions_count_up_and_are_never_replaced(tiny_model_folder, tmp_path):
 
 
 def test_the_2017_networks_are_exported_at_their_own_rate(tiny_dataset, tmp_path):
-    config = dataclasses.replace(PRESETS["2017"].regressor, size=16, decoder_widths=(8,), audio_widths=(4, 4, 4, 8))
-    frames = MotionSet(tiny_dataset.split("train"), config)
+    config = PRESETS["2017"].regressor.updated(size=16, decoder_widths=(8,), speech={"widths": (4, 4, 4, 8)})
+    frames = FrameSet(tiny_dataset.split("train"), config.speech.feature_settings)
     face = TalkingFace(
         name="old",
         config=config,
@@ -170,7 +169,7 @@ def test_the_2017_networks_are_exported_at_their_own_rate(tiny_dataset, tmp_path
     assert about["sample_rate"] == 44100 and (about["rows"], about["coefficients"]) == (35, 11)
     speech = read_speech(SPEECH, 44100).astype(np.float32)
     made = whole(tf.saved_model.load(str(folder)).signatures, speech)
-    maps = speech_maps(speech, np.arange(len(made["frames"][0])) * 1001 / 30000, config.feature_settings)
+    maps = speech_maps(speech, np.arange(len(made["frames"][0])) * 1001 / 30000, config.speech.feature_settings)
     np.testing.assert_allclose(made["frames"][0].astype(int), face.faces(maps), atol=1)
     assert made["counts"][0] == round(len(speech) / 44100 * 30000 / 1001)
     around = about["context_samples"], about["look_ahead_samples"]
@@ -285,7 +284,7 @@ def test_onnx_and_litert_give_the_faces_of_the_model(name, tmp_path, samples):
     model = load_model(MODELS / name)
     write_onnx(model, tmp_path / "face.onnx")
     write_litert(model, tmp_path / "face.tflite", "float16")
-    maps = speech_maps(samples, np.arange(20, 26) / 25, model.config.feature_settings).astype(np.float32)
+    maps = speech_maps(samples, np.arange(20, 26) / 25, model.config.speech.feature_settings).astype(np.float32)
     expected = model.faces(maps).astype(int)
     session = onnxruntime.InferenceSession(str(tmp_path / "face.onnx"))
     (made,) = session.run(None, {"maps": maps})

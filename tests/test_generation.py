@@ -73,7 +73,7 @@ def test_the_video_speaks_the_speech(model, tmp_path):
     likeness = [np.dot(again[8000 + o : 24000 + o], speech[8000:24000]) for o in offsets]
     assert abs(offsets[int(np.argmax(likeness))]) / 16000 < 0.02  # half a frame
 
-    expected = model.faces(speech_maps(speech, np.arange(frames) / 25, model.config.feature_settings))
+    expected = model.faces(speech_maps(speech, np.arange(frames) / 25, model.config.speech.feature_settings))
     for index in (0, 40, frames - 1):
         np.testing.assert_array_equal(read_png(tmp_path / "frames" / f"frame-{index:06d}.png"), expected[index])
     shown = frames_of(output)[40].reshape(16, 16, 16, 16, 3)[4:12, :, 4:12].mean(axis=(1, 3))
@@ -197,7 +197,7 @@ def test_evaluation_sets_the_model_beside_its_baselines(model, tiny_dataset):
 
 def test_an_evaluation_hears_each_clip_once(model, tiny_dataset, monkeypatch):
     clips, hear = tiny_dataset.split("test"), type(model).heard
-    maps = [clip_maps(clip, model.config.feature_settings) for clip in clips]
+    maps = [clip_maps(clip, model.config.speech.feature_settings) for clip in clips]
     first = [model.motion(of_clip, still=hear(model, of_clip[:1])[0]) for of_clip in maps]
     calls = []
     monkeypatch.setattr(type(model), "heard", lambda self, maps: calls.append(len(maps)) or hear(self, maps))

@@ -3,7 +3,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from audio2faces.regressor.frames import MotionSet
 
 from audio2faces.regressor.idle import (
     STRETCHES,
@@ -15,10 +14,12 @@ from audio2faces.regressor.idle import (
     idle_frames,
     match_eyes,
 )
-from audio2faces.regressor.training import Training
+from audio2faces.regressor.training import RegressorTask
+from began.eigenfaces import COVERED
 from measures.mouth import MouthComponents
 from measures.similarity import eye_measures
 from preprocessing.faces.alignment import eye_slices
+from training.frames import FrameSet, FrameStore
 
 
 def walk(generator, frames, size):
@@ -139,7 +140,7 @@ def test_white_and_blurred_eyes_are_told_from_real_ones():
 
 def test_idle_motion_is_what_the_regressor_leaves_less_what_goes_with_the_mouth(tiny_dataset, tiny_config):
     """Of the drawn clips, in which the mouth alone moves, made to nod on their own, and to blush with the mouth."""
-    frames = MotionSet(tiny_dataset.split("train"), tiny_config)
+    frames = FrameSet(tiny_dataset.split("train"), tiny_config.speech.feature_settings)
     mouth = MouthComponents.of(frames.clips)
     opening = np.concatenate([mouth.of_faces(clip.faces) for clip in frames.clips])
     generator = np.random.default_rng(0)
@@ -149,7 +150,7 @@ def test_idle_motion_is_what_the_regressor_leaves_less_what_goes_with_the_mouth(
     honest = frames.motion
     frames.motion = lambda indices: honest(indices) + added[indices]
     heard = SimpleNamespace(predict_on_batch=lambda maps: np.zeros((len(maps), 16, 16, 3), np.float32))
-    kernel, codes = fit_idle_motion(frames, lambda maps: maps, heard, 4, tiny_config.covered, mouth)
+    kernel, codes = fit_idle_motion(frames, lambda maps: maps, heard, 4, COVERED, mouth)
     assert kernel.shape == (4, 16, 16, 3) and codes.shape == (100, 4)
     assert np.abs(codes.T @ opening).max() < 1e-3 * len(frames) * opening.std()
     np.testing.assert_allclose(codes.std(axis=0), 1, atol=0.1)
@@ -158,7 +159,7 @@ def test_idle_motion_is_what_the_regressor_leaves_less_what_goes_with_the_mouth(
 
 
 def test_at_rest_a_clip_shows_its_quietest_frames(tiny_dataset, tiny_config, tmp_path):
-    training = Training.of(tiny_config, tiny_dataset.split("train"), tmp_path)
+    training = RegressorTask(tiny_config, FrameStore(tiny_dataset), tmp_path)
     targets = training.targets(np.array([3, 45]), np.array([False, True]))
     np.testing.assert_array_equal(targets[0], training.frames.motion(np.array([3]))[0])
     quietest = np.argsort(training.frames.maps[2][:, :, 0].mean(axis=1), kind="stable")[:5]

@@ -1,20 +1,30 @@
 """The ladder of trainings that explains the collapse: what its rows change, and that finished ones are kept."""
 
-import dataclasses
-
 import pytest
 
 from experiments.collapse import Ladder, draw, format_table
-from experiments.collapse_rows import VAES, Row, ladder
+from experiments.collapse_rows import VAES, Row, VariantConfig, ladder
 from training.run_folder import DivergenceError
 
 from .test_began_training import TINY
 
+SMALL = VariantConfig.from_json(TINY.as_json())
+
 
 def changed(row, other):
     """Fields in which two rows differ."""
-    ours, theirs = row.config.as_json(), other.config.as_json()
-    return {name for name in ours if ours[name] != theirs[name]}
+    return differing(row.config.as_json(), other.config.as_json())
+
+
+def differing(ours, theirs, prefix=""):
+    """Names of the values that differ, "adversary.gamma" for one of nested settings."""
+    names = set()
+    for name, value in ours.items():
+        if isinstance(value, dict):
+            names |= differing(value, theirs[name], f"{prefix}{name}.")
+        elif value != theirs[name]:
+            names.add(f"{prefix}{name}")
+    return names
 
 
 def test_each_row_changes_what_it_says():
@@ -22,14 +32,15 @@ def test_each_row_changes_what_it_says():
     assert len(rows) == len(ladder())
     as_it_was, modern = rows["2017: audio and noise"], rows["modern: repaired, networks of today"]
     conditional = rows["conditional: the default"]
-    assert changed(rows["2017 + B1 bottleneck"], as_it_was) == {"bottleneck"}
-    assert changed(rows["2017 + B10 exact resume"], as_it_was) == {"forget_every"}
-    assert changed(rows["2017 + frozen VAE"], as_it_was) == {"audio_encoder"}
-    assert changed(rows["modern + k held at .1"], modern) == {"smallest_k"}
-    assert changed(rows["conditional, z is noise"], conditional) == {"z_source"}
+    assert changed(rows["2017 + B1 bottleneck"], as_it_was) == {"adversary.defects"}
+    assert changed(rows["2017 + B10 exact resume"], as_it_was) == {"defects"}
+    assert changed(rows["2017 + frozen VAE"], as_it_was) == {"speech.network"}
+    assert changed(rows["modern + k held at .1"], modern) == {"adversary.smallest_k"}
+    assert changed(rows["conditional, z is noise"], conditional) == {"z"}
     for row in rows.values():
-        assert row.config.size == 32 and row.config.n == 16 and row.config.precision == "float32"
-        assert row.config.audio_encoder.removeprefix("vae:") in ("learned", *VAES)
+        config = row.config
+        assert config.size == 32 and config.adversary.n == 16 and config.training.precision == "float32"
+        assert not config.speech.network.startswith("vae:") or config.speech.network.removeprefix("vae:") in VAES
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +51,13 @@ def climbing(tiny_dataset, tmp_path_factory):
 
 
 def test_a_finished_row_is_kept_until_its_settings_change(climbing):
-    row = Row("tiny: a row", dataclasses.replace(TINY, steps=4), seeds=2)
+    row = Row("tiny: a row", SMALL.updated(training={"steps": 4}), seeds=2)
     assert climbing.finished(row, 0) is None
     climbing.train(row, 0)
     result = climbing.finished(row, 0)
     assert result["measures"]["diversity"] > 0 and result["history"]["step"] == [4] and not result["diverged"]
     assert climbing.finished(row, 1) is None and not any(climbing.runs.iterdir())
-    assert climbing.finished(Row(row.name, dataclasses.replace(TINY, steps=8)), 0) is None
+    assert climbing.finished(Row(row.name, SMALL), 0) is None
     results = {row.name: [result]}
     line = format_table([row], results).splitlines()[2]
     assert line.startswith(f"| tiny: a row | 1 | {result['measures']['diversity']:.2f} |")
@@ -55,11 +66,11 @@ def test_a_finished_row_is_kept_until_its_settings_change(climbing):
 
 
 def test_a_training_that_diverges_is_a_result(climbing, monkeypatch):
-    def diverging(config, dataset, run):
+    def diverging(config, dataset, run, task):
         run.mkdir(parents=True)
         raise DivergenceError(run, 3, 0)
 
-    row = Row("lost", TINY)
+    row = Row("lost", SMALL)
     monkeypatch.setattr("began.training.train_began", diverging)
     climbing.train(row, 0)
     result = climbing.finished(row, 0)

@@ -149,9 +149,10 @@ def test_the_nearest_audio_is_heard_at_the_rate_of_the_features(tmp_path):
     for clip in dataset.clips:
         write_wav(clip.folder / "speech.wav", np.zeros(16000), 16000)  # which features of 2017 do not hear
     features = FEATURE_PRESETS["2017-networks"]
-    statistics = FeatureStatistics.of(FrameSet(dataset.clips, features).maps)
+    frames = FrameSet(dataset.clips, features)
+    statistics = FeatureStatistics.of(frames.maps)
     for clip in dataset.clips:
-        np.testing.assert_array_equal(NearestAudio(dataset.clips, statistics, features)(clip), clip.faces)
+        np.testing.assert_array_equal(NearestAudio(frames, statistics, features)(clip), clip.faces)
 
 
 def drawn_mouth(opening, size=128, skin=(200, 150, 130), lip=(190, 90, 90), inside=(60, 40, 35)):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from began.figures import draw_curves
-from began.training import learning_rate_at
 from media.pictures import read_png
 from training.checkpoints import load_weights, save_weights
 from training.metrics_log import MetricsLog
+from training.schedule import learning_rate
 
 from .conftest import full_disk
 from .test_began_training import TINY
@@ -38,7 +38,7 @@ def test_what_is_not_known_is_an_empty_cell(tmp_path):
     assert lines[1:] == ["0,,,,0.5,,,,,,,", "4,0.25,0.25,0.25,,0.25,0.25,0.25,0.25,0.25,,0.25"]
     rows = MetricsLog(tmp_path, names, 4).rows
     assert rows == log.rows and rows[1]["amplitude"] is rows[0]["real_error"] is None
-    assert learning_rate_at(8, rows, TINY) > 0
+    assert learning_rate(TINY.training, 8, [row["m_global"] for row in rows]) > 0
     draw_curves(tmp_path / "curves.png", rows)
     assert read_png(tmp_path / "curves.png").std() > 1
 

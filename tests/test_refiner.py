@@ -1,4 +1,3 @@
-import dataclasses
 import importlib.util
 import json
 import shutil
@@ -12,22 +11,27 @@ from keras import ops
 from audio2faces.config import PRESETS, RefinerConfig
 from audio2faces.face import load_model
 from audio2faces.refiner.network import Refiner, build_refiner, detail_error, mouth_mask
-from audio2faces.refiner.training import RefinerBatches
+from audio2faces.refiner.training import RefinerTask
 from audio2faces.regressor.network import add_motion
-from audio2faces.regressor.training import Trained, Training
+from audio2faces.regressor.training import RegressorTask, TrainedRegressor
 from audio2faces.training import train_system
-from began.training import new_model
 from media.pixels import to_signed
 from preprocessing.faces.alignment import mouth_slices
 from runtime import program
 from runtime.program import InputError
-from training.frames import FrameSet
+from training.frames import FrameSet, FrameStore
 
-from .conftest import TINY_REFINER, dataset_of, drawn_clip, one_line, run_program
+from .conftest import TINY_REFINER, compiled, dataset_of, drawn_clip, one_line, run_program
 
 
 def config_of(**changes):
-    return dataclasses.replace(RefinerConfig(**TINY_REFINER), **changes)
+    """Settings of a tiny refiner, of which `adversary` is given by its weight."""
+    return RefinerConfig().updated(**TINY_REFINER).updated(**changes)
+
+
+def new_model(config):
+    keras.utils.set_random_seed(0)
+    return compiled(Refiner(config))
 
 
 def batch_of(frames=4, size=16, seed=0):
@@ -39,12 +43,12 @@ def batch_of(frames=4, size=16, seed=0):
 
 @pytest.fixture(scope="module")
 def training(tiny_dataset, tiny_config, tiny_model_folder):
-    return Training.of(tiny_config, tiny_dataset.split("train"), tiny_model_folder.parent / "regressor")
+    return RegressorTask(tiny_config, FrameStore(tiny_dataset), tiny_model_folder.parent / "regressor")
 
 
 @pytest.fixture(scope="module")
 def trained(training, tiny_model_folder):
-    return Trained.of(training, load_model(tiny_model_folder).network, tiny_model_folder.parent / "regressor")
+    return TrainedRegressor.of(training, load_model(tiny_model_folder).network)
 
 
 @pytest.mark.parametrize("size", [16, 64, 128])
@@ -68,7 +72,7 @@ def test_a_refiner_changes_the_mouth_and_what_is_around_it_alone():
 
 
 def test_the_refiner_of_2017_is_residual_and_sees_the_moving_face_alone():
-    config = dataclasses.replace(PRESETS["2017"].refiner, size=16, n=2, generator_n=3)
+    config = PRESETS["2017"].refiner.updated(size=16, n=3, adversary={"n": 2})
     refiner = build_refiner(config)
     assert len(refiner.inputs) == 1 and refiner.output_shape == (None, 16, 16, 3)
     kernels = [weight for weight in refiner.weights if weight.path.endswith("kernel")]
@@ -80,9 +84,16 @@ def test_the_refiner_of_2017_is_residual_and_sees_the_moving_face_alone():
     np.testing.assert_allclose(refiner(faces), last(first(faces)), atol=1e-6)  # past empty blocks all passes
 
 
-@pytest.mark.parametrize("changes", [{}, {"adversarial": 0.5}, {"network": "2017", "conditional": False}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"adversary": {"weight": 1.0}},
+        {"adversary": {"weight": 0.5}},
+        {"network": "2017", "adversary": {"weight": 1.0, "conditional": False, "mismatched": 0.0}},
+    ],
+)
 def test_one_step_changes_every_weight(changes):
-    model = new_model(config_of(**{"size": 32, "adversarial": 1.0, **changes}), Refiner)
+    model = new_model(config_of(size=32, **changes))
     for weight in model.generator.trainable_weights:
         weight.assign(np.random.default_rng(0).normal(0, 0.2, weight.shape))
     before = [np.array(weight) for weight in model.trainable_weights]
@@ -92,12 +103,12 @@ def test_one_step_changes_every_weight(changes):
 
 
 def test_the_discriminator_sees_the_mouth_alone():
-    model = new_model(config_of(size=64, adversarial=1.0), Refiner)
-    assert model.discriminator.output_shape[0] == (None, 32, 32, 3)
+    model = new_model(config_of(size=64, adversary={"weight": 1.0}, temporal=0.0, detail=0.0, coarse=0.0, paired=0.0))
+    assert model.adversary.discriminator.output_shape[0] == (None, 32, 32, 3)
     rows, columns = mouth_slices(64)
 
     def generated_error(batch):
-        return float(model.adversarial_loss(batch, {"face": batch["moving"]}, None, training=False)[2])
+        return float(model.compute_loss(x=batch, y_pred=batch["moving"], training=False))
 
     batch = batch_of(size=64)
     before = generated_error(batch)
@@ -109,16 +120,16 @@ def test_the_discriminator_sees_the_mouth_alone():
 
 
 def test_without_an_adversary_there_is_no_discriminator():
-    model = new_model(config_of(adversarial=0.0), Refiner)
-    assert model.discriminator is None
+    model = new_model(config_of())
+    assert model.adversary is None
     values = model.train_on_batch(batch_of(), return_dict=True)
     assert values["real_error"] == values["generated_error"] == 0 < values["paired_error"]
 
 
 def test_the_loss_by_hand():
     """Flat faces, two moments: error, that of small faces (no smaller here), change and nothing of detail."""
-    config = config_of(paired=2.0, coarse=3.0, temporal=0.5, detail=0.0, mouth_weight=1.0, adversarial=0.0)
-    model = new_model(config, Refiner)
+    config = config_of(paired=2.0, coarse=3.0, temporal=0.5, detail=0.0, mouth_weight=1.0)
+    model = new_model(config)
     batch = batch_of(frames=2)
     batch["face"] = np.zeros((2, 16, 16, 3), np.float32) + np.array([0.1, 0.4], np.float32)[:, None, None, None]
     batch["moving"] = np.zeros((2, 16, 16, 3), np.float32)
@@ -128,15 +139,15 @@ def test_the_loss_by_hand():
 
 @pytest.mark.parametrize("frames", [1, 3])
 def test_a_face_without_a_partner_changes_nothing_in_time(frames):
-    model = new_model(config_of(temporal=1.0, batch_size=frames), Refiner)
+    model = new_model(config_of(temporal=1.0))
     losses = {}
     for count in (frames, frames - 1 or frames):
         batch = {name: part[:count] for name, part in batch_of(frames=3).items()}
-        losses[count] = float(model.generator_losses(batch, model(batch), training=False)[0])
+        losses[count] = float(model.generator_losses(batch["face"], model(batch))[0])
         assert np.isfinite(losses[count])
     model.config = config_of(temporal=0.0)
     batch = {name: part[:frames] for name, part in batch_of(frames=3).items()}
-    without = float(model.generator_losses(batch, model(batch), training=False)[0])
+    without = float(model.generator_losses(batch["face"], model(batch))[0])
     assert (losses[frames] > without) == (frames > 1)
     assert np.isfinite(model.train_on_batch(batch, return_dict=True)["loss"])
 
@@ -144,11 +155,10 @@ def test_a_face_without_a_partner_changes_nothing_in_time(frames):
 def test_small_faces_do_not_see_where_an_edge_lies():
     """A line of 128 pixels, one pixel off: as an error of small faces it is a fraction of what it is of large ones."""
     config = config_of(size=128, paired=1.0, coarse=1.0, temporal=0.0, detail=0.0, mouth_weight=1.0)
-    model = new_model(config, Refiner)
+    model = new_model(config)
     face = np.zeros((2, 128, 128, 3), np.float32)
     face[:, 101] = 1
-    made = {"face": np.roll(face, 1, axis=1), "code": None, "z": None}
-    loss, paired = (float(value) for value in model.generator_losses({"face": face}, made, training=False))
+    loss, paired = (float(value) for value in model.generator_losses(face, np.roll(face, 1, axis=1)))
     assert paired == pytest.approx(2 / 128) and loss == pytest.approx(paired)  # both lines lie in the same four rows
 
 
@@ -170,10 +180,17 @@ def test_stripes_do_not_count_for_edges_that_lie_across_them():
     assert turned > 0.5 and moved < turned / 4
 
 
+def prepared(trained):
+    """A refiner's task, ready for batches."""
+    task = RefinerTask(config_of(), trained, trained.face("tiny"))
+    task.prepare()
+    return task
+
+
 def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, trained, tiny_dataset):
-    faces = FrameSet(tiny_dataset.split("train"), training.config.feature_settings)
-    batches = RefinerBatches(config_of(), trained, faces)
-    batch = batches(3)
+    faces = training.full
+    batches = prepared(trained)
+    batch = batches.batch(3)
     assert {part.shape[0] for part in batch.values()} == {4}
     every = to_signed(np.concatenate([clip.faces for clip in faces.clips]))
     maps = trained.maps
@@ -187,7 +204,7 @@ def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, trained, tiny
         motion = trained.motion(np.array([place])) - trained.motion(np.array(candidates))
         expected = np.asarray(add_motion(reference[None], motion))
         assert np.abs(expected - moving).max(axis=(1, 2, 3)).min() < 2e-3  # kept as float16
-    again = batches(3)
+    again = batches.batch(3)
     assert all((batch[name] == again[name]).all() for name in batch)
 
 
@@ -200,17 +217,18 @@ def test_no_pair_joins_frames_across_dropped_ones(training, trained, tmp_path, s
         clip = tmp_path / "clips" / entry["name"]
         np.save(clip / "faces.npy", np.load(clip / "faces.npy")[: len(kept)])
         np.savez(clip / "track.npz", time=kept / 25)
-    faces = FrameSet(dataset_of(tmp_path, entries).split("train"), training.config.feature_settings)
+    faces = FrameSet(dataset_of(tmp_path, entries).split("train"), training.config.speech.feature_settings)
     assert [(faces.sequence_of == number).sum() for number in range(6)] == [7, 1, 3, 7, 1, 3]
-    batches = RefinerBatches(config_of(batch_size=size), trained, faces)
-    seen = []
+    batches = RefinerTask.__new__(RefinerTask)
+    config, seen = config_of(training={"batch_size": size}), []
+    batches.config, batches.settings, batches.frames = config, config.training, faces
+    batches.face = SimpleNamespace(config=SimpleNamespace(motion=False))
     batches.trained = SimpleNamespace(
-        training=SimpleNamespace(config=SimpleNamespace(motion=False)),
         maps=trained.maps,
         motion=lambda indices: seen.append(indices) or np.zeros((len(indices), 16, 16, 3), np.float32),
     )
     for step in range(40):
-        assert {part.shape[0] for part in batches(step).values()} == {size}
+        assert {part.shape[0] for part in batches.batch(step).values()} == {size}
     drawn = np.concatenate([indices[: size // 2 * 2].reshape(-1, 2) for indices in seen])
     clips, numbers = faces.clip_of[drawn], kept[drawn % len(kept)]
     steps = numbers[:, 1] - numbers[:, 0]
@@ -253,16 +271,16 @@ def test_a_stage_is_done_anew_and_the_old_one_set_aside(run, tiny_dataset, tiny_
     with pytest.raises(InputError, match=r"detail 10\.0, now 0\.1"):
         train_system(other, tiny_dataset, run)
     train_system(other, tiny_dataset, run, stage="refiner")
-    assert json.loads((run / "refiner" / "config.json").read_text())["detail"] == 0.1
-    assert json.loads((run / "refiner-1" / "config.json").read_text())["detail"] == 10.0
+    assert json.loads((run / "refiner" / "config.json").read_text())["settings"]["detail"] == 0.1
+    assert json.loads((run / "refiner-1" / "config.json").read_text())["settings"]["detail"] == 10.0
     assert (run / "regressor" / "best.weights.h5").read_bytes() == regressor
 
 
 def test_a_refiner_of_another_regressor_is_refused(run, tiny_dataset, tiny_system):
-    train_system(tiny_system.with_settings(["regressor"], seed=1), tiny_dataset, run, stage="regressor")
+    train_system(tiny_system.with_settings(["regressor"], training={"seed": 1}), tiny_dataset, run, stage="regressor")
     assert load_model(run / "model").refiner is None
     with pytest.raises(InputError, match="trained on another regressor; give --stage refiner"):
-        train_system(tiny_system.with_settings(["regressor"], seed=1), tiny_dataset, run)
+        train_system(tiny_system.with_settings(["regressor"], training={"seed": 1}), tiny_dataset, run)
     (run / "refiner" / "done.json").unlink()  # as if it had been interrupted
     train_system(tiny_system, tiny_dataset, run, stage="refiner")
     assert (run / "refiner-1").exists() and load_model(run / "model").refiner is not None
@@ -283,16 +301,16 @@ def test_a_refiner_needs_a_regressor(tiny_dataset, tiny_system, tmp_path):
 
 
 PHASES = (  # of a training whose regressor is done
-    "features of the speech", "reading faces", "choosing idle motion", "motion of validation clips", "faces at rest",
-    "validation", "training", "how far the mouth moves", "writing the model", "mean face", "speech to compare with",
-    "evaluating", "measuring",
+    "features of the speech", "choosing idle motion", "motion of validation clips", "faces at rest",
+    "validation", "training the refiner", "how far the mouth moves", "writing the model", "mean face", "evaluating", 
+    "measuring",
 )  # fmt: skip
 
 
 def test_an_interrupted_refiner_goes_on_to_the_same_bits(run, tiny_dataset, tiny_system, monkeypatch, capsys):
     whole = keras.models.load_model(run / "model" / "refiner.keras").get_weights()
     shutil.rmtree(run / "refiner")
-    honest = RefinerBatches.__call__
+    honest = RefinerTask.batch
 
     def interrupted(self, step):
         if step == 6:
@@ -300,7 +318,7 @@ def test_an_interrupted_refiner_goes_on_to_the_same_bits(run, tiny_dataset, tiny
         return honest(self, step)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(RefinerBatches, "__call__", interrupted)
+        patch.setattr(RefinerTask, "batch", interrupted)
         train_system(tiny_system, tiny_dataset, run)
     capsys.readouterr()
     monkeypatch.setattr(program, "SHORT", 0.0)  # or phases of so little data would not show
@@ -312,9 +330,16 @@ def test_an_interrupted_refiner_goes_on_to_the_same_bits(run, tiny_dataset, tiny
 
 
 def test_the_two_networks_of_2017_train_in_a_row(tiny_dataset, tmp_path):
-    system = PRESETS["2017"].with_settings(("regressor", "refiner"), size=16, steps=3, evaluate_every=2, batch_size=2)
-    system = system.with_settings(["regressor"], audio_widths=(2, 2, 2, 2), audio_code=4, decoder_widths=(2, 2))
-    system = system.with_settings(["refiner"], n=2, generator_n=2, batch_size=1)
+    steps = {"steps": 3, "evaluate_every": 2}
+    system = PRESETS["2017"].updated(
+        regressor={
+            "size": 16,
+            "speech": {"widths": (2, 2, 2, 2), "code_size": 4},
+            "decoder_widths": (2, 2),
+            "training": {**steps, "batch_size": 2},
+        },
+        refiner={"size": 16, "n": 2, "adversary": {"n": 2}, "training": steps},
+    )
     model = load_model(train_system(system, tiny_dataset, tmp_path / "run"))
     assert model.idle is None and len(model.refiner.inputs) == 1
     methods = json.loads((tmp_path / "run" / "evaluation.json").read_text())["methods"]
@@ -329,17 +354,18 @@ import keras
 import numpy as np
 from audio2faces.config import RefinerConfig
 from audio2faces.refiner.network import Refiner
-from began.training import new_model
 assert keras.backend.backend() == "jax"
 folder, settings = sys.argv[1], json.loads(sys.argv[2])
-model = new_model(RefinerConfig.from_json(settings), Refiner)
+model = Refiner(RefinerConfig.from_json(settings))
+model.compile(keras.optimizers.Adam(1e-3))
+model.optimizer.build(model.trainable_variables)
 model.load_weights(folder + "/tensorflow.weights.h5")
 batch = dict(np.load(folder + "/batch.npz"))
 losses = []
 for _ in range(3):
     model.reset_metrics()
     losses.append(model.train_on_batch(batch, return_dict=True))
-np.save(folder + "/jax.npy", np.asarray(model(batch)["face"]))
+np.save(folder + "/jax.npy", np.asarray(model(batch)))
 print(json.dumps([{name: float(value) for name, value in values.items()} for values in losses]))
 """
 
@@ -347,8 +373,8 @@ print(json.dumps([{name: float(value) for name, value in values.items()} for val
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs jax")
 def test_jax_refines_as_tensorflow_does(tmp_path):
-    config = config_of(size=32, adversarial=0.5, noise=0.0, dropout=0.0)
-    model, batch = new_model(config, Refiner), batch_of(size=32)
+    config = config_of(size=32, adversary={"weight": 0.5}, speech={"noise": 0.0, "dropout": 0.0})
+    model, batch = new_model(config), batch_of(size=32)
     model.save_weights(tmp_path / "tensorflow.weights.h5")
     np.savez(tmp_path / "batch.npz", **batch)
     done = run_program("-c", UNDER_JAX, tmp_path, json.dumps(config.as_json()), env={"KERAS_BACKEND": "jax"})
@@ -358,4 +384,4 @@ def test_jax_refines_as_tensorflow_does(tmp_path):
         ours = model.train_on_batch(batch, return_dict=True)
         for name in ours:
             assert float(ours[name]) == pytest.approx(theirs[name], rel=1e-3, abs=1e-6), name
-    np.testing.assert_allclose(model(batch)["face"], np.load(tmp_path / "jax.npy"), atol=1e-3)
+    np.testing.assert_allclose(model(batch), np.load(tmp_path / "jax.npy"), atol=1e-3)

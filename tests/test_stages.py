@@ -30,7 +30,7 @@ def interrupted(run):
 
 
 def test_an_interrupted_refiner_begins_anew_with_other_settings(interrupted, tiny_dataset, tiny_system, capsys):
-    other = tiny_system.with_settings(["refiner"], steps=1)
+    other = tiny_system.with_settings(["refiner"], training={"steps": 1})
     with pytest.raises(InputError, match=r"steps 8, now 1\).*--stage refiner to begin this stage anew"):
         train_system(other, tiny_dataset, interrupted)
     train_system(other, tiny_dataset, interrupted, stage="refiner")
@@ -60,9 +60,9 @@ def test_a_stage_that_was_done_begins_anew(stage, run, tiny_dataset, tiny_system
 
 
 def test_a_refiner_is_trained_for_the_run_s_own_regressor(run, tiny_dataset, tiny_system):
-    other = tiny_system.with_settings(["regressor"], dropout=0.5)
-    assert plan_stages(other, tiny_dataset, run, "refiner").config.regressor.dropout == tiny_system.regressor.dropout
-    with pytest.raises(InputError, match=r"dropout 0.2, now 0.5\).*--stage regressor to begin this stage anew"):
+    other = tiny_system.with_settings(["regressor"], speech={"dropout": 0.5})
+    assert plan_stages(other, tiny_dataset, run, "refiner").config.regressor == tiny_system.regressor
+    with pytest.raises(InputError, match=r"speech.dropout 0.2, now 0.5\).*--stage regressor to begin this stage anew"):
         plan_stages(other, tiny_dataset, run)
     done = run / "regressor" / "done.json"
     done.write_text(json.dumps({"steps": 8, "weights": "of another"}))
@@ -75,9 +75,9 @@ def test_a_refiner_is_trained_for_the_run_s_own_regressor(run, tiny_dataset, tin
 
 
 def test_a_precision_that_is_not_chosen_yet_differs_from_none(run, tiny_dataset, tiny_system):
-    plan_stages(tiny_system.with_settings(["regressor", "refiner"], precision="auto"), tiny_dataset, run)
+    plan_stages(tiny_system.with_settings(["regressor", "refiner"], training={"precision": "auto"}), tiny_dataset, run)
     with pytest.raises(InputError, match="precision float32, now mixed_bfloat16"):
-        plan_stages(tiny_system.with_settings(["refiner"], precision="mixed_bfloat16"), tiny_dataset, run)
+        plan_stages(tiny_system.with_settings(["refiner"], training={"precision": "mixed_bfloat16"}), tiny_dataset, run)
 
 
 WITHOUT_KERAS = """
@@ -106,8 +106,8 @@ def test_settings_are_refused_before_anything_is_loaded(mode, run, tiny_dataset,
 
 
 def test_two_trainings_do_not_share_a_run(tiny_dataset, tiny_system, tmp_path):
-    began = BeganConfig(**TINY_TRAINING, n=2, generator_n=2, code_size=4, audio_code=4, audio_widths=(4,), z_size=4)
-    trainings = ((train_system, tiny_system), (train_began, began), (train_vae, VaeConfig(steps=2)))
+    began = BeganConfig().updated(size=16, generator_n=2, z_size=4, training=TINY_TRAINING)
+    trainings = ((train_system, tiny_system), (train_began, began), (train_vae, VaeConfig()))
     with own_run(tmp_path / "run"):
         for train, config in trainings:
             with pytest.raises(InputError, match="another process is training this run"):

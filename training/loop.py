@@ -42,7 +42,7 @@ class Task(ABC):
     measured: ClassVar[tuple[str, ...]] = ()  # names of the values that `examine` gives, columns of metrics.csv
     best: ClassVar[tuple[str, str] | None] = None  # the measure that decides, "min" or "max"; None: the last step does
     beta_1: ClassVar[float] = 0.9  # Adam's
-    clipping: ClassVar[float | None] = None  # of the norm of all gradients
+    clipping: float | None = None  # of the norm of all gradients
 
     settings: TrainingConfig
 
@@ -72,6 +72,7 @@ class Task(ABC):
 
     def examine_before(self) -> dict[str, float | None] | None:
         """What is measured before the first step, where there is something to compare with."""
+        return None
 
     def learning_rate(self, step: int, rows: list[dict]) -> float:
         """The learning rate of a step, by its number and by the rows that were logged before it."""
@@ -133,7 +134,7 @@ def train(task: Task, run_dir: Path, devices: Any = None) -> Trainable:
         return model
     task.prepare()
     learner = devices.spread(model, task.new_model)
-    log = MetricsLog(run_dir, ("loss", *model.watched, *task.measured, *OF_LOOP), first, writes=devices.chief)
+    log = MetricsLog(run_dir, (*model.watched, *task.measured, *OF_LOOP), first, writes=devices.chief)
     if devices.chief and not log.rows and (values := task.examine_before()):
         log.add(0, dict.fromkeys(log.columns[1:]) | values)
     reports, read, since, waited, share = [], [], time.monotonic(), 0.0, 0.0
@@ -162,7 +163,7 @@ def train(task: Task, run_dir: Path, devices: Any = None) -> Trainable:
             seconds = time.monotonic() - since
             share = waited / seconds
             values = _summary(model, read) | {
-                "learning_rate": float(learner.optimizer.learning_rate),
+                "learning_rate": float(model.optimizer.learning_rate),
                 "steps_per_second": len(read) / seconds,
                 "loading_share": share,
             }
@@ -189,8 +190,8 @@ def _read(reports, done, log):
 
 
 def _summary(model, reports):
-    """Means over steps, or the last value, of the loss and of what the model reports."""
-    values = {name: float(np.mean([report[name] for report in reports])) for name in ("loss", *model.watched)}
+    """Means over steps, or the last value, of what the model watches."""
+    values = {name: float(np.mean([report[name] for report in reports])) for name in model.watched}
     return values | {name: reports[-1][name] for name in model.latest}
 
 

@@ -103,7 +103,7 @@ class RunSettings:
         theirs = read_json(path)
         if theirs.get("mode") != self.mode:  # hardly a field is the same
             return {"mode": (theirs.get("mode"), self.mode)}
-        with contextlib.suppress(InputError, TypeError):
+        with contextlib.suppress(InputError, KeyError, TypeError):
             theirs["settings"] = type(self.config).from_json(theirs["settings"]).as_json()
         theirs, ours = _flat(theirs), _flat(self.as_json())
         if ours.get("precision") == "auto":

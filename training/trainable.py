@@ -22,14 +22,14 @@ class Trainable(keras.Model):
         steps_done: how many steps were taken, kept in checkpoints (the optimiser's count may be reset).
     """
 
-    watched: ClassVar[tuple[str, ...]] = ()  # reported by each step; their means are logged
-    latest: ClassVar[tuple[str, ...]] = ()  # those of which the last value is logged, not the mean
+    watched: ClassVar[tuple[str, ...]] = ("loss",)  # what each step reports and is logged: its mean over the steps
+    latest: ClassVar[tuple[str, ...]] = ()  # those of which the last value is logged
 
     def __init__(self, name: str, replicas: int = 1):
         super().__init__(name=name, dtype="float32")  # of batches and codes; networks have the global policy
         self.replicas = replicas
         self.steps_done = self.add_scalar("steps_done", 0.0)
-        self.trackers = {name: keras.metrics.Mean(name) for name in self.watched}
+        self.trackers = {name: keras.metrics.Mean(name) for name in self.watched if name != "loss"}
 
     def add_scalar(self, name: str, value: float) -> keras.Variable:
         """Adds a float32 weight that no gradient changes."""

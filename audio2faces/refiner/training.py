@@ -1,6 +1,7 @@
 """Trains the refiner on what the regressor makes: what a step sees, how it is examined."""
 
 import hashlib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,13 @@ class RefinerTask(Task):
     description = "training the refiner"
     measured = ("correlation", "amplitude", "explained_variance", "mouth_sharpness", "mouth_psnr")
     beta_1 = 0.5
+    clipping: float | None = 1.0
 
     def __init__(self, config: RefinerConfig, trained: TrainedRegressor, face: TalkingFace):
         self.config, self.settings, self.trained, self.face = config, config.training, trained, face
         self.frames = trained.task.full
-        self.clipping = None if config.network == "2017" else 1.0
+        if config.network == "2017":
+            self.clipping = None
 
     def build(self, **options: Any) -> Refiner:
         """See `Task.build`."""
@@ -107,7 +110,13 @@ class RefinerTask(Task):
         draw_refiner_curves(path, rows)
 
 
-def train_refiner(config: RefinerConfig, trained: TrainedRegressor, face: TalkingFace, run_dir: Path) -> keras.Model:
+def train_refiner(
+    config: RefinerConfig,
+    trained: TrainedRegressor,
+    face: TalkingFace,
+    run_dir: Path,
+    task: Callable[..., RefinerTask] = RefinerTask,
+) -> keras.Model:
     """Trains a refiner, or goes on with a run that was interrupted.
 
     A run folder holds what `loop.train` leaves, and config.json.
@@ -117,6 +126,7 @@ def train_refiner(config: RefinerConfig, trained: TrainedRegressor, face: Talkin
         trained: the regressor, of a dataset with faces of `config.size` pixels.
         face: of the regressor, without a refiner.
         run_dir: folder of the run, made where missing.
+        task: what is trained; a variant's in experiments.
 
     Returns:
         the refiner in float32.
@@ -127,7 +137,7 @@ def train_refiner(config: RefinerConfig, trained: TrainedRegressor, face: Talkin
     config = config.updated(training={"precision": choose_precision(config.training.precision)})
     data = trained.task.store.dataset.fingerprint
     run_dir = open_run(run_dir, RunSettings(MODES["refiner"], config, data, {"regressor": fingerprint(face.network)}))
-    model = train(RefinerTask(config, trained, face), run_dir)
+    model = train(task(config, trained, face), run_dir)
     return in_float32(build_refiner, config, model.generator)
 
 

@@ -42,9 +42,9 @@ class VaeExamination:
 
         Returns:
             (values, seen): `validation_loss` (its terms as in training), `map_error` and `mean_map_error` (mean
-            absolute, of an entry in the VAE's own units, the second of the training speech's mean map), `kl_divergence` (nats of a
-            map), `active_units`, `explained_variance` (1 - squared error / that of the mean map); and what
-            `pictures` wants.
+            absolute, of an entry in the VAE's own units, the second of the training speech's mean map),
+            `kl_divergence` (nats of a map), `active_units`, `explained_variance` (1 - squared error / that of
+            the mean map); and what `pictures` wants.
         """
         seen = model.predict({"map": self.maps}, batch_size=BATCH, verbose=0)
         real, reconstructed = seen["scaled"], seen["map"]

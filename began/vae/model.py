@@ -158,7 +158,7 @@ class Vae(Trainable):
         statistics: of the training speech.
     """
 
-    watched = ("error", "kl")
+    watched = ("loss", "error", "kl")
 
     def __init__(self, config: VaeConfig, statistics: FeatureStatistics):
         super().__init__("vae")

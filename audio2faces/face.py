@@ -43,7 +43,7 @@ KIND = "audio2faces"
 
 
 @dataclass(frozen=True)
-class TalkingFace:
+class FaceModel:
     """A trained model.
 
     Attributes:
@@ -147,7 +147,7 @@ def save_model(folder, model):
 
     Args:
         folder: where to; an older model there is replaced.
-        model: `TalkingFace`.
+        model: `FaceModel`.
 
     Returns:
         path of the folder.
@@ -204,7 +204,7 @@ def save_network(path, network):
 
 
 def load_model(folder):
-    """Reads a model folder: a `TalkingFace`, or a `began.face.BeganFace`, which makes faces the same way.
+    """Reads a model folder: a `FaceModel`, or a `began.face.BeganFace`, which makes faces the same way.
 
     Raises:
         InputError: a file is missing or damaged, or the folder has another schema version.
@@ -228,7 +228,7 @@ def load_model(folder):
             articulation = Articulation(*_array(folder / "articulation.npy"), tuple(map(float, gains)))
         if config.idle:
             idle = _idle_motion(folder, config.size, frame_rate)
-        model = TalkingFace(
+        model = FaceModel(
             name=str(content["name"]),
             config=config,
             frame_rate=frame_rate,

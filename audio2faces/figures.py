@@ -64,7 +64,7 @@ def write_comparison(path, model, clips, faces):
     Args:
         path: of an mp4 file, which gets COMPARED_CLIPS of them with their sound, or of a webp file, which gets the
             first as a moving picture; replaced whole or not at all.
-        model: `TalkingFace`.
+        model: `FaceModel`.
         clips: of a split of the dataset.
         faces: what `evaluation.evaluate` gave for them.
     """

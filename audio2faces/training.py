@@ -6,7 +6,7 @@ from pathlib import Path
 
 from audio2faces.config import STAGES, SystemConfig
 from audio2faces.evaluate.methods import evaluate, format_table, format_verdict
-from audio2faces.face import TalkingFace, save_model
+from audio2faces.face import FaceModel, save_model
 from audio2faces.refiner.training import fingerprint, train_refiner
 from audio2faces.regressor.articulation import Articulation
 from audio2faces.regressor.training import train_regressor
@@ -71,7 +71,7 @@ def _train(config, dataset, run_dir, stage):
     return run_dir / "model"
 
 
-def articulate(face: TalkingFace, components: MouthComponents, store: FrameStore) -> TalkingFace:
+def articulate(face: FaceModel, components: MouthComponents, store: FrameStore) -> FaceModel:
     """A talking face whose mouth moves as far as the speaker's, on clips that its regressor did not learn from.
 
     Args:

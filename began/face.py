@@ -79,7 +79,7 @@ class BeganFace:
         return self.paint(self.motion(maps, z))
 
     def paint(self, motion, idle=None):
-        """The faces that `motion` gave, as uint8: see `audio2faces.face.TalkingFace`."""
+        """The faces that `motion` gave, as uint8: see `audio2faces.face.FaceModel`."""
         return to_uint8(motion)
 
     def articulated(self, factor):

@@ -20,11 +20,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from began.config import BeganConfig
+from began.config import AdversaryConfig, BeganConfig
 from began.model import Began
 from benchmarks.training_rate import arithmetic_layers, bare_seconds, median_seconds, multiplications, product_rate
 from runtime.program import ArgumentParser, peak_memory
+from training.config import SpeechConfig, TrainingConfig
 from training.run_folder import choose_precision
+from training.step import compile_step
 
 GAMMA, LAMBDA_K = 0.5, 0.001
 
@@ -33,24 +35,21 @@ def paper_config(size, n, batch_size, skips):
     """The paper's networks: a generator that hears nothing, z of 64 numbers, all blocks at full size."""
     return BeganConfig(
         size=size,
-        n=n,
+        speech=SpeechConfig(code_size=0),
+        z="uniform",
+        z_size=64,
         generator_n=n,
-        batch_size=batch_size,
         skips=skips,
         sub_pixel=False,
-        audio_code=0,
-        z_source="uniform",
-        z_size=64,
-        gamma=GAMMA,
-        lambda_k=LAMBDA_K,
-        adversarial=1.0,
+        adversary=AdversaryConfig(n=n, gamma=GAMMA, lambda_k=LAMBDA_K, weight=1.0),
         paired=0.0,
+        training=TrainingConfig(batch_size=batch_size),
     )
 
 
 def compiled_model(config):
     """The model with Adam, as the training has it."""
-    model = Began(config)
+    model = Began(config, audio_network=None)
     model.compile(keras.optimizers.Adam(1e-4, beta_1=0.5), jit_compile=False)
     return model
 
@@ -58,9 +57,10 @@ def compiled_model(config):
 def random_batch(config):
     """A batch of noise; the arithmetic is that of faces."""
     generator = np.random.default_rng(0)
-    faces = generator.uniform(-1, 1, (config.batch_size, config.size, config.size, 3)).astype(np.float32)
-    speech = np.zeros((config.batch_size, config.rows, config.coefficients), np.float32)
-    z = generator.uniform(-1, 1, (config.batch_size, config.z_size)).astype(np.float32)
+    count = config.training.batch_size
+    faces = generator.uniform(-1, 1, (count, config.size, config.size, 3)).astype(np.float32)
+    speech = np.zeros((count, *config.speech.map_shape), np.float32)
+    z = generator.uniform(-1, 1, (count, config.z_size)).astype(np.float32)
     return {"face": faces, "speech": speech, "z": z}
 
 
@@ -68,7 +68,7 @@ def step_multiplications(model):
     """Multiply-adds of a step over one example; the gradients of the inputs, z and the real faces, are not wanted."""
     of_generator, of_discriminator = (
         [multiplications(layer) for layer in arithmetic_layers(player)]
-        for player in (model.generator, model.discriminator)
+        for player in (model.generator, model.adversary.discriminator)
     )
     return 3 * sum(of_generator) - of_generator[0] + 6 * sum(of_discriminator) - of_discriminator[0]
 
@@ -77,7 +77,7 @@ def bare_step_seconds(model, batch_size):
     """Time of the layers of a step run one by one: D over real and over generated faces, and G."""
     return sum(
         times * bare_seconds(layer, batch_size, rounds=5)
-        for player, times in ((model.generator, 1), (model.discriminator, 2))
+        for player, times in ((model.generator, 1), (model.adversary.discriminator, 2))
         for layer in arithmetic_layers(player)
     )
 
@@ -133,20 +133,21 @@ def main():
     keras.config.set_dtype_policy(arguments.precision)
     config = paper_config(arguments.size, arguments.n, arguments.batch_size, arguments.skips)
     model, batch = compiled_model(config), random_batch(config)
-    model.train_on_batch(batch)
-    multiply_adds = step_multiplications(model) * config.batch_size
+    step = compile_step(model)
+    step(batch)
+    multiply_adds = step_multiplications(model) * config.training.batch_size
     weights = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     print(
-        f"{config.size} px, n {config.n}, batch of {config.batch_size}, {'skips' if config.skips else 'no skips'}, "
+        f"{config.size} px, n {config.adversary.n}, batch of {config.training.batch_size}, "
+        f"{'skips' if config.skips else 'no skips'}, "
         f"{weights / 1e6:.2f} M weights, {threads} threads; {2 * multiply_adds / 1e9:.0f} GFLOP a step"
     )
 
     other = None
     if arguments.torch:
-        settings = {
-            name: getattr(config, name)
-            for name in ("size", "n", "z_size", "code_size", "skips", "batch_size", "gamma", "lambda_k")
-        }
+        settings = {name: getattr(config, name) for name in ("size", "z_size", "skips")}
+        settings |= {name: getattr(config.adversary, name) for name in ("n", "code_size", "gamma", "lambda_k")}
+        settings["batch_size"] = config.training.batch_size
         other = TorchStep(arguments.torch, {**settings, "threads": threads, "precision": arguments.torch_precision})
         if other.about["weights"] != weights:
             raise SystemExit(f"error: the networks differ: {weights} weights here, {other.about['weights']} there")
@@ -154,13 +155,13 @@ def main():
 
     ours, theirs, rates, bare, peak = [], [], [], [], 0
     for _ in range(arguments.rounds):  # in turn, since the machine's speed drifts
-        ours.append(median_seconds(lambda: model.train_on_batch(batch), arguments.steps))
+        ours.append(median_seconds(lambda: step(batch), arguments.steps))
         peak = peak or peak_memory()  # before the large matrices
         if other:
             answer = other.ask({"steps": arguments.steps})
             theirs.append(answer["seconds"])
         rates.append(product_rate("float32" if arguments.precision == "float32" else "bfloat16", rounds=3))
-        bare.append(bare_step_seconds(model, config.batch_size))
+        bare.append(bare_step_seconds(model, config.training.batch_size))
     share = [multiply_adds / seconds / rate for seconds, rate in zip(ours, rates, strict=True)]
     print(
         f"one-pass step, {arguments.precision}: {in_words(ours, ' s')}, "

@@ -9,7 +9,7 @@ from matplotlib.patches import FancyArrowPatch
 
 from audio2faces.published import DEFAULT_MODEL, SAMPLES
 from media.reading import read_frames, read_speech
-from preprocessing.faces.detection import make_detector
+from preprocessing.faces.detectors import make_detector
 from preprocessing.faces.extraction import extract_faces
 from preprocessing.speech.audio_features import speech_maps
 from runtime.program import ArgumentParser, import_keras, program

@@ -13,7 +13,7 @@ import numpy as np
 from media.reading import read_frames
 from preprocessing.compare_detectors.__main__ import find_faces
 from preprocessing.compare_detectors.measures import measure, true_boxes
-from preprocessing.faces.detection import DETECTORS, make_detector
+from preprocessing.faces.detectors import DETECTORS, make_detector
 from runtime.program import ArgumentParser, program, progress
 
 STEP = 5  # every fifth frame is looked at; the truth is told from all

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from media.reading import read_frames, video_info
-from preprocessing.faces.detection import make_detector
+from preprocessing.faces.detectors import make_detector
 from preprocessing.faces.extraction import extract_faces
 from runtime.program import ArgumentParser, InputError, import_keras, program, progress
 

@@ -52,10 +52,10 @@ def main():
     import tensorflow as tf
 
     from audio2faces.export.__main__ import export, write_litert, write_onnx
-    from audio2faces.face import TalkingFace, load_model
+    from audio2faces.face import FaceModel, load_model
 
     model = load_model(arguments.model)
-    if not isinstance(model, TalkingFace):
+    if not isinstance(model, FaceModel):
         raise InputError(f"{arguments.model}: made with --mode began; give one of --mode audio2faces")
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)

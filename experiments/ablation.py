@@ -107,7 +107,7 @@ def _shorter(dataset, minutes):
 
 
 def _maker(dataset, steps, run):
-    """The function (name, settings, folder) -> `TalkingFace` trained there."""
+    """The function (name, settings, folder) -> `FaceModel` trained there."""
     from audio2faces.config import PRESETS
     from audio2faces.refiner.training import RefinerTask, train_refiner
     from audio2faces.regressor.training import train_regressor

@@ -4,7 +4,7 @@ import sys
 
 from preprocessing.clips import Settings
 from preprocessing.dataset import SIZES, SPLITS, missing_splits, open_dataset
-from preprocessing.faces.detection import DETECTORS
+from preprocessing.faces.detectors import DETECTORS
 from preprocessing.prepare import prepare_dataset
 from preprocessing.review.report import find_doubtful_clips, write_report
 from preprocessing.segments import SEGMENTS

@@ -14,7 +14,7 @@ from media.hearing import ENDS_EARLY, SILENT
 from media.reading import SPEECH_FILES, SPEECH_RATE, last_audible, sound_duration
 from preprocessing.blocks import GAP_REASON, LEAST_SECONDS, TOLERANCE, Part, divide
 from preprocessing.dataset import files_digest
-from preprocessing.faces.detection import make_detector
+from preprocessing.faces.detectors import make_detector
 from preprocessing.faces.quality import remedy
 from preprocessing.recording import Recording, record
 from preprocessing.segments import SHORTEST, Segment, cut_segment, find_segments

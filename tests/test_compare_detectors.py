@@ -20,7 +20,8 @@ from preprocessing.compare_detectors.measures import (
 )
 from preprocessing.compare_detectors.picture import draw_comparison
 from preprocessing.faces.alignment import face_transform, inverse_transform
-from preprocessing.faces.detection import Face, make_detector
+from preprocessing.faces.detection import Face
+from preprocessing.faces.detectors import make_detector
 from preprocessing.faces.extraction import extract_faces
 from preprocessing.faces.pose import pitch, yaw
 from preprocessing.faces.quality import NO_FACE, why_face_unusable

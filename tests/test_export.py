@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from audio2faces.config import PRESETS
 from audio2faces.export.__main__ import export, main, prediction_log, write_litert, write_onnx
-from audio2faces.face import TalkingFace, load_model
+from audio2faces.face import FaceModel, load_model
 from audio2faces.generate.video import Options, stream_faces
 from audio2faces.regressor.network import build_regressor
 from media.reading import read_speech
@@ -155,7 +155,7 @@ def test_versions_count_up_and_are_never_replaced(tiny_model_folder, tmp_path):
 def test_the_2017_networks_are_exported_at_their_own_rate(tiny_dataset, tmp_path):
     config = PRESETS["2017"].regressor.updated(size=16, decoder_widths=(8,), speech={"widths": (4, 4, 4, 8)})
     frames = FrameSet(tiny_dataset.split("train"), config.speech.feature_settings)
-    face = TalkingFace(
+    face = FaceModel(
         name="old",
         config=config,
         frame_rate=30000 / 1001,  # rows of neighbouring maps do not coincide

@@ -19,7 +19,8 @@ from preprocessing.faces.alignment import (
     similarity_transform,
     template_points,
 )
-from preprocessing.faces.detection import Face, make_detector
+from preprocessing.faces.detection import Face
+from preprocessing.faces.detectors import make_detector
 from preprocessing.faces.extraction import extract_faces
 from preprocessing.faces.mtcnn_detector import MtcnnDetector, suppress
 from preprocessing.faces.pose import pitch, yaw

@@ -302,7 +302,7 @@ def test_a_refiner_needs_a_regressor(tiny_dataset, tiny_system, tmp_path):
 
 PHASES = (  # of a training whose regressor is done
     "features of the speech", "choosing idle motion", "motion of validation clips", "faces at rest",
-    "validation", "training the refiner", "how far the mouth moves", "writing the model", "mean face", "evaluating", 
+    "validation", "training the refiner", "how far the mouth moves", "writing the model", "mean face", "evaluating",
     "measuring",
 )  # fmt: skip
 

@@ -1,11 +1,12 @@
 """The rules that keep the project readable."""
 
 import ast
+import graphlib
 
 from .conftest import ROOT, run_program
 
 LAYERS = ["runtime", "media", "preprocessing", "training", "measures", "began", "audio2faces"]
-WITH_TENSORFLOW = ("metrics_log.py", "tensorflow_files.py", "distribution.py")  # TensorBoard, its files, tf.distribute
+WITH_TENSORFLOW = ("metrics_log.py", "tensorflow_files.py", "distribution.py", "step.py")  # what is its own
 
 
 def imported_packages(path):
@@ -21,6 +22,27 @@ def test_layers_import_one_way():
         for path in (ROOT / layer).glob("**/*.py"):
             above = set(imported_packages(path)) & {*LAYERS[height + 1 :], "train", "generate", "tests"}
             assert not above, f"{path} imports {above}"
+
+
+def imported_modules(path, modules):
+    """The modules of the project that one imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in modules)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            parts = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (part if part in modules else node.module for part in parts if {part, node.module} & modules)
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for layer in LAYERS
+        for path in (ROOT / layer).rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    imports = {name: set(imported_modules(path, set(paths))) for name, path in paths.items()}
+    graphlib.TopologicalSorter(imports).prepare()  # raises a CycleError that names them
 
 
 def test_networks_and_losses_run_on_any_keras_backend():

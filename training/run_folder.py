@@ -114,7 +114,7 @@ class RunSettings:
 
 def _flat(settings: dict, prefix: str = "") -> dict:
     """Nested settings as one dictionary: "speech.features", and without a prefix what is of the training or the run."""
-    flat = {}
+    flat: dict = {}
     for name, value in settings.items():
         inner = "" if name in ("settings", "training") else f"{prefix}{name}."
         flat |= _flat(value, inner) if isinstance(value, dict) else {f"{prefix}{name}": value}

@@ -34,7 +34,7 @@ class LiveFace:
     """Frames of a speech that goes on.
 
     Args:
-        model: `TalkingFace` or `began.face.BeganFace`.
+        model: `FaceModel` or `began.face.BeganFace`.
         seed: of the idle motion; None holds the head still.
     """
 

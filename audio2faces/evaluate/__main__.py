@@ -53,13 +53,13 @@ def measure(arguments, dataset, folders):
     """Loads the models, prints the table and writes what was asked for."""
     import_keras()
     from audio2faces.evaluate.methods import evaluate, format_idle, format_table, format_verdict
-    from audio2faces.face import TalkingFace, load_model
+    from audio2faces.face import FaceModel, load_model
     from audio2faces.figures import draw_strip, write_comparison
     from training.frames import FrameStore
 
     models = [load_model(folder) for folder in folders]
     for folder, model in zip(folders, models, strict=True):
-        if not isinstance(model, TalkingFace):
+        if not isinstance(model, FaceModel):
             raise InputError(f"{folder}: made with --mode began; measure it with python -m began.evaluate")
     if len({model.name for model in models}) < len(models):
         raise InputError(f"--model: two models are named {models[0].name}; the table could not tell them apart")

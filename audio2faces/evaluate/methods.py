@@ -42,7 +42,7 @@ def evaluate(
     Mouth components are those of the training split's real frames. The baselines come from the training split too.
 
     Args:
-        models: list of `TalkingFace`; the baselines hear as the first one does.
+        models: list of `FaceModel`; the baselines hear as the first one does.
         store: of a dataset with faces of the models' size.
         split: "validation" or "test".
         components: `MouthComponents` of the training split, or None to compute them.
@@ -65,7 +65,7 @@ def evaluate(
     train, clips = store.frames("train", features), dataset.split(split)
     components = components or MouthComponents.of(train.clips)
     methods = _methods(models, train)
-    faces = {name: [] for name in methods}
+    faces: dict[str, list] = {name: [] for name in methods}
     for clip in with_progress(clips, "clip", "evaluating"):
         for name, method in methods.items():
             faces[name].append(method(clip))
@@ -157,7 +157,7 @@ def idle_measures(model, real):
     """What is measured of IDLE_SECONDS of idle motion with the mouth at rest, against the real clips: `eye_measures`.
 
     Args:
-        model: `TalkingFace` with idle motion.
+        model: `FaceModel` with idle motion.
         real: faces of clips, uint8 RGB [shape=(frames, size, size, 3) each].
     """
     idle = idle_frames(model.idle.replay(model.frame_rate, seed=0), round(IDLE_SECONDS * model.frame_rate))

@@ -122,7 +122,7 @@ def export(model, out, version=None, dtype="float32", seed=0):
     """Writes a SavedModel, whole or not at all.
 
     Args:
-        model: `TalkingFace` or `began.face.BeganFace`.
+        model: `FaceModel` or `began.face.BeganFace`.
         out: folder of versions, made where missing.
         version: number of the new one, None for the next that is free.
         dtype: of the weights, "float32" or "float16".

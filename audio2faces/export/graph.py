@@ -55,7 +55,7 @@ class StoredNetwork(tf.Module):
 
 
 class ServedFace(tf.Module):
-    """A `TalkingFace` or a `began.face.BeganFace` in a graph.
+    """A `FaceModel` or a `began.face.BeganFace` in a graph.
 
     Args:
         model: either of them.
@@ -254,7 +254,7 @@ class _StoredIdleMotion(tf.Module):
 
 
 class _MovedFace(tf.Module):
-    """The reference that moves: see `TalkingFace`."""
+    """The reference that moves: see `FaceModel`."""
 
     def __init__(self, model, dtype):
         super().__init__()

@@ -13,7 +13,7 @@ from audio2faces.generate.source_frames import VideoFrames, fitted
 from media.pictures import read_png
 from media.reading import read_frames, video_info
 from preprocessing.faces.alignment import crop_face, inverse_transform, resized_transform
-from preprocessing.faces.detection import make_detector
+from preprocessing.faces.detectors import make_detector
 from preprocessing.faces.extraction import extract_faces
 from preprocessing.faces.quality import remedy
 from runtime.files import check_is_file

@@ -46,7 +46,7 @@ def generate_video(model, speech, output, frames_folder=None, options=Options(),
     """Makes a video in which the model's face speaks.
 
     Args:
-        model: `TalkingFace`, or a `began.face.BeganFace`.
+        model: `FaceModel`, or a `began.face.BeganFace`.
         speech: path of any file with sound that FFmpeg reads.
         output: path of the mp4 or webm file, replaced whole or not at all.
         frames_folder: folder to make, of each picture as frame-000000.png, or None.

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from audio2faces.face import TalkingFace
+from audio2faces.face import FaceModel
 from measures.collapse import ratio, sharpness
 from measures.mouth import MouthComponents, mouth_measures
 from measures.similarity import psnr
@@ -23,7 +23,7 @@ class RefinerExamination:
         components: of mouth motion, of faces in full size.
     """
 
-    def __init__(self, face: TalkingFace, held_out: FrameSet, components: MouthComponents):
+    def __init__(self, face: FaceModel, held_out: FrameSet, components: MouthComponents):
         self.face, self.components = face, components
         self.real = [clip.faces for clip in held_out.clips]
         self.rows, self.columns = mouth_slices(face.config.size)

@@ -211,12 +211,12 @@ class Refiner(Trainable):
         loss = config.paired * paired_error
         if config.coarse:
             factor = max(1, config.size // COARSE)
-            small = [_averaged(faces, factor) for faces in (real, refined)]
             weights = mouth_weights(config.size // factor, config.mouth_weight)
-            loss = loss + config.coarse * ops.mean(weighted_error(*small, weights))
+            error = weighted_error(_averaged(real, factor), _averaged(refined, factor), weights)
+            loss = loss + config.coarse * ops.mean(error)
         if config.temporal:
-            changes = [faces[1::2] - faces[:-1:2] for faces in (real, refined)]  # a last one without a second is left
-            error = weighted_error(*changes, self.mouth_weights)
+            change, refined_change = (faces[1::2] - faces[:-1:2] for faces in (real, refined))  # of whole pairs alone
+            error = weighted_error(change, refined_change, self.mouth_weights)
             pairs = ops.maximum(ops.shape(error)[0], 1)  # a batch of one face has none
             loss = loss + config.paired * config.temporal * ops.sum(error) / ops.cast(pairs, error.dtype)
         if config.detail:

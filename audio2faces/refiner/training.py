@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from audio2faces.config import RefinerConfig
-from audio2faces.face import TalkingFace
+from audio2faces.face import FaceModel
 from audio2faces.figures import draw_refiner_curves
 from audio2faces.refiner.examination import RefinerExamination
 from audio2faces.refiner.network import Refiner, build_refiner
@@ -47,7 +47,7 @@ class RefinerTask(Task):
     beta_1 = 0.5
     clipping: float | None = 1.0
 
-    def __init__(self, config: RefinerConfig, trained: TrainedRegressor, face: TalkingFace):
+    def __init__(self, config: RefinerConfig, trained: TrainedRegressor, face: FaceModel):
         self.config, self.settings, self.trained, self.face = config, config.training, trained, face
         self.frames = trained.task.full
         if config.network == "2017":
@@ -113,7 +113,7 @@ class RefinerTask(Task):
 def train_refiner(
     config: RefinerConfig,
     trained: TrainedRegressor,
-    face: TalkingFace,
+    face: FaceModel,
     run_dir: Path,
     task: Callable[..., RefinerTask] = RefinerTask,
 ) -> keras.Model:

@@ -186,7 +186,7 @@ class IdleMotion:
 
 
 def idle_frames(replay, count):
-    """The next frames of a replay, as `TalkingFace.paint` takes them: (codes, eyes), arrays over `count` frames."""
+    """The next frames of a replay, as `FaceModel.paint` takes them: (codes, eyes), arrays over `count` frames."""
     return tuple(np.stack(values) for values in zip(*(next(replay) for _ in range(count)), strict=True))
 
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from audio2faces.config import RegressorConfig
-from audio2faces.face import TalkingFace
+from audio2faces.face import FaceModel
 from audio2faces.figures import draw_curves
 from audio2faces.regressor.examination import RegressorExamination
 from audio2faces.regressor.idle import IdleMotion, fit_idle_motion
@@ -191,13 +191,13 @@ class TrainedRegressor:
             motion = motion + np.tensordot(self.codes[indices], self.kernel, 1)
         return motion.astype(np.float32)
 
-    def face(self, name: str) -> TalkingFace:
-        """The `TalkingFace` without articulation and refiner, named after its run."""
+    def face(self, name: str) -> FaceModel:
+        """The `FaceModel` without articulation and refiner, named after its run."""
         task, idle = self.task, None
         frame_rate = task.store.dataset.frame_rate
         if self.kernel is not None:
             idle = IdleMotion.of(self.kernel, self.codes, task.full, task.reference, frame_rate)
-        return TalkingFace(
+        return FaceModel(
             name=name,
             config=task.config,
             frame_rate=frame_rate,

@@ -11,7 +11,7 @@ import numpy as np
 
 from media.reading import read_frames
 from preprocessing.compare_detectors.measures import measure, true_boxes
-from preprocessing.faces.detection import make_detector
+from preprocessing.faces.detectors import make_detector
 from preprocessing.faces.tracking import KEY_FRAME_INTERVAL, track_faces
 from runtime.files import check_output
 from runtime.program import ArgumentParser, InputError, program, progress

@@ -8,8 +8,6 @@ import numpy as np
 # Rows of a landmark array, as seen in the picture: the left eye is the one at the left.
 LEFT_EYE, RIGHT_EYE, NOSE, MOUTH_LEFT, MOUTH_RIGHT = range(5)
 
-DETECTORS = ("mtcnn", "viola-jones")
-
 
 @dataclass(frozen=True)
 class Face:
@@ -70,20 +68,3 @@ class Detector(Protocol):
 
     def search_box(self, landmarks):
         """The square in which to look for a face whose landmarks [shape=(5, 2)] these are: left, top, right, bottom."""
-
-
-def make_detector(name):
-    """The detector of that name, one of DETECTORS.
-
-    Raises:
-        ValueError: there is no such detector.
-    """
-    if name == "mtcnn":
-        from preprocessing.faces.mtcnn_detector import MtcnnDetector
-
-        return MtcnnDetector()
-    if name == "viola-jones":
-        from preprocessing.faces.viola_jones import ViolaJonesDetector
-
-        return ViolaJonesDetector()
-    raise ValueError(f"{name!r} is no detector; choose one of {', '.join(DETECTORS)}")

@@ -1,0 +1,146 @@
+"""The public interface of a talking face: load one, let it speak, train and save one."""
+
+from collections.abc import Iterable
+from math import gcd
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from scipy.signal import resample_poly
+
+from audio2faces.config import PRESETS, STAGES
+from audio2faces.face import load_model, save_model
+from audio2faces.generate.video import Options, frame_count, generate_video
+from audio2faces.published import find_model, published_models
+from audio2faces.training import train_system
+from preprocessing.clips import Settings
+from preprocessing.dataset import Dataset, open_dataset
+from preprocessing.prepare import prepare_dataset
+from preprocessing.speech.audio_features import speech_maps
+from runtime.files import check_output_folder
+from runtime.program import InputError
+
+
+class TalkingFace:
+    """A face that speaks: `from_preset` loads one, `train` learns one from videos.
+
+    Args:
+        model: `audio2faces.face.FaceModel`, or a `began.face.BeganFace`.
+
+    Attributes:
+        model: the same, whose networks and settings it gives access to.
+    """
+
+    presets = tuple(published_models())
+
+    def __init__(self, model: Any):
+        self.model = model
+
+    @classmethod
+    def from_preset(cls, preset: str | Path) -> Self:
+        """Loads a trained face.
+
+        Args:
+            preset: name of a published model, one of `TalkingFace.presets`, or a model folder.
+
+        Raises:
+            InputError: there is no such model, or it is damaged.
+        """
+        return cls(load_model(find_model(preset)))
+
+    @classmethod
+    def train(cls, data: Dataset | str | Path, run: str | Path, preset: str = "full", steps: int | None = None) -> Self:
+        """Learns the face of a speaker; called again with the same arguments, it goes on where it stopped.
+
+        Args:
+            data: dataset, or its folder: see `prepare`.
+            run: folder of the run, with checkpoints, curves and pictures.
+            preset: "full", "sample" (minutes, on a few clips) or "2017".
+            steps: of each of the two stages; None for the preset's.
+
+        Raises:
+            InputError: the preset or the dataset does not exist, or the run is another one's.
+        """
+        if preset not in PRESETS:
+            raise InputError(f"preset {preset!r}: choose one of {', '.join(sorted(PRESETS))}")
+        dataset = data if isinstance(data, Dataset) else open_dataset(data)
+        config = PRESETS[preset].with_settings(STAGES, size=dataset.size)
+        if steps:
+            config = config.with_settings(STAGES, training={"steps": steps})
+        return cls.from_preset(train_system(config, dataset, Path(run)))
+
+    @property
+    def name(self) -> str:
+        """Name of the run that made it."""
+        return self.model.name
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second."""
+        return self.model.frame_rate
+
+    def generate(self, speech: str | Path, output: str | Path, **options: Any) -> Path:
+        """Makes a video in which the face speaks.
+
+        Args:
+            speech: path of any file with sound that FFmpeg reads.
+            output: path of the mp4 or webm file, which is replaced.
+            options: fields of `audio2faces.generate.video.Options`: `source` puts the face into a picture or a video
+                of the speaker, `frame_rate`, `seed` (None holds the head still), `smooth`, `articulation`.
+
+        Returns:
+            path of the video.
+
+        Raises:
+            InputError: the sound or the source cannot be read, or the video cannot be written.
+        """
+        generate_video(self.model, speech, output, options=Options(**options))
+        return Path(output)
+
+    def frames(self, samples: np.ndarray, sample_rate: int = 16000) -> np.ndarray:
+        """Faces that speak what samples of sound say, the head held still.
+
+        Args:
+            samples: mono, in [-1, 1] [shape=(samples,)].
+            sample_rate: in Hz.
+
+        Returns:
+            uint8 RGB at `frame_rate` [shape=(frames, size, size, 3)].
+        """
+        features = self.model.config.speech.feature_settings
+        if sample_rate != features.sample_rate:
+            common = gcd(sample_rate, features.sample_rate)
+            samples = resample_poly(samples, features.sample_rate // common, sample_rate // common)
+        count = frame_count(len(samples) / features.sample_rate, self.frame_rate)
+        return self.model.faces(speech_maps(samples, np.arange(count) / self.frame_rate, features))
+
+    def save_to_preset(self, folder: str | Path) -> Path:
+        """Writes the face as a model folder, which `from_preset` reads; an older one there is replaced.
+
+        Raises:
+            InputError: the folder holds something that is no model, or this one is a BEGAN's.
+        """
+        folder = Path(folder)
+        if not hasattr(self.model, "refiner"):
+            raise InputError(f"{self.name}: a model of --mode began is written by its training alone; copy its folder")
+        if folder.exists() and any(folder.iterdir()) and not (folder / "config.json").is_file():
+            raise InputError(f"{folder}: this folder holds something else; choose another")
+        check_output_folder(folder)
+        return save_model(folder, self.model)
+
+
+def prepare(sources: str | Path | Iterable[str | Path], folder: str | Path, size: int = 64, **options: Any) -> Dataset:
+    """Turns videos of a speaker into a dataset of aligned faces and speech, or adds to one.
+
+    Args:
+        sources: a video file, a folder of videos, an address or a list, or several of them.
+        folder: of the dataset, made where missing.
+        size: side of the faces in pixels: 32, 64 or 128.
+        options: as for `preprocessing.prepare.prepare_dataset`: `splits`, `licence`, `workers`.
+
+    Raises:
+        InputError: not one source gave a clip, or the folder holds a dataset of another kind.
+    """
+    sources = [sources] if isinstance(sources, str | Path) else list(sources)
+    dataset, _ = prepare_dataset(sources, folder, settings=Settings(size=size), **options)
+    return dataset

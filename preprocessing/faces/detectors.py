@@ -1,0 +1,22 @@
+"""Which face detectors there are, by name."""
+
+from preprocessing.faces.detection import Detector
+
+DETECTORS = ("mtcnn", "viola-jones")
+
+
+def make_detector(name: str) -> Detector:
+    """The detector of that name, one of DETECTORS.
+
+    Raises:
+        ValueError: there is no such detector.
+    """
+    if name == "mtcnn":
+        from preprocessing.faces.mtcnn_detector import MtcnnDetector
+
+        return MtcnnDetector()
+    if name == "viola-jones":
+        from preprocessing.faces.viola_jones import ViolaJonesDetector
+
+        return ViolaJonesDetector()
+    raise ValueError(f"{name!r} is no detector; choose one of {', '.join(DETECTORS)}")

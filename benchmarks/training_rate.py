@@ -6,15 +6,14 @@ forward passes of arithmetic: one forward, one for the gradient of the input, on
 """
 
 import argparse
-import dataclasses
 import statistics
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
 
 from runtime.program import ArgumentParser
+from training.step import compile_step
 
 
 def arithmetic_layers(model):
@@ -69,34 +68,48 @@ def product_rate(dtype, side=3072, rounds=9):
     return side**3 / median_seconds(lambda: tf.matmul(one, other), rounds)
 
 
+def compiled(config):
+    """A regressor with Adam, as the training has it."""
+    from audio2faces.regressor.network import Regressor
+
+    keras.config.set_dtype_policy(config.training.precision)
+    model = Regressor(config)
+    keras.config.set_dtype_policy("float32")
+    model.compile(keras.optimizers.Adam(config.training.learning_rate), jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
 def step_seconds(model, config, rounds=30):
     """Median time of a training step."""
-    generator = np.random.default_rng(0)
-    maps = generator.normal(size=(config.batch_size, config.rows, config.n_mfcc)).astype("float32")
-    motion = generator.normal(size=(config.batch_size, config.size, config.size, 3)).astype("float32")
-    return median_seconds(lambda: model.train_on_batch(maps, motion), rounds)
+    generator, count = np.random.default_rng(0), config.training.batch_size
+    batch = {
+        "speech": generator.normal(size=(count, *config.speech.map_shape)).astype("float32"),
+        "motion": generator.normal(size=(count, config.motion_size, config.motion_size, 3)).astype("float32"),
+    }
+    step = compile_step(model)
+    return median_seconds(lambda: float(step(batch)["loss"]), rounds)
 
 
 def main():
     from audio2faces.config import PRESETS
-    from audio2faces.training import open_network
 
     parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"], nargs="*", default=["float32"])
     for precision in parser.parse_args().precision:
-        config = dataclasses.replace(PRESETS["full"], precision=precision)
-        model = open_network(config, Path("no run"))
-        layers = list(arithmetic_layers(model))
+        config = PRESETS["full"].regressor.updated(training={"precision": precision})
+        model, count = compiled(config), config.training.batch_size
+        layers = list(arithmetic_layers(model.network))
         of_frame = sum(map(multiplications, layers))
         rates, steps, bare = [], [], []
         for _ in range(3):  # in turn, since the machine's speed drifts
             rates.append(product_rate(layers[0].compute_dtype))
             steps.append(step_seconds(model, config))
-            bare.append(sum(bare_seconds(layer, config.batch_size) for layer in layers))
+            bare.append(sum(bare_seconds(layer, count) for layer in layers))
         rate, seconds, bare = map(statistics.median, (rates, steps, bare))
-        ideal = 3 * of_frame * config.batch_size / rate
+        ideal = 3 * of_frame * count / rate
         print(
-            f"{precision}, {config.batch_size} frames of {2 * of_frame / 1e9:.2f} GFLOP a step: "
+            f"{precision}, {count} frames of {2 * of_frame / 1e9:.2f} GFLOP a step: "
             f"matrix product {2 * rate / 1e9:.0f} GFLOP/s, which would give {1 / ideal:.2f} steps/s; "
             f"bare layers {1 / bare:.2f} ({ideal / bare:.0%}); training {1 / seconds:.2f} ({ideal / seconds:.0%})"
         )

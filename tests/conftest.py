@@ -93,25 +93,36 @@ def one_line(process):
     return errors[0]
 
 
-def drawn_clip(folder, name, split, seed, frames=20):
-    """A clip whose mouth opens with the loudness of its speech: a dark bar as high as the tone is loud."""
+def drawn_clip(folder, name, split, seed, frames=20, fps=25.0, dropped=()):
+    """A clip whose mouth opens with the loudness of its speech: a dark bar as high as the tone is loud.
+
+    It has as many frames, and between them those that were dropped, by their numbers.
+    """
     generator = np.random.default_rng(seed)
-    loudness = np.repeat(generator.uniform(0.02, 1.0, frames), 640)
-    speech, speech_44k = (
-        np.interp(np.arange(0, frames / 25, 1 / rate), np.arange(len(loudness)) / 16000, loudness)
-        * np.sin(2 * np.pi * 220 * np.arange(0, frames / 25, 1 / rate))
-        for rate in (16000, 44100)
-    )
+    count = frames + len(dropped)
+    kept = np.setdiff1d(np.arange(count), dropped)
+    levels = generator.uniform(0.02, 1.0, count)
+
+    def tone(rate):
+        times = np.arange(0, count / fps, 1 / rate)
+        return levels[np.minimum((times * fps).astype(int), count - 1)] * np.sin(2 * np.pi * 220 * times)
+
     faces = np.full((frames, FACE_SIZE, FACE_SIZE, 3), 150 + 10 * seed % 60, np.uint8)
-    for face, level in zip(faces, loudness[320::640], strict=True):
+    for face, level in zip(faces, levels[kept], strict=True):
         face[12 : 12 + round(4 * level), 5:11] = 40
     clip = folder / "clips" / name
     clip.mkdir(parents=True)
     np.save(clip / "faces.npy", faces)
-    np.savez(clip / "track.npz", time=np.arange(frames) / 25)
-    write_wav(clip / "speech.wav", speech, 16000)
-    write_wav(clip / "speech_44k.wav", speech_44k, 44100)
-    return {"name": name, "fps": 25.0, "split": split, "frames_kept": frames, "frames_dropped": {}}
+    np.savez(clip / "track.npz", time=kept / fps)
+    write_wav(clip / "speech.wav", tone(16000), 16000)
+    write_wav(clip / "speech_44k.wav", tone(44100), 44100)
+    return {
+        "name": name,
+        "fps": fps,
+        "split": split,
+        "frames_kept": frames,
+        "frames_dropped": {"no face": len(dropped)},
+    }
 
 
 def dataset_of(folder, entries, size=FACE_SIZE):
@@ -125,10 +136,16 @@ def dataset_of(folder, entries, size=FACE_SIZE):
 
 @pytest.fixture(scope="session")
 def tiny_dataset(tmp_path_factory):
-    """Eight drawn clips: five to train on, one to choose by, two to test on."""
+    """Eight drawn clips: five to train on, one to choose by, two to test on.
+
+    Two of them lack frames, single ones and several in a row, and two have another frame rate than the others.
+    """
     folder = tmp_path_factory.mktemp("dataset")
     splits = ["train"] * 5 + ["validation"] + ["test"] * 2
-    entries = [drawn_clip(folder, f"clip{index}", split, index) for index, split in enumerate(splits)]
+    rough = {1: {"dropped": (4, 12, 13, 14)}, 3: {"fps": 30000 / 1001}, 6: {"dropped": (9,)}, 7: {"fps": 30000 / 1001}}
+    entries = [
+        drawn_clip(folder, f"clip{index}", split, index, **rough.get(index, {})) for index, split in enumerate(splits)
+    ]
     return dataset_of(folder, entries)
 
 

@@ -106,7 +106,7 @@ def examine(tiny_dataset):
 
 def test_a_generator_that_hears_and_varies_passes(examine):
     values, rows = examine(Puppet())
-    assert values["diversity"] > 0.5 and values["duplicates"] < 0.2 and values["mouth_swap"] > 0.3
+    assert values["diversity"] > 0.5 and values["duplicates"] < 0.2 and values["mouth_swap"] > 0.25
     assert abs(values["correlation"]) > 0.4 and values["swap"] > 0
     assert {len(faces) for faces in rows.values()} == {12}
     assert set(rows) == {"real", "generated", "real sentence", "z fixed", "speech fixed"}

@@ -23,7 +23,7 @@ import numpy as np
 from audio2faces.face import load_model
 import keras
 model = load_model(sys.argv[1])
-maps = np.zeros((3, model.config.rows, model.config.coefficients))
+maps = np.zeros((3, *model.config.speech.map_shape))
 settings = [keras.backend.backend(), keras.config.floatx(), keras.config.image_data_format(), keras.config.epsilon()]
 np.savez(sys.argv[2], faces=model.faces(maps), settings=settings)
 """
@@ -41,7 +41,7 @@ def test_keras_json_changes_nothing(tiny_model_folder, tmp_path):
     made = np.load(tmp_path / "made.npz")
     assert made["settings"].tolist() == ["tensorflow", "float32", "channels_last", "1e-07"]
     model = load_model(tiny_model_folder)
-    maps = np.zeros((3, model.config.rows, model.config.coefficients))
+    maps = np.zeros((3, *model.config.speech.map_shape))
     np.testing.assert_array_equal(made["faces"], model.faces(maps))
 
 

@@ -12,9 +12,9 @@ import began.vae.pictures
 from media.pictures import read_png
 
 NAMES = (
-    "train_loss", "validation_loss", "correlation", "explained_variance", "amplitude", "real_error", "generated_error",
+    "loss", "validation_loss", "correlation", "explained_variance", "amplitude", "real_error", "generated_error",
     "paired_error", "k", "mouth_sharpness", "m_global", "diversity", "mouth_diversity", "sharpness", "coverage",
-    "mouth_swap", "kl", "active_units",
+    "mouth_swap", "kl_divergence", "active_units",
 )  # fmt: skip
 DRAWN = [
     audio2faces.figures.draw_curves, audio2faces.figures.draw_refiner_curves, began.figures.draw_curves,
@@ -63,7 +63,7 @@ def _seen(label, axis):
 
 
 def test_rows_of_a_regressor_s_samples_have_names(tiny_model_folder):
-    (picture, *_) = sorted((tiny_model_folder.parent / "regressor" / "samples").glob("step-*.png"))
+    (picture, *_) = sorted((tiny_model_folder.parent / "regressor" / "samples").glob("faces-*.png"))
     image = read_png(picture)
     margin = image[:, : image.shape[1] // 9]
     assert (margin < 100).any(axis=(1, 2)).sum() > 20  # rows of letters

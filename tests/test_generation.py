@@ -19,7 +19,7 @@ from media.reading import read_speech, video_info, write_wav
 from media.writing import FORMATS, TalkingVideo
 from preprocessing.speech.audio_features import speech_maps
 from runtime.program import InputError
-from training.frames import clip_maps
+from training.frames import FrameStore, clip_maps
 
 from .conftest import ROOT, SAMPLES, one_line, run_program
 from .media_files import frames_of, tone, write_sound
@@ -176,7 +176,7 @@ def test_ctrl_c_leaves_no_half_video(tiny_model_folder, tmp_path):
 
 
 def test_evaluation_sets_the_model_beside_its_baselines(model, tiny_dataset):
-    report, faces = evaluate([model], tiny_dataset, "test")
+    report, faces = evaluate([model], FrameStore(tiny_dataset), "test")
     methods = report["methods"]
     assert (report["clips"], report["frames"], report["training_clips"]) == (2, 40, 5)
     assert list(methods) == [
@@ -201,7 +201,7 @@ def test_an_evaluation_hears_each_clip_once(model, tiny_dataset, monkeypatch):
     first = [model.motion(of_clip, still=hear(model, of_clip[:1])[0]) for of_clip in maps]
     calls = []
     monkeypatch.setattr(type(model), "heard", lambda self, maps: calls.append(len(maps)) or hear(self, maps))
-    _, faces = evaluate([model], tiny_dataset, "test")
+    _, faces = evaluate([model], FrameStore(tiny_dataset), "test")
     assert calls == [20, 20]
     for clip, of_clip, motion, *made in zip(
         clips, maps, first, faces["model, refined"], faces["model, refined, on the clip's first frame"], strict=True
@@ -236,7 +236,8 @@ def test_the_evaluation_program_prints_and_writes(tiny_dataset, tiny_model_folde
     assert json.loads((tmp_path / "e.json").read_text())["model"] == "tiny"
     assert read_png(tmp_path / "e.png").ndim == 3
     shown = frames_of(tmp_path / "e.mp4")
-    assert len(shown) == 3 * 20 and shown[0].shape == (256, 3 * 256 + 2 * 16, 3)
+    assert len(shown) == 2 * 21 + 17  # the first clip with its dropped frame, twice; 20 frames at 29.97/s
+    assert shown[0].shape == (256, 3 * 256 + 2 * 16, 3)
     assert shown[0][:, 258:270].min() > 225  # white between them
     real = tiny_dataset.split("test")[0].faces[0].repeat(16, axis=0).repeat(16, axis=1)
     assert np.abs(shown[0][20:150, 20:230].astype(int) - real[20:150, 20:230]).mean() < 5

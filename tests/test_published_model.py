@@ -11,6 +11,7 @@ from audio2faces.generate.video import generate_video
 from audio2faces.published import DEFAULT_MODEL
 from began.examination import evaluate as measure_generators
 from preprocessing.dataset import open_dataset
+from training.frames import FrameStore
 
 from .conftest import ROOT, SAMPLES, run_program
 
@@ -47,7 +48,7 @@ def test_training_without_data_prepares_the_samples(sample_dataset):
 @pytest.mark.parametrize("size", FACES)
 def test_the_published_models_move_the_mouth_as_the_speaker_does(size, request):
     dataset = request.getfixturevalue("sample_dataset" if size == 64 else "larger_dataset")
-    report, _ = evaluate([load_model(FACES[size])], dataset, "test")
+    report, _ = evaluate([load_model(FACES[size])], FrameStore(dataset), "test")
     methods = report["methods"]
     ours = methods["model, refined"]
     assert ours["correlation"] >= 0.85 and ours["explained_variance"] >= 0.5 and ours["best_lag"] == 0

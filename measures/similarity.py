@@ -5,6 +5,7 @@ Faces are uint8 RGB [shape=(frames, size, size, 3)] throughout; lists hold one a
 
 import cv2
 import numpy as np
+from skimage.metrics import structural_similarity
 
 from measures.collapse import ratio, sharpness
 from preprocessing.faces.alignment import mouth_slices
@@ -13,8 +14,7 @@ LIPS = (0.70, 0.95, 0.42, 0.58)  # rows and columns of the middle of the lips, i
 SLIGHT = 5.0  # of a*: less is no lip
 EYES = ((0.36, 0.48, 0.25, 0.45), (0.36, 0.48, 0.55, 0.75))  # each with its lids, likewise
 EYES_ASKED = 5  # every so many-th real frame is compared with those of other clips
-SSIM_DEVIATION = 1.5  # pixels
-SSIM_C1, SSIM_C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+SSIM_DEVIATION, SSIM_EDGE = 1.5, 5  # of the Gaussian, in pixels, and how far its window reaches
 
 
 def mouth_opening(faces):
@@ -53,25 +53,15 @@ def ssim(real, generated):
 
     The Gaussian window has 11 pixels, or what fits into a smaller picture.
     """
-    window = min(11, *real.shape[1:3])
-    edge, odd = window // 2, 1 - window % 2
-    places = np.arange(window) - (window - 1) / 2
-    weights = np.exp(-0.5 * (places / SSIM_DEVIATION) ** 2)
-    weights /= weights.sum()
-
-    def blurred(picture):
-        inner = cv2.sepFilter2D(picture, cv2.CV_64F, weights, weights, anchor=(edge, edge))
-        height, width = picture.shape[:2]
-        return inner[edge : height - edge + odd, edge : width - edge + odd]
-
-    values = []
-    for x, y in zip(np.asarray(real, np.float64), np.asarray(generated, np.float64), strict=True):
-        mean_x, mean_y = blurred(x), blurred(y)
-        variances = blurred(x * x + y * y) - mean_x**2 - mean_y**2
-        covariance = blurred(x * y) - mean_x * mean_y
-        likeness = (2 * mean_x * mean_y + SSIM_C1) * (2 * covariance + SSIM_C2)
-        values.append(np.mean(likeness / ((mean_x**2 + mean_y**2 + SSIM_C1) * (variances + SSIM_C2))))
-    return np.array(values)
+    edge = min(SSIM_EDGE, (min(real.shape[1:3]) - 1) // 2)
+    options = {
+        "gaussian_weights": True,
+        "sigma": SSIM_DEVIATION * edge / SSIM_EDGE,
+        "use_sample_covariance": False,
+        "data_range": 255,
+        "channel_axis": -1,
+    }
+    return np.array([structural_similarity(x, y, **options) for x, y in zip(real, generated, strict=True)])
 
 
 def still_region(real):

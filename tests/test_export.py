@@ -14,7 +14,8 @@ import pytest
 import tensorflow as tf
 
 from audio2faces.config import PRESETS
-from audio2faces.export.__main__ import export, main, prediction_log, write_litert, write_onnx
+from audio2faces.export.__main__ import export, main, write_litert, write_onnx
+from audio2faces.export.warm_up import prediction_log
 from audio2faces.face import FaceModel, load_model
 from audio2faces.generate.video import Options, stream_faces
 from audio2faces.regressor.network import build_regressor

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from audio2faces.export.warm_up import prediction_log
 from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model
 from runtime.files import (
     atomic_folder,
@@ -250,37 +251,6 @@ def _warm_up(face):
         },
         "features": {"maps": np.zeros((1, face.features.rows, face.features.coefficients), np.float32)},
     }
-
-
-def prediction_log(model, signature, inputs):
-    """A request as TensorFlow Serving keeps it to warm up with: the bytes of a `tensorflow.serving.PredictionLog`.
-
-    Its few fields are put together here: the published protocol comes in a package that nothing else here needs.
-
-    Args:
-        model: name.
-        signature: name.
-        inputs: dictionary from the name of an input to its array.
-    """
-    import tensorflow as tf
-
-    specification = _field(1, model.encode()) + _field(3, signature.encode())
-    request = _field(1, specification)
-    for name, array in inputs.items():
-        tensor = tf.make_tensor_proto(array).SerializeToString()
-        request += _field(2, _field(1, name.encode()) + _field(2, tensor))
-    return _field(6, _field(1, request))  # PredictionLog.predict_log.request
-
-
-def _field(number, content):
-    """A field of bytes in the wire format of protocol buffers."""
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _varint(number):
-    """A number as seven bits a byte, the lowest first."""
-    low, rest = number & 127, number >> 7
-    return bytes([low | 128]) + _varint(rest) if rest else bytes([low])
 
 
 if __name__ == "__main__":

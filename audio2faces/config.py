@@ -25,7 +25,7 @@ class RegressorConfig(Config):
     mouth_weight: float = 8.0  # of a pixel in the mouth box, against 1 elsewhere
     training: TrainingConfig = TrainingConfig(steps=8000, batch_size=64, learning_rate=1e-3)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.speech.code_size:
             raise InputError("a regressor that hears nothing: give its speech a code")
         if self.idle and not self.motion:
@@ -56,7 +56,7 @@ class RefinerConfig(Config):
         steps=6000, schedule="halved", halve_every=2000, smallest_rate=2e-5, evaluate_every=500
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.network not in REFINERS:
             raise InputError(f"refiner {self.network!r}: unknown; choose from {', '.join(REFINERS)}")
         if self.seen not in ("mouth", "face"):

@@ -17,6 +17,7 @@ import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -70,7 +71,7 @@ class FaceModel:
     refiner: keras.Model | None = None
     articulation: Articulation | None = None
 
-    def heard(self, maps):
+    def heard(self, maps: np.ndarray) -> np.ndarray:
         """What the regressor makes of raw MFCC maps [shape=(n, rows, coefficients)].
 
         Returns:
@@ -78,7 +79,7 @@ class FaceModel:
         """
         return in_batches(self.network.predict_on_batch, self.config.speech.standardiser(self.statistics)(maps))
 
-    def motion(self, maps, still=None):
+    def motion(self, maps: np.ndarray, still: np.ndarray | None = None) -> np.ndarray:
         """Motion since the moment of the reference, or faces, if not `config.motion`.
 
         Args:
@@ -91,14 +92,20 @@ class FaceModel:
         """
         return self.since(self.heard(maps), still)
 
-    def since(self, heard, still=None):
+    def since(self, heard: np.ndarray, still: float | np.ndarray | None = None) -> np.ndarray:
         """The same of what `heard` gave."""
         if not self.config.motion:
             return heard
         motion = heard - (self._heard_of_reference if still is None else still)
         return motion if self.articulation is None else self.articulation(motion)
 
-    def paint(self, motion, idle=None, refined=True, reference=None):
+    def paint(
+        self,
+        motion: np.ndarray,
+        idle: tuple[np.ndarray, np.ndarray] | None = None,
+        refined: bool = True,
+        reference: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Faces of what `motion` gave: the reference plus the motion, refined.
 
         Args:
@@ -123,7 +130,7 @@ class FaceModel:
         faces = to_uint8(faces)
         return faces if idle is None else self.idle.with_eyes(faces, idle[1])
 
-    def articulated(self, strength):
+    def articulated(self, strength: float) -> Self:
         """The same face with another strength of its articulation.
 
         Raises:
@@ -133,16 +140,16 @@ class FaceModel:
             raise InputError(f"{self.name}: no articulation was fitted to it; leave out --articulation")
         return dataclasses.replace(self, articulation=dataclasses.replace(self.articulation, strength=strength))
 
-    def faces(self, maps, **options):
+    def faces(self, maps: np.ndarray, **options: Any) -> np.ndarray:
         """Faces for raw MFCC maps [shape=(n, rows, coefficients)]; options as for `paint`."""
         return self.paint(self.motion(maps), **options)
 
     @cached_property
-    def _heard_of_reference(self):
+    def _heard_of_reference(self) -> np.ndarray:
         return self.heard(self.reference_map[None])[0]
 
 
-def save_model(folder, model):
+def save_model(folder: Path, model: FaceModel) -> Path:
     """Writes a model folder, whole or not at all.
 
     Args:
@@ -188,7 +195,7 @@ def save_model(folder, model):
     return folder
 
 
-def save_network(path, network):
+def save_network(path: Path, network: keras.Model) -> None:
     """Writes a .keras file with weights rounded to float16, though still float32, and packed: half the size.
 
     Keras reads it as any other; a face changes by less than half a grey level.
@@ -203,7 +210,7 @@ def save_network(path, network):
                 packed.writestr(entry.filename, source.read(entry))
 
 
-def load_model(folder):
+def load_model(folder: Path) -> Any:
     """Reads a model folder: a `FaceModel`, or a `began.face.BeganFace`, which makes faces the same way.
 
     Raises:
@@ -249,18 +256,18 @@ def load_model(folder):
     return model
 
 
-def _idle_motion(folder, size, frame_rate):
+def _idle_motion(folder: Path, size: int, frame_rate: float) -> IdleMotion:
     codes = _array(folder / "idle_codes.npy")
     height, width = (part.stop - part.start for part in eye_slices(size))
     eyes = untile(read_png(folder / "idle_eyes.png"), height, width).reshape(*codes.shape[:2], height, width, 3)
     return IdleMotion(_array(folder / "idle_kernel.npy"), codes, eyes, frame_rate)
 
 
-def _array(path):
+def _array(path: Path) -> np.ndarray:
     return np.load(path, allow_pickle=False)
 
 
-def _network(path):
+def _network(path: Path) -> keras.Model:
     network = keras.models.load_model(path, compile=False)
     network.jit_compile = False  # on a processor XLA is slower
     return network

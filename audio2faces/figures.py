@@ -1,5 +1,9 @@
 """Figures with axes and words: the curves of a run, and the strip that sets methods side by side."""
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import cv2
 import numpy as np
 from PIL import Image
@@ -7,6 +11,7 @@ from PIL import Image
 from began.figures import draw_panels, draw_rows
 from media.reading import SPEECH_RATE
 from media.writing import SHORTEST_SIDE, SOUND_RATE, SYNTHETIC, TalkingVideo
+from preprocessing.dataset import Clip
 from runtime.files import atomic_write
 
 STRIP_FACES = 12  # columns of a strip
@@ -15,7 +20,7 @@ GAP = 16  # pixels between its faces
 STRIP_SPAN = (0.2, 0.8)  # of the clip: where people speak
 
 
-def draw_curves(path, rows):
+def draw_curves(path: Path, rows: list[dict[str, Any]]) -> None:
     """Writes a PNG of a regressor's losses and of the mouth measures over the steps.
 
     Args:
@@ -32,7 +37,7 @@ def draw_curves(path, rows):
     )
 
 
-def draw_refiner_curves(path, rows):
+def draw_refiner_curves(path: Path, rows: list[dict[str, Any]]) -> None:
     """Writes a PNG of a refiner's errors, its balance and the mouth measures over the steps: see `draw_curves`.
 
     What is 0 all along, as the balance where there is no discriminator, is left out.
@@ -46,7 +51,7 @@ def draw_refiner_curves(path, rows):
     draw_panels(path, rows, {title: names for title, names in drawn.items() if names} or panels)
 
 
-def draw_strip(path, clips):
+def draw_strip(path: Path, clips: Any) -> None:
     """Writes a PNG with a labelled row of faces for each method, the same moments in all of them.
 
     Args:
@@ -58,7 +63,7 @@ def draw_strip(path, clips):
     draw_rows(path, {label: faces[chosen] for label, faces in clips.items()})
 
 
-def write_comparison(path, model, clips, faces):
+def write_comparison(path: Path, model: Any, clips: list[Clip], faces: dict[str, list[np.ndarray]]) -> None:
     """Writes sentences side by side, real | by the regressor | refined.
 
     Args:
@@ -97,13 +102,13 @@ def write_comparison(path, model, clips, faces):
                 video.write_sound(sound.astype(np.float32))
 
 
-def _shown(times, frame_rate):
+def _shown(times: np.ndarray, frame_rate: float) -> np.ndarray:
     """Which frame of a clip each frame of a video shows: where some were dropped, the last one stays [shape=(n,)]."""
     moments = times[0] + np.arange(round((times[-1] - times[0]) * frame_rate) + 1) / frame_rate
     return np.maximum(0, np.searchsorted(times, moments + 0.5 / frame_rate) - 1)
 
 
-def _side_by_side(rows, size):
+def _side_by_side(rows: list[np.ndarray], size: int) -> Iterator[Any]:
     """Faces of several methods next to each other: uint8 RGB [shape=(size, width, 3)], a frame at a time."""
     gap = np.full((size, GAP, 3), 255, np.uint8)
     for faces in zip(*rows, strict=True):

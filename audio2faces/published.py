@@ -1,6 +1,7 @@
 """Where the published models and the sample clips lie, and which models can be chosen."""
 
 from pathlib import Path
+from typing import Any
 
 from runtime.files import read_json
 from runtime.program import InputError
@@ -8,7 +9,7 @@ from runtime.program import InputError
 PACKAGE = Path(__file__).parent
 
 
-def _folder(name):
+def _folder(name: str) -> Path:
     """In a checkout it lies beside the packages; an installed package holds it (pyproject.toml)."""
     installed = PACKAGE / name
     return installed if installed.is_dir() else PACKAGE.parent / name
@@ -19,14 +20,14 @@ PICTURE = "reference.png"  # in a model folder: its face at rest
 DEFAULT_MODEL = MODELS / "grid-s1-128"  # of every program that asks for none
 
 
-def published_models():
+def published_models() -> dict[str, Path]:
     """Folder of each published model, by name: the default first, BEGANs last."""
     folders = [path.parent for path in sorted(MODELS.glob("*/config.json"))]
     folders.sort(key=lambda folder: (folder != DEFAULT_MODEL, is_began(folder)))
     return {folder.name: folder for folder in folders}
 
 
-def choice():
+def choice() -> str:
     """What --model takes, for --help."""
     return (
         f"model folder, or a published model: {', '.join(published_models())} (default: {DEFAULT_MODEL.name}). A model "
@@ -34,14 +35,14 @@ def choice():
     )
 
 
-def find_model(text):
+def find_model(text: str | Path) -> Path:
     """The folder that a user means: a path, or a published model's name, with or without models/ before it."""
     published = MODELS / Path(text).name
     named = str(text) in (published.name, f"models/{published.name}")
     return published if named and published.is_dir() and not Path(text).exists() else Path(text)
 
 
-def check_model(folder):
+def check_model(folder: Path) -> None:
     """Refuses a model folder that is not there; programs ask before they spend seconds.
 
     Raises:
@@ -52,12 +53,12 @@ def check_model(folder):
         raise InputError(f"{folder}: no such model folder; give one, or the name of a published model: {names}")
 
 
-def is_began(folder):
+def is_began(folder: Path) -> bool:
     """Whether a model draws faces from chance and speech, and is not the talking face of its speaker."""
     return read_json(folder / "config.json").get("kind") == "began"
 
 
-def described(models):
+def described(models: Any) -> Any:
     """What a user should know of each model: a list of dictionaries.
 
     Each holds its `name`, a few words `about` it, and whether there is a `picture` of its face at rest.
@@ -70,7 +71,7 @@ def described(models):
     return described
 
 
-def models_of(given):
+def models_of(given: Any) -> Any:
     """Name of each model that can be chosen, and its folder: the given ones, then the published ones.
 
     Raises:

@@ -6,9 +6,10 @@ The files of the run tell it; no model is loaded, and nothing here imports Keras
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from audio2faces.config import STAGES, RegressorConfig, SystemConfig
-from preprocessing.dataset import check_size
+from preprocessing.dataset import Dataset, check_size
 from runtime.files import read_json, write_json
 from runtime.program import InputError
 from training.run_folder import RunSettings, holds_something, in_words
@@ -32,7 +33,7 @@ class Plan:
     anew: tuple
 
 
-def plan_stages(config, dataset, run_dir, stage=None):
+def plan_stages(config: SystemConfig, dataset: Dataset, run_dir: Path, stage: str | None = None) -> Plan:
     """Compares a run with what it is asked to do.
 
     Args:
@@ -80,7 +81,7 @@ def plan_stages(config, dataset, run_dir, stage=None):
     return Plan(config, tuple(lines), tuple(anew))
 
 
-def _differing(name, config, dataset, run_dir):
+def _differing(name: str, config: SystemConfig, dataset: Dataset, run_dir: Path) -> dict:
     """The settings of a stage that differ; among those of the refiner is a fingerprint of its regressor."""
     settings = RunSettings(MODES[name], getattr(config, name), dataset.fingerprint)
     if name == "regressor":
@@ -91,17 +92,17 @@ def _differing(name, config, dataset, run_dir):
     return dataclasses.replace(settings, notes={"regressor": weights}).differing(run_dir / name, unknown)
 
 
-def finish(folder, steps, **notes):
+def finish(folder: Path, steps: int, **notes: Any) -> None:
     """Notes that a stage has taken all of its steps."""
     write_json(folder / DONE, {"steps": steps, **notes})
 
 
-def steps_done(folder):
+def steps_done(folder: Path) -> int:
     """How many steps a finished stage has taken."""
     return read_json(folder / DONE).get("steps")
 
 
-def trained_regressor(run_dir):
+def trained_regressor(run_dir: Path) -> RegressorConfig:
     """The `RegressorConfig` of the run's first stage.
 
     Raises:
@@ -113,12 +114,12 @@ def trained_regressor(run_dir):
     return RegressorConfig.from_json(content.get("settings", {}))
 
 
-def set_aside(folder):
+def set_aside(folder: Path) -> None:
     """Renames a folder to `free_name` of it."""
     folder.rename(free_name(folder))
 
 
-def free_name(folder):
+def free_name(folder: Path) -> Path:
     """The first of NAME-1, NAME-2, ... that is free."""
     number = 1
     while (free := folder.with_name(f"{folder.name}-{number}")).exists():

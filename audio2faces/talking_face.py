@@ -33,7 +33,7 @@ class TalkingFace:
 
     presets = tuple(published_models())
 
-    def __init__(self, model: Any):
+    def __init__(self, model: Any) -> None:
         self.model = model
 
     @classmethod

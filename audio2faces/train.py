@@ -5,6 +5,7 @@ import math
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import audio2faces.config
 import began.config
@@ -34,7 +35,7 @@ MODES = {  # mode: presets, function that trains (module, name), preset with --d
 }
 
 
-def parse_arguments():
+def parse_arguments() -> Any:
     """Reads the command line."""
     parser = ArgumentParser(prog=command("train"), description=__doc__)
     parser.add_argument(
@@ -83,7 +84,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def chosen_config(arguments):
+def chosen_config(arguments: Any) -> Any:
     """The settings that the command line asks for.
 
     Raises:
@@ -120,7 +121,7 @@ def chosen_config(arguments):
 
 
 @program
-def main():
+def main() -> None:
     """Opens or prepares the dataset, trains, and says what was written."""
     arguments = parse_arguments()
     config = chosen_config(arguments)
@@ -162,7 +163,7 @@ def main():
     print(f"  {evaluate} --model {model} --data {dataset.folder}{split}")
 
 
-def check(mode, config, dataset, run_dir, stage):
+def check(mode: Any, config: Any, dataset: Any, run_dir: Path, stage: Any) -> None:
     """Refuses what training would refuse, before TensorFlow and data take their seconds and minutes.
 
     Raises:
@@ -179,7 +180,7 @@ def check(mode, config, dataset, run_dir, stage):
         check_run(run_dir, RunSettings(mode, config, dataset.fingerprint))
 
 
-def _near(path):
+def _near(path: Path) -> Any:
     """The same path, relative to the current folder if it lies in there."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 

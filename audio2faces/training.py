@@ -47,7 +47,7 @@ def train_system(config: SystemConfig, dataset: Dataset, run_dir: Path, stage: s
         return _train(config, dataset, run_dir, stage)
 
 
-def _train(config, dataset, run_dir, stage):
+def _train(config: SystemConfig, dataset: Dataset, run_dir: Path, stage: str | None) -> Path:
     plan = plan_stages(config, dataset, run_dir, stage)
     print("\n".join(plan.lines), file=sys.stderr)
     config, store = plan.config, FrameStore(dataset)

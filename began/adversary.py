@@ -34,7 +34,7 @@ class Adversary(keras.layers.Layer):
         config: AdversaryConfig,
         discriminator: keras.Model,
         mean_over_replicas: Callable[[Any], Any] = lambda value: value,
-    ):
+    ) -> None:
         super().__init__(name="adversary", dtype="float32")
         self.config, self.discriminator, self.mean_over_replicas = config, discriminator, mean_over_replicas
         self.k = add_scalar(self, "k", config.smallest_k)
@@ -92,10 +92,10 @@ class Adversary(keras.layers.Layer):
         """What D makes of faces [batch, size, size, 3], given their speech: same shape."""
         return self.discriminator(self._seen(faces, speech), training=False)[0]
 
-    def _seen(self, faces, speech):
+    def _seen(self, faces: Any, speech: Any) -> dict:
         return {"face": faces, "speech": speech} if self.config.conditional else {"face": faces}
 
-    def _errors_against(self, k, faces, speech, training):
+    def _errors_against(self, k: Any, faces: Any, speech: Any, training: bool) -> tuple:
         """D's errors on faces [batch] and their codes, D's weights being moved the other way, k times as far."""
         discriminator = self.discriminator
         weights = [scale_gradient(ops.convert_to_tensor(weight), -k) for weight in discriminator.trainable_variables]

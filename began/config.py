@@ -17,7 +17,7 @@ NORMAL_KERNELS = "normal kernels"  # the generator's are drawn with a deviation 
 Z_SOURCES = ("eigenfaces", "uniform", "none")
 
 
-def _check_defects(defects, known):
+def _check_defects(defects: tuple, known: tuple) -> None:
     if unknown := set(defects) - set(known):
         raise InputError(f"defects {', '.join(sorted(unknown))}: unknown; choose from {', '.join(known)}")
 
@@ -36,7 +36,7 @@ class AdversaryConfig(Config):
     mismatched: float = 0.0  # weight of real faces with foreign speech among its negatives, against 1 of generated ones
     defects: tuple = ()  # of NO_BOTTLENECK, WIDE_ERRORS, CODE_MATCHING
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_defects(self.defects, (NO_BOTTLENECK, WIDE_ERRORS, CODE_MATCHING))
         if self.mismatched and not self.conditional:
             raise InputError("mismatched speech: a discriminator that does not hear cannot tell; set conditional")
@@ -66,7 +66,7 @@ class BeganConfig(Config):
         steps=12000, schedule="halved", halve_every=4000, patience=3, smallest_rate=2e-5
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_defects(self.defects, (IN_ORDER, FAST_DECAY, FORGETTING, NORMAL_KERNELS))
         if self.z not in Z_SOURCES:
             raise InputError(f"z {self.z!r}: unknown; choose from {', '.join(Z_SOURCES)}")

@@ -6,10 +6,11 @@ unit variance, so that new faces are drawn from the standard normal (Tipping and
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
-from measures.mouth import COMPONENTS, STILL
+from measures.mouth import COMPONENTS, STILL, MouthComponents
 from media.pixels import to_signed
 from runtime.program import progress, with_progress
 
@@ -38,7 +39,7 @@ class Eigenfaces:
     bias: np.ndarray
 
     @classmethod
-    def of(cls, faces, z_size, covered):
+    def of(cls, faces: np.ndarray, z_size: int, covered: float) -> Self:
         """The components of training faces.
 
         Args:
@@ -68,7 +69,7 @@ class Eigenfaces:
         return cls(rows, mean, projection.astype(np.float32), kernel.astype(np.float32), bias)
 
     @classmethod
-    def of_clips(cls, clips, faces, z_size, covered, mouth):
+    def of_clips(cls, clips: list, faces: np.ndarray, z_size: int, covered: float, mouth: MouthComponents) -> Self:
         """The components that say nothing, linearly, about the motion of the mouth.
 
         People nod and rise while they speak: within a clip of GRID the components of a frame, even their mean over a
@@ -90,7 +91,7 @@ class Eigenfaces:
             squares, frames = squares + (motion**2).sum(axis=0), frames + len(motion)
         return eigenfaces.without(directions_of_mouth(together, squares, frames))[0]
 
-    def without(self, directions):
+    def without(self, directions: np.ndarray) -> tuple[Self, np.ndarray]:
         """The components orthogonal to some directions in z [shape=(z_size, n)]: n fewer, strongest in a face first.
 
         Returns:
@@ -102,12 +103,12 @@ class Eigenfaces:
         kept = (orthogonal @ vectors[:, ::-1])[:, : len(directions) - directions.shape[1]].astype(np.float32)
         return dataclasses.replace(self, projection=self.projection @ kept, kernel=kept.T @ self.kernel), kept
 
-    def codes(self, faces):
+    def codes(self, faces: np.ndarray) -> np.ndarray:
         """Components of faces, as they were given to `of` [shape=(n, size, size, 3)] -> float32 [shape=(n, z_size)]."""
         return (faces[:, : self.rows].reshape(len(faces), -1) - self.mean) @ self.projection
 
 
-def directions_of_mouth(together, squares, frames):
+def directions_of_mouth(together: np.ndarray, squares: np.ndarray, frames: int) -> np.ndarray:
     """The directions in z that go with the motion of the mouth.
 
     Args:

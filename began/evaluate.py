@@ -6,6 +6,7 @@ python -m began.evaluate --model MODEL --data DATASET; --model may be given agai
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from preprocessing.dataset import open_dataset
 from runtime.files import check_output, claimed, write_json
@@ -27,7 +28,7 @@ TABLE = (
 )
 
 
-def parse_arguments():
+def parse_arguments() -> Any:
     """Reads the command line."""
     parser = ArgumentParser(
         prog="python -m began.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -42,7 +43,7 @@ def parse_arguments():
 
 
 @program
-def main():
+def main() -> None:
     """Evaluates, prints the table and writes what was asked for."""
     arguments = parse_arguments()
     dataset = open_dataset(arguments.data)
@@ -57,7 +58,7 @@ def main():
         measure(arguments, dataset)
 
 
-def measure(arguments, dataset):
+def measure(arguments: Any, dataset: Any) -> None:
     """Loads the models, prints the table and writes what was asked for."""
     import_keras()
     from began.examination import evaluate
@@ -76,7 +77,7 @@ def measure(arguments, dataset):
         print(f"\nwrote {arguments.grid}")
 
 
-def format_table(methods):
+def format_table(methods: dict) -> str:
     """The measures as a Markdown table, a line per method."""
     lines = [["faces", *(title for title, _, _ in TABLE)], ["---", *["--:"] * len(TABLE)]]
     for name, values in methods.items():

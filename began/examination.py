@@ -1,5 +1,7 @@
 """Looks at a generator during its training and after: collapse, mouth motion and pictures, on speech it never heard."""
 
+from typing import Any
+
 import numpy as np
 
 from measures.collapse import (
@@ -15,8 +17,9 @@ from measures.collapse import (
     two_groups,
 )
 from measures.mouth import MouthComponents, mouth_measures
+from preprocessing.dataset import Dataset
 from runtime.program import InputError, progress
-from training.frames import SHOWN, FrameStore, clip_mean, shown_moments
+from training.frames import SHOWN, FrameSet, FrameStore, clip_mean, shown_moments
 
 SAMPLES = 400  # faces that the collapse is measured on during training; afterwards there are more
 THRESHOLD_FACES = 1000  # real ones that tell how near two faces of different clips come
@@ -33,7 +36,9 @@ class Examination:
         samples: number of generated faces.
     """
 
-    def __init__(self, train, held_out, components, samples=SAMPLES):
+    def __init__(
+        self, train: FrameSet, held_out: FrameSet, components: MouthComponents, samples: int = SAMPLES
+    ) -> None:
         generator = np.random.default_rng(0)
         self.held_out, self.samples = held_out, samples
         real = generator.permutation(len(held_out))[:samples]
@@ -68,10 +73,10 @@ class Examination:
         self.components = components
         self.within, self.mouth_within = _mean_distance(stills), _mean_distance([mouths(faces) for faces in stills])
 
-    def _any(self, frames, generator):
+    def _any(self, frames: FrameSet, generator: np.random.Generator) -> np.ndarray:
         return generator.choice(len(frames), self.samples)
 
-    def __call__(self, face):
+    def __call__(self, face: Any) -> tuple:
         """Measures a generator.
 
         Args:
@@ -104,7 +109,7 @@ class Examination:
         values["score"] = score(values, hears=face.config.speech.code_size > 0)
         return values, self._rows(face, generated, z, talking[0])
 
-    def collapse(self, faces):
+    def collapse(self, faces: np.ndarray) -> dict:
         """The measures of some faces that need neither speech nor z, as a dictionary."""
         near = self._clips_near(faces)
         group = np.mean(self.group_of[self.gallery_clips[nearest(faces, self.gallery)]])
@@ -118,11 +123,11 @@ class Examination:
             "sharpness": ratio(sharpness(faces), sharpness(self.real)),
         }
 
-    def _clips_near(self, faces):
+    def _clips_near(self, faces: np.ndarray) -> set[int]:
         """The training clips that the nearest real faces come from."""
         return set(self.gallery_clips[nearest(faces, self.gallery)])
 
-    def _rows(self, face, generated, z, talking):
+    def _rows(self, face: Any, generated: np.ndarray, z: np.ndarray, talking: np.ndarray) -> dict[str, np.ndarray]:
         """What is worth looking at: real and generated faces, a sentence with z fixed, a sound with z varied."""
         few, clip = np.arange(SHOWN), self.held_out.clips[0].faces
         moments = shown_moments(len(clip))
@@ -137,17 +142,17 @@ class Examination:
         return rows
 
 
-def _mean_distance(clips):
+def _mean_distance(clips: list[np.ndarray]) -> float:
     """Mean distance between faces of one clip, over clips; 0 where none has two."""
     return float(np.mean([pair_distances(faces).mean() for faces in clips if len(faces) > 1] or [0.0]))
 
 
-def aligned_distance(faces, others):
+def aligned_distance(faces: np.ndarray, others: np.ndarray) -> float:
     """Mean distance of each face to the one in the same place."""
     return np.mean([distances(faces[[index]], others[[index]])[0, 0] for index in range(len(faces))])
 
 
-def score(values, hears):
+def score(values: dict, hears: bool) -> float:
     """What the best step is chosen by: the product of diversities, sharpness and mouth correlation, each at most 1.
 
     What cannot be measured does not count.
@@ -158,7 +163,7 @@ def score(values, hears):
     return float(np.prod([min(factor, 1.0) for factor in factors if factor is not None]))
 
 
-def evaluate(models, dataset, split, samples):
+def evaluate(models: list[Any], dataset: Dataset, split: str, samples: int) -> dict[str, Any]:
     """Measures generators beside real faces, on the same speech.
 
     Args:

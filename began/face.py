@@ -8,6 +8,7 @@ codes.npy        codes of training faces, of which z is made; not where z is uni
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -47,7 +48,7 @@ class BeganFace:
     network: keras.Model
     codes: np.ndarray | None
 
-    def draw(self, count, seed):
+    def draw(self, count: int, seed: int) -> np.ndarray:
         """What the speech leaves open for `count` faces: z [shape=(count, z_size)], head pose and colour cast.
 
         Each is a training face's code with a little of another's: z has their mean and covariance and lies where they
@@ -61,7 +62,7 @@ class BeganFace:
         return (centre + np.sqrt(1 - MIXED**2) * one + MIXED * other).astype(np.float32)
 
     @cached_property
-    def z(self):
+    def z(self) -> np.ndarray:
         """The z that a video holds [shape=(1, z_size)]: where z is a face's code, that of the most usual one."""
         if self.codes is None:
             return self.draw(1, seed=0)
@@ -69,7 +70,7 @@ class BeganFace:
 
     idle = None  # its head is held still
 
-    def faces(self, maps, z=None):
+    def faces(self, maps: np.ndarray, z: np.ndarray | None = None) -> np.ndarray:
         """Faces for raw MFCC maps: uint8 RGB [shape=(n, size, size, 3)].
 
         Args:
@@ -78,11 +79,11 @@ class BeganFace:
         """
         return self.paint(self.motion(maps, z))
 
-    def paint(self, motion, idle=None):
+    def paint(self, motion: np.ndarray, idle: Any = None) -> np.ndarray:
         """The faces that `motion` gave, as uint8: see `audio2faces.face.FaceModel`."""
         return to_uint8(motion)
 
-    def articulated(self, factor):
+    def articulated(self, factor: float) -> None:
         """There is no motion to scale.
 
         Raises:
@@ -90,7 +91,7 @@ class BeganFace:
         """
         raise InputError(f"{self.name}: makes whole faces, no motion to strengthen; leave out --articulation")
 
-    def motion(self, maps, z=None):
+    def motion(self, maps: np.ndarray, z: np.ndarray | None = None) -> np.ndarray:
         """The faces of `faces` in about [-1, 1], before they are rounded."""
         heard = self.config.speech.standardiser(self.statistics)(maps)
         z = np.broadcast_to(self.z if z is None else z, (len(heard), self.config.z_size))
@@ -98,7 +99,7 @@ class BeganFace:
         return in_batches(self.network.predict_on_batch, *used)
 
     @property
-    def _inputs(self):
+    def _inputs(self) -> tuple[bool, bool]:
         return self.config.speech.code_size > 0, self.config.z_size > 0
 
 

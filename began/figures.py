@@ -1,5 +1,8 @@
 """Figures with axes and words: curves of any run, and rows of faces set one below the other."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -17,12 +20,14 @@ PANELS = {  # of a BEGAN's curves: title and columns of metrics.csv
 }
 
 
-def draw_curves(path, rows):
+def draw_curves(path: Path, rows: list[dict[str, Any]]) -> None:
     """Writes a PNG of a BEGAN's run: errors, k, collapse meter and mouth motion over the steps: see `draw_panels`."""
     draw_panels(path, rows, PANELS, columns=2, from_zero=True)
 
 
-def draw_panels(path, rows, panels, columns=3, from_zero=False):
+def draw_panels(
+    path: Path, rows: list[dict[str, Any]], panels: dict, columns: int = 3, from_zero: bool = False
+) -> None:
     """Writes a PNG of curves over the steps of a run.
 
     Args:
@@ -52,7 +57,7 @@ def draw_panels(path, rows, panels, columns=3, from_zero=False):
     save_figure(figure, path)
 
 
-def draw_rows(path, rows):
+def draw_rows(path: Path, rows: dict[str, np.ndarray]) -> np.ndarray:
     """Writes a PNG with a labelled row of faces for each method.
 
     Args:
@@ -75,14 +80,14 @@ def draw_rows(path, rows):
     return save_figure(figure, path)
 
 
-def save_figure(figure, path):
+def save_figure(figure: Any, path: Path) -> np.ndarray:
     """Writes a figure as PNG, whole or not at all, and gives the picture as uint8 RGB [shape=(height, width, 3)]."""
     with atomic_write(path) as partial:
         figure.savefig(partial, dpi=110, format="png", bbox_inches="tight")
     return read_png(path)
 
 
-def draw_grid(path, face, clips):
+def draw_grid(path: Path, face: Any, clips: Any) -> None:
     """Writes a PNG that shows what drives what: a sentence, the same with z held, one sound with z varied.
 
     Args:

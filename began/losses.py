@@ -1,9 +1,13 @@
 """BEGAN's losses and its balance, as functions of tensors (Berthelot, Schumm, Metz, arXiv 1703.10717, section 3)."""
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 from keras import ops
 
 
-def reconstruction_error(faces, reconstructed):
+def reconstruction_error(faces: Any, reconstructed: Any) -> Any:
     """L(v) = mean |v - D(v)|: what D, an autoencoder, does not get right.
 
     Args:
@@ -16,7 +20,7 @@ def reconstruction_error(faces, reconstructed):
     return ops.mean(ops.abs(faces - reconstructed), axis=(1, 2, 3))
 
 
-def weighted_error(real, generated, weights):
+def weighted_error(real: Any, generated: Any, weights: np.ndarray) -> Any:
     """The mean of w (x - y)^2, the error of a generated face against the very face that belongs to its speech.
 
     Args:
@@ -30,7 +34,9 @@ def weighted_error(real, generated, weights):
     return ops.mean(weights * ops.square(real - generated), axis=(1, 2, 3))
 
 
-def updated_k(k, real_error, generated_error, gamma, lambda_k, smallest=0.0):
+def updated_k(
+    k: Any, real_error: Any, generated_error: Any, gamma: float, lambda_k: float, smallest: float = 0.0
+) -> Any:
     """The next k, k + lambda_k (gamma L(x) - L(G(z))) within [smallest, 1]: proportional control (equation 4 there).
 
     Args:
@@ -44,18 +50,18 @@ def updated_k(k, real_error, generated_error, gamma, lambda_k, smallest=0.0):
     return ops.clip(k + lambda_k * (gamma * real_error - generated_error), smallest, 1.0)
 
 
-def global_convergence(real_error, generated_error, gamma):
+def global_convergence(real_error: Any, generated_error: Any, gamma: float) -> Any:
     """M_global = L(x) + |gamma L(x) - L(G(z))|: falls as long as the whole learns."""
     return real_error + ops.abs(gamma * real_error - generated_error)
 
 
-def code_distance(code, other):
+def code_distance(code: Any, other: Any) -> Any:
     """Mean |c - c'| of two codes [batch, code_size] -> [batch]."""
     return ops.mean(ops.abs(code - other), axis=-1)
 
 
 @ops.custom_gradient
-def scale_gradient(x, scale):
+def scale_gradient(x: Any, scale: Any) -> tuple[Any, Callable]:
     """Gives x itself, whose gradient is multiplied by `scale` on the way back."""
 
     def gradient(*arguments, upstream=None):

@@ -43,7 +43,7 @@ class Began(Trainable):
         audio_network: Callable[[], keras.Model] | None,
         mean_over_replicas: Callable[[Any], Any] = lambda value: value,
         replicas: int = 1,
-    ):
+    ) -> None:
         super().__init__("began", replicas)
         self.config = config
         self.audio_network = audio_network() if audio_network else None
@@ -91,7 +91,14 @@ class Began(Trainable):
         parts = [part for part in (speech_code, z) if part is not None]
         return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: dict | None = None,
+        y: Any = None,
+        y_pred: dict[str, Any] | None = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
         """The loss of both players over a batch; moves k. See `Adversary`."""
         generated = (y_pred["face"], *self.more_negatives(y_pred, training))
         loss, real_error, generated_error = self.adversary.adversarial_loss(

@@ -56,7 +56,7 @@ class BeganTask(Task):
     best = ("score", "max")
     beta_1 = 0.5
 
-    def __init__(self, config: BeganConfig, store: FrameStore, run_dir: Path, devices: Any = None):
+    def __init__(self, config: BeganConfig, store: FrameStore, run_dir: Path, devices: Any = None) -> None:
         self.config, self.settings, self.run_dir = config, config.training, run_dir
         self.devices = devices or OneDevice()
         features = config.speech.feature_settings
@@ -243,7 +243,7 @@ def train_began(
         return _train(config, dataset, Path(run_dir), devices, task)
 
 
-def _train(config, dataset, run_dir, devices, make_task):
+def _train(config: Any, dataset: Dataset, run_dir: Path, devices: OneDevice, make_task: type) -> Path:
     settings = RunSettings("began", config, dataset.fingerprint)
     if devices.chief:
         check_run(run_dir, settings)

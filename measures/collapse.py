@@ -3,6 +3,8 @@
 Faces are uint8 RGB [shape=(n, size, size, 3)]; the distance of two is the Euclidean one of their pixels.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -11,12 +13,12 @@ from preprocessing.faces.alignment import mouth_slices
 DUPLICATE_PERCENTILE = 1  # of the distances of real faces from different clips: what is nearer is the same picture
 
 
-def mouths(faces):
+def mouths(faces: np.ndarray) -> np.ndarray:
     """The mouth boxes of faces [shape=(n, rows, columns, 3)]."""
     return faces[(slice(None), *mouth_slices(faces.shape[1]))]
 
 
-def distances(faces, others):
+def distances(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Euclidean distances in grey levels, every face to every other [shape=(len(faces), len(others))]."""
     x, y = (np.asarray(images, np.float32).reshape(len(images), -1) for images in (faces, others))
     centre = y.mean(axis=0)  # what is far from it would drown small distances in rounding
@@ -25,17 +27,17 @@ def distances(faces, others):
     return np.sqrt(np.maximum(squares, 0))
 
 
-def pair_distances(faces):
+def pair_distances(faces: np.ndarray) -> np.ndarray:
     """Distances of all pairs of faces [shape=(n (n - 1) / 2,)]."""
     return distances(faces, faces)[np.triu_indices(len(faces), 1)]
 
 
-def ratio(made, real):
+def ratio(made: float, real: float) -> float | None:
     """One number over another as a float; None where there is nothing to compare with: the second is 0 or NaN."""
     return float(made / real) if real > 0 else None
 
 
-def diversity(generated, real):
+def diversity(generated: np.ndarray, real: np.ndarray) -> float | None:
     """Mean distance of generated pairs over that of real pairs; 1 is as different as real faces, 0 one face.
 
     None where the real faces are all the same.
@@ -44,7 +46,7 @@ def diversity(generated, real):
     return ratio(pair_distances(generated).mean(), pairs.mean()) if len(pairs) else None
 
 
-def duplicate_threshold(real, clip_of):
+def duplicate_threshold(real: np.ndarray, clip_of: np.ndarray) -> float:
     """Distance below which two faces count as one: the DUPLICATE_PERCENTILE of real pairs from different clips.
 
     Args:
@@ -55,7 +57,7 @@ def duplicate_threshold(real, clip_of):
     return float(np.percentile(pair_distances(real)[clip_of[first] != clip_of[second]], DUPLICATE_PERCENTILE))
 
 
-def duplicate_rate(faces, threshold, clip_of=None):
+def duplicate_rate(faces: np.ndarray, threshold: float, clip_of: np.ndarray | None = None) -> float:
     """Share of pairs nearer than the threshold; where the clips of faces are given, of pairs of different clips."""
     near = pair_distances(faces) < threshold
     if clip_of is not None:
@@ -64,12 +66,12 @@ def duplicate_rate(faces, threshold, clip_of=None):
     return float(np.mean(near)) if len(near) else 0.0
 
 
-def nearest(faces, gallery):
+def nearest(faces: np.ndarray, gallery: np.ndarray) -> np.ndarray:
     """Index of the nearest face of the gallery for each face [shape=(len(faces),)]."""
     return np.argmin(distances(faces, gallery), axis=1)
 
 
-def two_groups(clip_means):
+def two_groups(clip_means: np.ndarray) -> np.ndarray:
     """Parts clips in two by the first principal component of their mean faces [shape=(clips, ...)] -> bool."""
     flat = np.asarray(clip_means, np.float32).reshape(len(clip_means), -1)
     flat = flat - flat.mean(axis=0)
@@ -77,7 +79,7 @@ def two_groups(clip_means):
     return position > np.median(position)
 
 
-def sharpness(faces):
+def sharpness(faces: Any) -> float:
     """Variance of the Laplacian of the grey face, the mean over the frames."""
     greys = [cv2.cvtColor(face, cv2.COLOR_RGB2GRAY) for face in faces]
     return float(np.mean([cv2.Laplacian(grey, cv2.CV_64F).var() for grey in greys]))

@@ -4,6 +4,7 @@ Faces are uint8 RGB [shape=(frames, size, size, 3)] throughout; lists hold one a
 """
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,13 +20,13 @@ LAGS = range(-LARGEST_LAG, LARGEST_LAG + 1)
 STILL = 1e-4  # standard deviation along a component below which nothing moves; real mouths reach 1
 
 
-def mouth_motion(faces):
+def mouth_motion(faces: Any) -> np.ndarray:
     """Pixels of the mouth box in 0..1 less their mean over the clip [shape=(frames, pixels)]."""
     mouth = _mouth(faces).astype(np.float32) / 255
     return mouth - mouth.mean(axis=0)
 
 
-def _mouth(faces):
+def _mouth(faces: Any) -> np.ndarray:
     """Pixels of the mouth box [shape=(frames, pixels)]."""
     rows, columns = mouth_slices(faces.shape[1])
     return np.asarray(faces[:, rows, columns]).reshape(len(faces), -1)
@@ -42,7 +43,7 @@ class MouthComponents:
     basis: np.ndarray
 
     @classmethod
-    def of(cls, clips):
+    def of(cls, clips: list) -> Self:
         """The components of the real faces of some clips (objects with `.faces`).
 
         They are found by subspace iteration (Halko, Martinsson and Tropp 2011): the covariance of thousands of pixels,
@@ -64,12 +65,14 @@ class MouthComponents:
         _, turn = np.linalg.eigh(subspace.T @ images)
         return cls((subspace @ turn)[:, : -COMPONENTS - 1 : -1].T.astype(np.float32))
 
-    def of_faces(self, faces):
+    def of_faces(self, faces: Any) -> np.ndarray:
         """Position of each frame along each component, the clip's mean removed [shape=(frames, COMPONENTS)]."""
         return mouth_motion(faces) @ self.basis.T
 
 
-def mouth_measures(real, generated, numbers=None):
+def mouth_measures(
+    real: list[np.ndarray], generated: list[np.ndarray], numbers: list[np.ndarray] | None = None
+) -> dict:
     """How well generated mouth motion follows the real one, pooled over all frames.
 
     Args:
@@ -87,7 +90,7 @@ def mouth_measures(real, generated, numbers=None):
     return {name: None if np.isnan(value) else float(value) for name, value in measures_of_sums(sums).items()}
 
 
-def mouth_sums(real, generated, numbers=None):
+def mouth_sums(real: np.ndarray, generated: np.ndarray, numbers: np.ndarray | None = None) -> np.ndarray:
     """What `mouth_measures` needs of one clip; arguments as there. It adds up over clips.
 
     Returns:
@@ -102,7 +105,7 @@ def mouth_sums(real, generated, numbers=None):
     return np.stack([*sums, pair_sums(real, generated)])
 
 
-def measures_of_sums(sums):
+def measures_of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
     """`mouth_measures` of sums of `mouth_sums` [shape=(..., 2 * LARGEST_LAG + 2, 6)].
 
     Returns:
@@ -120,25 +123,25 @@ def measures_of_sums(sums):
         }
 
 
-def correlation(x, y):
+def correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Pearson's; 0 where one of the two does not vary."""
     return float(correlation_of_sums(pair_sums(x, y)))
 
 
-def pair_sums(x, y):
+def pair_sums(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Number of pairs, and sums of x, y, x^2, y^2 and x y, which add up over clips: float64 [shape=(6,)]."""
     x, y = (np.asarray(values, np.float64).ravel() for values in (x, y))
     return np.array([len(x), x.sum(), y.sum(), x @ x, y @ y, x @ y])
 
 
-def deviations_of_sums(sums):
+def deviations_of_sums(sums: np.ndarray) -> np.ndarray:
     """Standard deviations of x and y from their `pair_sums` [shape=(..., 6)] -> [shape=(2, ...)]; 0 of nothing."""
     count, *firsts = np.moveaxis(sums[..., :5], -1, 0)
     count = np.maximum(count, 1)
     return np.sqrt([np.maximum(firsts[2 + side] / count - (firsts[side] / count) ** 2, 0) for side in range(2)])
 
 
-def correlation_of_sums(sums):
+def correlation_of_sums(sums: np.ndarray) -> np.ndarray:
     """Pearson's correlation from `pair_sums` [shape=(..., 6)] -> [shape=(...)]; 0 where one does not vary."""
     count, of_x, of_y, _, _, of_both = np.moveaxis(sums, -1, 0)
     x, y = deviations_of_sums(sums)

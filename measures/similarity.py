@@ -3,6 +3,9 @@
 Faces are uint8 RGB [shape=(frames, size, size, 3)] throughout; lists hold one array per clip.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import cv2
 import numpy as np
 from skimage.metrics import structural_similarity
@@ -17,7 +20,7 @@ EYES_ASKED = 5  # every so many-th real frame is compared with those of other cl
 SSIM_DEVIATION, SSIM_EDGE = 1.5, 5  # of the Gaussian, in pixels, and how far its window reaches
 
 
-def mouth_opening(faces):
+def mouth_opening(faces: Any) -> np.ndarray:
     """How far the mouth is open, in units of the side of the face: the space between the red of the lips.
 
     Along each column through the middle of the lips redness (a* of CIELAB) rises to one lip, falls to teeth and dark,
@@ -42,13 +45,13 @@ def mouth_opening(faces):
     return np.array(openings)
 
 
-def psnr(real, generated):
+def psnr(real: Any, generated: np.ndarray) -> np.ndarray:
     """Peak signal-to-noise ratio of each frame in dB [shape=(frames,)]; identical frames count as 100."""
     error = (np.asarray(real, np.float64) - generated) ** 2
     return 10 * np.log10(255**2 / np.maximum(error.mean(axis=(1, 2, 3)), 255**2 / 1e10))
 
 
-def ssim(real, generated):
+def ssim(real: Any, generated: np.ndarray) -> np.ndarray:
     """Structural similarity of each frame (Wang et al. 2004) [shape=(frames,)].
 
     The Gaussian window has 11 pixels, or what fits into a smaller picture.
@@ -64,7 +67,7 @@ def ssim(real, generated):
     return np.array([structural_similarity(x, y, **options) for x, y in zip(real, generated, strict=True)])
 
 
-def still_region(real):
+def still_region(real: Any) -> np.ndarray:
     """Where the real clip moves least: the calmer half of the pixels outside the mouth box [shape=(size, size)]."""
     deviation = np.asarray(real, np.float32).std(axis=0).mean(axis=-1)
     outside = np.ones_like(deviation, bool)
@@ -72,7 +75,7 @@ def still_region(real):
     return outside & (deviation <= np.median(deviation[outside]))
 
 
-def flicker(faces, region, numbers=None):
+def flicker(faces: Any, region: np.ndarray, numbers: np.ndarray | Sequence | None = None) -> float:
     """Mean absolute change from a frame to the very next one within a region, in grey levels.
 
     Args:
@@ -88,7 +91,7 @@ def flicker(faces, region, numbers=None):
     return float(changes.mean()) if changes.size else 0.0
 
 
-def eye_measures(made, real):
+def eye_measures(made: np.ndarray, real: list) -> dict:
     """How much the eyes of generated faces are like real ones, whatever the moment and the colour of the light.
 
     Args:
@@ -114,18 +117,18 @@ def eye_measures(made, real):
     return {"eye_sharpness": ratio(*sharpnesses), "eye_distance": ratio(of_made, of_real)}
 
 
-def _cut(faces, box):
+def _cut(faces: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
     top, bottom, left, right = (round(edge * faces.shape[1]) for edge in box)
     return faces[:, top:bottom, left:right]
 
 
-def _eyes(faces, eye):
+def _eyes(faces: np.ndarray, eye: tuple[float, float, float, float]) -> np.ndarray:
     """Pixels of one eye, each channel's mean removed [shape=(frames, pixels)]."""
     pixels = _cut(faces, eye).astype(np.float32)
     return (pixels - pixels.mean(axis=(1, 2), keepdims=True)).reshape(len(faces), -1)
 
 
-def _distances(one, other):
+def _distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Root mean square differences [shape=(len(one), len(other))]."""
     squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
     return np.sqrt(np.maximum(squares, 0) / one.shape[1])

@@ -1,5 +1,8 @@
 """Decoded frames of sound, whatever their form, as channels of one sample rate."""
 
+from pathlib import Path
+from typing import Any
+
 import av
 import numpy as np
 
@@ -18,12 +21,12 @@ class Channels:
         scale: factor for samples, which then are repaired; None leaves them as they are.
     """
 
-    def __init__(self, path, sample_rate, scale):
+    def __init__(self, path: str | Path, sample_rate: int, scale: float | None) -> None:
         self._path, self._sample_rate, self._scale = path, sample_rate, scale
         self._resampler = self._form = self._repair = None
         self.notes = []  # what was repaired, a line each; complete after the last `rest`
 
-    def of(self, frame):
+    def of(self, frame: Any) -> list[np.ndarray]:
         """What is known when another frame has come: a list of float32 [shape=(channels, n)].
 
         Raises:
@@ -47,7 +50,7 @@ class Channels:
             "converted; save it as mono or stereo"
         ) from failure
 
-    def rest(self, coming=None):
+    def rest(self, coming: Any = None) -> list[np.ndarray]:
         """What is held back, where the `coming` frame has another form or there is none: a list as that of `of`."""
         if self._resampler is None or (coming is not None and _form(coming) == self._form):
             return []
@@ -56,7 +59,7 @@ class Channels:
         self._resampler = self._repair = None
         return arrays
 
-    def _repaired(self, frame):
+    def _repaired(self, frame: Any) -> Any:
         """The frame itself, unless its samples are floats and need scaling or repair."""
         if self._scale is None or not holds_floats(frame.format):
             return frame
@@ -77,16 +80,16 @@ class Channels:
         return result
 
 
-def holds_floats(form):
+def holds_floats(form: Any) -> bool:
     """Whether samples of a format of PyAV may be no numbers or beyond full scale."""
     return form.name.startswith(("flt", "dbl"))
 
 
-def _form(frame):
+def _form(frame: Any) -> tuple[str, str, int]:
     return frame.format.name, frame.layout.name, frame.sample_rate
 
 
-def _arrays(frames):
+def _arrays(frames: list[Any]) -> list[np.ndarray]:
     """Planar or packed float32 frames as arrays [shape=(channels, n)]."""
     return [
         frame.to_ndarray() if frame.format.is_planar else frame.to_ndarray().reshape(-1, frame.layout.nb_channels).T

@@ -35,7 +35,7 @@ class Hearing:
     scale: float = 1.0
     notes: tuple = ()
 
-    def mix(self, channels):
+    def mix(self, channels: np.ndarray) -> np.ndarray:
         """Mono sound in [-1, 1] of channels: float32 [shape=(channels, n) -> (n,)]."""
         known = self.weights is not None and len(self.weights) == len(channels)
         return np.clip(self.weights @ channels if known else channels.mean(axis=0), -1, 1)
@@ -55,12 +55,12 @@ class SoundRepair:
         first, last: times of the first and the last of them in seconds, None where there are none.
     """
 
-    def __init__(self, sample_rate):
+    def __init__(self, sample_rate: int) -> None:
         self._rate = sample_rate
         self._before = None  # the last sample of each channel
         self.count, self.first, self.last = 0, None, None
 
-    def __call__(self, channels, time=0.0):
+    def __call__(self, channels: np.ndarray, time: float = 0.0) -> np.ndarray:
         """The same sound with usable samples alone.
 
         Args:
@@ -84,7 +84,7 @@ class SoundRepair:
             self._before = channels[:, -1]
         return channels
 
-    def notes(self):
+    def notes(self) -> list:
         """What was replaced, as a list of one line, or of none."""
         if not self.count:
             return []
@@ -93,7 +93,7 @@ class SoundRepair:
         return [f"unusable samples (NaN, infinite, or far beyond full scale) replaced: {self.count}, {where}"]
 
 
-def _bridged(values, unusable, before, longest):
+def _bridged(values: np.ndarray, unusable: np.ndarray, before: float, longest: int) -> np.ndarray:
     """One channel [shape=(n,)], its unusable samples replaced; `before` is the sample before the first."""
     places, usable = np.flatnonzero(unusable), np.flatnonzero(~unusable)
     known = np.concatenate([[-1], usable, [len(values) + 2 * longest]])
@@ -115,12 +115,12 @@ class Loudness:
         sample_rate: in Hz.
     """
 
-    def __init__(self, sample_rate):
+    def __init__(self, sample_rate: int) -> None:
         self._length = round(sample_rate * BLOCK_SECONDS)
         self._rest = None  # samples that do not make a block yet
         self._loudest = np.zeros(0)
 
-    def hear(self, channels):
+    def hear(self, channels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Hears a part.
 
         Args:
@@ -138,12 +138,12 @@ class Loudness:
         self._loudest = np.sort(np.concatenate([self._loudest, levels]))[-EXCEEDED_BLOCKS:]
         return blocks, levels
 
-    def reaches(self, level):
+    def reaches(self, level: float) -> bool:
         """Whether the sound has exceeded a level for 0.2 s already."""
         return len(self._loudest) == EXCEEDED_BLOCKS and self._loudest[0] > level
 
     @property
-    def level(self):
+    def level(self) -> float:
         """The level that the sound exceeds for 0.2 s in all, full scale being 1; of a shorter sound, its highest."""
         if len(self._loudest) == EXCEEDED_BLOCKS:
             return float(self._loudest[0])
@@ -152,7 +152,7 @@ class Loudness:
         return float(_levels(self._rest[:, None]).max()) if self._rest is not None and self._rest.size else 0.0
 
 
-def gain_of(level):
+def gain_of(level: float) -> tuple:
     """What a sound of some level is heard with.
 
     Returns:
@@ -166,7 +166,7 @@ def gain_of(level):
     return QUIET / level, [f"the sound is quiet: it is heard as if it were {louder:.0f} dB louder"]
 
 
-def _levels(blocks):
+def _levels(blocks: np.ndarray) -> np.ndarray:
     """Root mean square without the mean, of the loudest channel [shape=(channels, blocks, samples) -> (blocks,)]."""
     return np.std(blocks, axis=-1, dtype=np.float64).max(axis=0)
 
@@ -178,11 +178,11 @@ class ChannelListener:
         sample_rate: in Hz.
     """
 
-    def __init__(self, sample_rate):
+    def __init__(self, sample_rate: int) -> None:
         self._loudness, self._rate, self._heard = Loudness(sample_rate), sample_rate, 0
         self._levels, self._products = [], []  # of audible blocks
 
-    def hear(self, channels):
+    def hear(self, channels: np.ndarray) -> None:
         """Hears a part: floats [shape=(channels, n)]; samples that are no numbers count as silence."""
         self._heard += channels.shape[1]
         blocks, levels = self._loudness.hear(np.nan_to_num(channels, posinf=0, neginf=0))
@@ -193,16 +193,16 @@ class ChannelListener:
             self._products.append(of_block @ of_block.T)
 
     @property
-    def level(self):
+    def level(self) -> float:
         """That of `Loudness`."""
         return self._loudness.level
 
     @property
-    def done(self):
+    def done(self) -> bool:
         """Whether enough was heard."""
         return len(self._levels) >= ENOUGH_BLOCKS or self._heard > LONGEST_LISTENING * self._rate
 
-    def weights(self):
+    def weights(self) -> np.ndarray | None:
         """Weights of the channels by which the voice is kept, or None where their mean keeps it.
 
         Where the mean has lost the voice, as when one channel has the opposite sign of the other, or when one of many

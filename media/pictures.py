@@ -9,7 +9,7 @@ from runtime.files import atomic_write
 from runtime.program import InputError
 
 
-def read_png(path):
+def read_png(path: Path) -> np.ndarray:
     """Reads a picture as uint8 RGB [shape=(height, width, 3)].
 
     Raises:
@@ -21,14 +21,14 @@ def read_png(path):
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
-def write_png(path, image):
+def write_png(path: Path, image: np.ndarray) -> None:
     """Writes a uint8 RGB image [shape=(height, width, 3)] as PNG, whole or not at all."""
     with atomic_write(path) as partial:
         if not cv2.imwrite(str(partial), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
             raise InputError(f"{path}: this picture could not be written; is the disk full?")
 
 
-def tile(images, columns, gap=2):
+def tile(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
     """Arranges images of one size [shape=(n, height, width, 3)] in rows of `columns` on white."""
     count, height, width, _ = images.shape
     rows = -(-count // columns)
@@ -39,7 +39,7 @@ def tile(images, columns, gap=2):
     return sheet
 
 
-def untile(sheet, height, width):
+def untile(sheet: np.ndarray, height: int, width: int) -> np.ndarray:
     """The images of a sheet that `tile` made without a gap, row by row: uint8 RGB [shape=(n, height, width, 3)].
 
     Raises:

@@ -3,9 +3,12 @@
 import contextlib
 import os
 import wave
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice, pairwise
+from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -51,12 +54,12 @@ class VideoInfo:
     duration: float | None
 
 
-def media_path(path):
+def media_path(path: str | Path) -> str:
     """A path as `av.open` takes it: in a relative one, a colon would end the name of a protocol."""
     return os.path.abspath(path)
 
 
-def open_container(path):
+def open_container(path: str | Path) -> Any:
     """The opened container of a media file, of PyAV; text in it that is no UTF-8 is left out.
 
     Raises:
@@ -71,7 +74,7 @@ def open_container(path):
 
 
 @contextlib.contextmanager
-def open_media(path, kind):
+def open_media(path: str | Path, kind: str) -> Iterator[Any]:
     """Opens `path` and gives (container, stream of `kind`), `kind` being "video" or "audio".
 
     The stream is the first that FFmpeg has a decoder for; one that is marked as default goes before the others, a cover
@@ -89,7 +92,7 @@ def open_media(path, kind):
         yield container, streams[0]
 
 
-def _decodable(container, kind):
+def _decodable(container: Any, kind: str) -> list[Any]:
     """The streams of a kind that can be decoded, in the order in which they are wanted."""
     cover, default = av.stream.Disposition.attached_pic, av.stream.Disposition.default
     streams = [stream for stream in getattr(container.streams, kind) if stream.codec_context is not None]
@@ -98,7 +101,7 @@ def _decodable(container, kind):
     )
 
 
-def video_info(path):
+def video_info(path: str | Path) -> VideoInfo:
     """The `VideoInfo` of a video file."""
     with open_media(path, "video") as (container, stream):
         # Where a browser recorded, the container's rate may be that of its clock, 1000.
@@ -110,14 +113,14 @@ def video_info(path):
         return VideoInfo(float(rate), start, _duration(container, stream))
 
 
-def _duration(container, stream):
+def _duration(container: Any, stream: Any) -> float | None:
     """In seconds as the container states it, or None where it does not."""
     if stream.duration:
         return float(stream.duration * stream.time_base)
     return container.duration / av.time_base if container.duration else None
 
 
-def _counted_rate(container, stream):
+def _counted_rate(container: Any, stream: Any) -> Any:
     """Frames per second, by the usual distance of the first packets; None where there are too few."""
     with contextlib.suppress(av.error.FFmpegError):
         times = [packet.dts for packet in islice(container.demux(stream), COUNTED_PACKETS) if packet.dts is not None]
@@ -133,12 +136,12 @@ class _Clock:
     part.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.offsets = [0.0]  # of the parts, in seconds
         self.end = 0.0  # of what has come so far, in seconds that go on
         self.parts, self.before, self.first = {}, {}, {}  # of each stream: its part, its last and first time
 
-    def move(self, packet):
+    def move(self, packet: Any) -> None:
         """Moves the times of a packet; packets come in the order in which the container holds them."""
         times = [time for time in (packet.pts, packet.dts) if time is not None]
         if not times:
@@ -161,20 +164,20 @@ class _Clock:
             packet.dts = min(times) + ticks
             packet.pts = None if packet.pts is None else packet.pts + ticks
 
-    def _leaps(self, stream, time):
+    def _leaps(self, stream: int, time: float) -> bool:
         return time < self.before[stream] - STEP_BACK or time + self.offsets[self.parts[stream]] > self.end + LEAP
 
-    def _nearest_part(self, time, first):
+    def _nearest_part(self, time: float, first: int) -> int:
         """The part, from `first` on, in which a time is nearest to the end of what has come."""
         return min(range(first, len(self.offsets)), key=lambda part: abs(time + self.offsets[part] - self.end))
 
 
-def _may_be_joined(container):
+def _may_be_joined(container: Any) -> bool:
     """Whether the clock of such a container may start anew in the middle, as in MPEG program and transport streams."""
     return bool(container.format.flags & Flags.ts_discont.value)
 
 
-def _packets(container, stream, clock=None):
+def _packets(container: Any, stream: Any, clock: _Clock | None = None) -> Iterator[Any]:
     """The packets of a stream, with times that go on where files were joined; a `_Clock` sees those of all streams."""
     if not _may_be_joined(container):
         yield from container.demux(stream)
@@ -186,7 +189,7 @@ def _packets(container, stream, clock=None):
             yield packet
 
 
-def joined_duration(path, kind="video"):
+def joined_duration(path: str | Path, kind: str = "video") -> float | None:
     """Seconds that a file lasts where it was joined of several, which its container does not state; else None.
 
     The whole file is read, but not decoded.
@@ -199,7 +202,7 @@ def joined_duration(path, kind="video"):
 
 
 @lru_cache
-def _read_joined_duration(path, kind, *_version):
+def _read_joined_duration(path: str, kind: str, *_version: Any) -> float | None:
     clock = _Clock()
     with open_media(path, kind) as (container, stream), contextlib.suppress(av.error.FFmpegError):
         for _ in _packets(container, stream, clock):
@@ -207,7 +210,7 @@ def _read_joined_duration(path, kind, *_version):
     return clock.end - min(clock.first.values(), default=0.0) if len(clock.offsets) > 1 else None
 
 
-def _decode(container, stream, damage):
+def _decode(container: Any, stream: Any, damage: list) -> Iterator[Any]:
     """The stream's frames; a packet that cannot be decoded is counted in `damage` and left out."""
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = decoder_threads
@@ -226,7 +229,7 @@ def _decode(container, stream, damage):
             damage.append(f"packet left out: {error.strerror}")
 
 
-def _decode_from(path, container, stream, damage, time):
+def _decode_from(path: str | Path, container: Any, stream: Any, damage: list[str], time: float) -> Any:
     """The stream's frames from a little before a presentation time on, or from the start where seeking goes too far."""
     if joined_duration(path, stream.type) is not None:
         return _decode(container, stream, damage)
@@ -239,7 +242,7 @@ def _decode_from(path, container, stream, damage, time):
     return _decode(container, stream, damage)
 
 
-def _numbered(container, frames, stream, frame_rate):
+def _numbered(container: Any, frames: Iterator, stream: Any, frame_rate: float) -> Iterator[Any]:
     """The frames of a container that knows no presentation times, with such times.
 
     In AVI they are the times of decoding, later by as many frames as the decoder holds back. Raw video has none at
@@ -255,7 +258,7 @@ def _numbered(container, frames, stream, frame_rate):
         yield frame
 
 
-def read_frames(path, damage=None, start=0.0, end=None):
+def read_frames(path: Path, damage: list | None = None, start: float = 0.0, end: Any = None) -> Iterator[Any]:
     """Yields the frames of a video in order of presentation, as they are to be seen.
 
     They are upright, or mirrored, as the container says; they have square pixels, and are not interlaced. Their times
@@ -308,7 +311,7 @@ def read_frames(path, damage=None, start=0.0, end=None):
                 yield time - start, turn(convert(frame, *size, format="rgb24", threads=1).to_ndarray())
 
 
-def _square_size(frame, stream):
+def _square_size(frame: Any, stream: Any) -> tuple[int, int]:
     """Width and height of a frame in square pixels, none of which is lost."""
     ratio = float(stream.sample_aspect_ratio or 1)
     if abs(ratio - 1) <= SQUARE:
@@ -316,7 +319,7 @@ def _square_size(frame, stream):
     return round(frame.width * max(ratio, 1)), round(frame.height * max(1 / ratio, 1))
 
 
-def _turn(frame):
+def _turn(frame: Any) -> Callable:
     """Function that turns images by right angles and mirrors them as a display matrix says, as the ffmpeg program does.
 
     To be asked of one frame alone: each that is asked for its matrix stays in memory until Python collects garbage.
@@ -336,7 +339,7 @@ def _turn(frame):
     return turned
 
 
-def _deinterlaced(frames, stream):
+def _deinterlaced(frames: Iterator, stream: Any) -> Iterator[Any]:
     """The frames, from the first interlaced one on with their two fields woven into whole pictures."""
     graph = None
     for frame in frames:
@@ -355,13 +358,19 @@ def _deinterlaced(frames, stream):
         yield from _pulled(graph)
 
 
-def _pulled(graph):
+def _pulled(graph: Any) -> Iterator[Any]:
     with contextlib.suppress(BlockingIOError, av.error.EOFError):
         while True:
             yield graph.pull()
 
 
-def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None, duration=None):
+def stream_speech(
+    path: Path,
+    sample_rate: int = SPEECH_RATE,
+    start: float | None = None,
+    damage: list | None = None,
+    duration: Any = None,
+) -> Iterator[Any]:
     """Yields the sound of a file as mono samples, a stretch at a time.
 
     Of several tracks, the one marked as default is taken, or the first; another one where it is silent. Two channels
@@ -390,7 +399,7 @@ def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None, durati
         position = None  # of the next sample, counted from time zero
         end = np.inf if duration is None else round(duration * sample_rate)
 
-        def placed(parts):
+        def placed(parts: list[np.ndarray]) -> Iterator[Any]:
             """The samples as mono, without what lies before time zero."""
             nonlocal position
             for part in parts:
@@ -421,7 +430,7 @@ def stream_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None, durati
 
 
 @contextlib.contextmanager
-def _open_sound(path):
+def _open_sound(path: Path) -> Iterator[Any]:
     """Opens `path` and gives (container, audio stream that is heard, `Hearing`).
 
     Raises:
@@ -435,7 +444,7 @@ def _open_sound(path):
 
 
 @lru_cache(maxsize=64)
-def _hearing(path, absolute, modified, size):
+def _hearing(path: str, absolute: str, modified: int, size: int) -> Hearing:
     """The `Hearing` of a file that was modified at a time; only what may be odd is listened to.
 
     Raises:
@@ -467,7 +476,7 @@ def _hearing(path, absolute, modified, size):
     return Hearing(track, weights, NORMAL_LEVEL / level if level > 1 else 1.0, tuple(notes))
 
 
-def _listen(path, track):
+def _listen(path: str, track: int) -> ChannelListener:
     """A `ChannelListener` that has heard a track of a file, as far as it needs."""
     channels, listener = Channels(path, SPEECH_RATE, None), ChannelListener(SPEECH_RATE)
     with open_media(path, "audio") as (container, _):
@@ -479,7 +488,9 @@ def _listen(path, track):
     return listener
 
 
-def read_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
+def read_speech(
+    path: Path, sample_rate: int = SPEECH_RATE, start: float | None = None, damage: Any = None
+) -> np.ndarray:
     """The whole of `stream_speech` in one array: float32 mono samples in [-1, 1] [shape=(n,)].
 
     Raises:
@@ -491,7 +502,7 @@ def read_speech(path, sample_rate=SPEECH_RATE, start=None, damage=None):
     return samples
 
 
-def sound_level(path, enough=np.inf):
+def sound_level(path: str | Path, enough: float = np.inf) -> float:
     """How loud the sound of a file is, full scale being 1: see `hearing.Loudness`.
 
     Reading ends where the level is above `enough`; memory does not grow with the length.
@@ -507,7 +518,7 @@ def sound_level(path, enough=np.inf):
     return loudness.level
 
 
-def last_audible(path):
+def last_audible(path: Path) -> float:
     """Seconds after which a file is silent, in blocks of `hearing.BLOCK_SECONDS`; 0 if all of it is.
 
     Raises:
@@ -522,7 +533,7 @@ def last_audible(path):
     return last * BLOCK_SECONDS
 
 
-def sound_duration(path):
+def sound_duration(path: str | Path) -> float | None:
     """Length of the audio in seconds as the container states it, or None where it does not.
 
     Raises:
@@ -532,7 +543,7 @@ def sound_duration(path):
         return _duration(container, stream)
 
 
-def write_wav(path, blocks, sample_rate):
+def write_wav(path: Path, blocks: np.ndarray | Iterator, sample_rate: int) -> int:
     """Writes mono sound as a 16-bit wav file, whole or not at all.
 
     Args:

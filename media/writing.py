@@ -1,8 +1,10 @@
 """Writes a video of a face that talks, with a comment that says what it is: mp4 (H.264, AAC) or webm (VP8, Opus)."""
 
 import contextlib
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, Self
 
 import av
 import cv2
@@ -29,7 +31,7 @@ FORMATS = {  # by suffix: container and its options, codecs and their options
 }
 
 
-def is_synthetic(path):
+def is_synthetic(path: Path) -> bool:
     """Whether a file is a video whose comment says that its face was generated; False if it cannot be read."""
     try:
         with open_container(path) as container:
@@ -51,7 +53,7 @@ class TalkingVideo:
         height: of the pictures in pixels, where there is more in them than a face; width and height are even then.
     """
 
-    def __init__(self, path, size, frame_rate, comment, height=None):
+    def __init__(self, path: str | Path, size: int, frame_rate: float, comment: str, height: int | None = None) -> None:
         self.scale = -(-SHORTEST_SIDE // size)
         (container, options), (codec, picture_options), (sound_codec, rate) = FORMATS[Path(path).suffix.lower()]
         with self._writing():
@@ -66,10 +68,10 @@ class TalkingVideo:
         self._sound_samples = 0
         self._frames = 0
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: Any) -> None:
         if exception[0] is None:
             with self._writing():
                 for stream in (self._picture, self._sound):
@@ -81,7 +83,7 @@ class TalkingVideo:
 
     @staticmethod
     @contextlib.contextmanager
-    def _writing():
+    def _writing() -> Iterator[Any]:
         """An error of the system as Python knows it; who opened the file says its name."""
         try:
             yield
@@ -89,11 +91,11 @@ class TalkingVideo:
             raise OSError(error.errno, error.strerror) from error
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         """Length of the picture so far."""
         return float(self._frames * self._frame_time)
 
-    def write_faces(self, faces):
+    def write_faces(self, faces: np.ndarray | list[np.ndarray] | Iterator) -> None:
         """Appends faces: uint8 RGB [shape=(n, height, size, 3)], or an iterable of single ones."""
         for face in faces:
             large = cv2.resize(face, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_LANCZOS4)
@@ -104,7 +106,7 @@ class TalkingVideo:
             with self._writing():
                 self._container.mux(self._picture.encode(frame))
 
-    def write_sound(self, samples):
+    def write_sound(self, samples: np.ndarray) -> None:
         """Appends mono samples in [-1, 1] at SOUND_RATE [shape=(n,)]."""
         frame = av.AudioFrame.from_ndarray(np.asarray(samples, np.float32)[None], format="fltp", layout="mono")
         frame.sample_rate = SOUND_RATE

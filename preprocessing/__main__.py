@@ -1,6 +1,7 @@
 """Makes a dataset of aligned faces and speech from videos."""
 
 import sys
+from typing import Any
 
 from preprocessing.clips import Settings
 from preprocessing.dataset import SIZES, SPLITS, missing_splits, open_dataset
@@ -13,7 +14,7 @@ from preprocessing.sources.intervals import parse_intervals
 from runtime.program import ArgumentParser, check_backend, command, program
 
 
-def parse_arguments():
+def parse_arguments() -> Any:
     """Reads the command line."""
     parser = ArgumentParser(prog=command("prepare"), description=__doc__)
     parser.add_argument(
@@ -73,7 +74,7 @@ def parse_arguments():
 
 
 @program
-def main():
+def main() -> Any:
     """Prepares the dataset and says what was done."""
     arguments = parse_arguments()
     if arguments.report:

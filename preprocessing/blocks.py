@@ -34,12 +34,12 @@ class Part:
     split: str | None = None
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         """How long it is."""
         return self.end - self.start
 
 
-def divide(parts, least):
+def divide(parts: list[Part], least: float) -> list[Part]:
     """Divides the parts of one recording among the splits, in blocks of time: 80 % train, 10 % validation, 10 % test.
 
     Between two blocks GAP is left out, at the cost of the longer of the two parts. Touching parts with the same
@@ -60,7 +60,7 @@ def divide(parts, least):
     return _joined(parts)
 
 
-def _allot(parts, share):
+def _allot(parts: list[Part], share: float) -> list[Part]:
     """The parts with the splits in which their middles lie, counted in seconds that are kept."""
     lengths = np.array([part.seconds for part in parts])
     rounds = max(1, round(lengths.sum() / ROUND))
@@ -69,13 +69,13 @@ def _allot(parts, share):
     return [replace(part, split=str(split)) for part, split in zip(parts, splits, strict=True)]
 
 
-def _joined(parts):
+def _joined(parts: list[Part]) -> list[Part]:
     """The parts, those of one piece and one split in one."""
     groups = [list(group) for _, group in groupby(parts, lambda part: (part.piece_of, part.split))]
     return [replace(group[0], end=group[-1].end) for group in groups]
 
 
-def _separate(parts, least):
+def _separate(parts: list[Part], least: float) -> list[Part]:
     """The parts that are left when GAP lies between those of different splits."""
     while True:
         ends = [[part.start, part.end] for part in parts]

@@ -3,9 +3,11 @@
 import contextlib
 import wave
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -70,13 +72,13 @@ class _Take:
     voice: np.ndarray | None  # where segments are sought
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         """How long it is."""
         times = self.recording.frames["time"]
         return float(times[-1]) + 1 / self.recording.frame_rate if len(times) else 0.0
 
 
-def prepare_source(task, advance=lambda seconds: None):
+def prepare_source(task: Task, advance: Callable = lambda seconds: None) -> dict[str, Any]:
     """Makes the clips of one source and, when they are whole, its record `sources/NAME.json`.
 
     Args:
@@ -122,7 +124,7 @@ def prepare_source(task, advance=lambda seconds: None):
     return result
 
 
-def content_hash(picture, sound, advance=lambda count: None):
+def content_hash(picture: str, sound: str, advance: Callable = lambda count: None) -> str:
     """SHA-256 of a source's files: of the video, or of video and sound where they are two.
 
     Args:
@@ -133,7 +135,7 @@ def content_hash(picture, sound, advance=lambda count: None):
     return "+".join(sha256(path, advance) for path in dict.fromkeys((picture, sound)))
 
 
-def name_stems(name, intervals, names):
+def name_stems(name: str, intervals: tuple, names: tuple) -> list[str]:
     """What the names of the clips of each interval of a source begin with: its own name, or that of the source.
 
     Args:
@@ -144,7 +146,7 @@ def name_stems(name, intervals, names):
     return [of_interval or name for of_interval in names or (None,) * max(1, len(intervals))]
 
 
-def clip_names(name, intervals, names):
+def clip_names(name: str, intervals: tuple, names: tuple) -> list[str]:
     """The name of the clip of each interval of a source, as one clip; arguments as in `name_stems`.
 
     That of the interval; with its times where it is the name of several, or where it has none.
@@ -159,7 +161,7 @@ def clip_names(name, intervals, names):
 
 
 @lru_cache
-def _detector(name):
+def _detector(name: str) -> Any:
     """One detector for all sources of a process: its networks take seconds to load."""
     return make_detector(name)
 
@@ -169,7 +171,7 @@ class _TooFew(InputError):
 
 
 @contextlib.contextmanager
-def _leaving_out(task, left_out, odd):
+def _leaving_out(task: Task, left_out: list[str], odd: list) -> Iterator[Any]:
     """Lets what is wrong with a part of a source cost that part alone: a line in `left_out`, and in `odd` if odd."""
     try:
         yield
@@ -182,7 +184,7 @@ def _leaving_out(task, left_out, odd):
         left_out.append(odd[-1])
 
 
-def _take(task, index, start, end, scratch, advance):
+def _take(task: Task, index: int, start: float, end: float | None, scratch: Any, advance: Callable) -> tuple | None:
     """(`_Take`, seconds not kept by reason) of one interval; `end` is None for the whole video.
 
     Args:
@@ -215,7 +217,7 @@ def _take(task, index, start, end, scratch, advance):
     return _Take(recording, index, start, segments, voice), skipped
 
 
-def _parts(task, takes, skipped):
+def _parts(task: Task, takes: list[_Take], skipped: dict[str, float]) -> list[tuple[_Take, Part]]:
     """The (take, `Part`) of each clip, in the order of time; what gaps between splits cost is added to `skipped`."""
     whole = task.settings.segments == "whole"
     enough = task.divided and sum(take.seconds for take in takes) >= LEAST_SECONDS - TOLERANCE
@@ -236,7 +238,7 @@ def _parts(task, takes, skipped):
     return [(take_of[part.piece_of], part) for part in parts]
 
 
-def _frames_of(task, recording, segment):
+def _frames_of(task: Task, recording: Recording, segment: Segment) -> tuple:
     """(all frames, usable frames, Counter of the reasons of the others) of a part of a recording.
 
     Raises:
@@ -256,7 +258,7 @@ def _frames_of(task, recording, segment):
     return frames, kept, dropped
 
 
-def _write_clip(task, take, part, others):
+def _write_clip(task: Task, take: _Take, part: Part, others: list[dict[str, Any]]) -> dict[str, Any]:
     """Writes faces.npy, track.npz and the speech of one part of a take, all of them or none.
 
     Returns:
@@ -305,7 +307,7 @@ def _write_clip(task, take, part, others):
     }
 
 
-def _wrong_sound(path, seconds):
+def _wrong_sound(path: Path, seconds: float) -> dict[str, int]:
     """What is wrong with the speech of a clip, as its `damage` tells it: silent, or over long before the last face.
 
     Args:
@@ -319,7 +321,7 @@ def _wrong_sound(path, seconds):
     return {ENDS_EARLY: 1} if early else {}
 
 
-def _write_faces(path, recording, crops):
+def _write_faces(path: Path, recording: Recording, crops: np.ndarray) -> None:
     """Copies crops, given by their numbers, one by one: no memory for all, and a full disk is an error."""
     shape = (len(crops), recording.size, recording.size, 3)
     with open(recording.crops, "rb") as source, open(path, "wb") as file:
@@ -331,7 +333,7 @@ def _write_faces(path, recording, crops):
             file.write(source.read(length))
 
 
-def _cut_sound(source, path, segment):
+def _cut_sound(source: Path, path: Path, segment: Segment) -> None:
     with wave.open(str(source)) as whole, open(path, "wb") as file, wave.open(file, "wb") as part:
         part.setparams(whole.getparams())
         rate, length = whole.getframerate(), whole.getnframes()

@@ -6,9 +6,11 @@ import json
 import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,36 +37,36 @@ class Clip:
     entry: dict
 
     @property
-    def name(self):
+    def name(self) -> str:
         """Name of the clip, unique in its dataset."""
         return self.entry["name"]
 
     @cached_property
-    def faces(self):
+    def faces(self) -> ArrayFile:
         """Aligned faces, read from disk when they are indexed: uint8 RGB [shape=(frames, size, size, 3)]."""
         return _read(self.folder / "faces.npy", ArrayFile)
 
     @cached_property
-    def times(self):
+    def times(self) -> np.ndarray:
         """Time of each face in seconds; the speech starts at zero [shape=(frames,)]."""
         return _read(self.folder / "track.npz", lambda path: _arrays(path, ["time"])["time"])
 
     @cached_property
-    def track(self):
+    def track(self) -> dict[str, np.ndarray]:
         """The arrays of track.npz by name: see docs/formats.md."""
         return _read(self.folder / "track.npz", _arrays)
 
     @cached_property
-    def landmarks(self):
+    def landmarks(self) -> np.ndarray:
         """Landmarks in pixels of the source frame, left and right as seen in the faces [shape=(frames, 5, 2)]."""
         return _read(self.folder / "track.npz", lambda path: _arrays(path, ["landmarks"])["landmarks"])
 
-    def speech(self, sample_rate=SPEECH_RATE):
+    def speech(self, sample_rate: int = SPEECH_RATE) -> np.ndarray:
         """Mono samples in [-1, 1] at 16 or 44.1 kHz [shape=(samples,)]."""
         return read_speech(self.folder / SPEECH_FILES[sample_rate], sample_rate, start=0.0)
 
 
-def _read(path, how):
+def _read(path: Path, how: Callable | type) -> Any:
     """What `how` makes of a file of a clip.
 
     Raises:
@@ -83,7 +85,7 @@ def _read(path, how):
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); run preprocessing again") from error
 
 
-def _arrays(path, names=None):
+def _arrays(path: Path, names: list[str] | None = None) -> dict[str, np.ndarray]:
     """Arrays of an .npz file by name, all if `names` is None."""
     with np.load(path, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in names or arrays.files}
@@ -97,17 +99,17 @@ class Dataset:
     manifest: dict
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Side of the face crops in pixels."""
         return self.manifest["size"]
 
     @property
-    def frame_rate(self):
+    def frame_rate(self) -> float:
         """Frames per second of the clips."""
         return self.manifest["fps"]
 
     @cached_property
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Twelve digits of the SHA-256 over names, splits and files of all clips: they change with the data.
 
         Raises:
@@ -123,12 +125,12 @@ class Dataset:
         return hashlib.sha256(json.dumps(clips).encode()).hexdigest()[:12]
 
     @property
-    def clips(self):
+    def clips(self) -> list[Clip]:
         """All clips, sorted by name."""
         entries = sorted(self.manifest["clips"], key=lambda entry: entry["name"])
         return [Clip(self.folder / "clips" / entry["name"], entry) for entry in entries]
 
-    def split(self, name):
+    def split(self, name: str) -> list[Clip]:
         """The clips of "train", "validation" or "test", sorted by name.
 
         Raises:
@@ -142,7 +144,7 @@ class Dataset:
         return clips
 
 
-def files_digest(folder):
+def files_digest(folder: Path) -> str:
     """The SHA-256 over all that a clip is learned from: its faces, their times and the speech.
 
     Args:
@@ -157,7 +159,7 @@ def files_digest(folder):
     return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 
-def open_dataset(folder):
+def open_dataset(folder: Path) -> Dataset:
     """Opens a dataset written by `python -m preprocessing`.
 
     Raises:
@@ -174,7 +176,7 @@ def open_dataset(folder):
     return Dataset(folder, manifest)
 
 
-def check_size(dataset, size):
+def check_size(dataset: Dataset, size: int) -> None:
     """Refuses a dataset whose faces have another size than those of a model that is to learn from it.
 
     Raises:
@@ -185,7 +187,7 @@ def check_size(dataset, size):
         raise InputError(f"{dataset.folder}: faces of {dataset.size} pixels, the model has {size}; {remedy}")
 
 
-def own_dataset(folder):
+def own_dataset(folder: Path) -> Any:
     """Keeps other processes from changing a dataset meanwhile: a context manager.
 
     Raises:
@@ -194,7 +196,7 @@ def own_dataset(folder):
     return exclusive(folder, f"{folder}: another process is preparing this dataset; wait for it to end")
 
 
-def write_dataset(folder, size, records, refused):
+def write_dataset(folder: Path, size: int, records: Any, refused: list[str]) -> None:
     """Writes the records of all sources as `sources/NAME.json`, and manifest.json, which is made of them.
 
     Args:
@@ -222,14 +224,14 @@ def write_dataset(folder, size, records, refused):
     write_json(folder / "manifest.json", manifest)
 
 
-def read_records(folder):
+def read_records(folder: Path) -> dict[str, dict[str, Any]]:
     """The records `sources/*.json` of a dataset: a dictionary from the name of a source to its record."""
     paths = sorted(path for path in (Path(folder) / "sources").glob("*.json") if not path.name.startswith("."))
     records = [read_json(path) for path in paths]
     return {record["name"]: record for record in records}
 
 
-def missing_splits(manifest):
+def missing_splits(manifest: dict) -> str | None:
     """A line on the splits that hold no clip, and what to do about it; None where each holds one."""
     clips = manifest["clips"]
     empty = [split for split in SPLITS if not any(clip["split"] == split for clip in clips)]
@@ -252,7 +254,7 @@ def missing_splits(manifest):
     return f"no clip in {' or '.join(empty)}, and {needed}; {remedy}"
 
 
-def note_in_clips(folder, note):
+def note_in_clips(folder: Path, note: Callable) -> None:
     """Adds to the entry of each clip what `note`, a function of the entry, gives: a dictionary."""
     records = read_records(folder)
     for record in records.values():
@@ -262,13 +264,13 @@ def note_in_clips(folder, note):
     write_dataset(folder, manifest["size"], records.values(), manifest["refused"])
 
 
-def split_by_hash(name):
+def split_by_hash(name: str) -> str:
     """Which split a clip goes to when no lists are given: 80/10/10 by the SHA-256 of its name."""
     tenth = int(hashlib.sha256(name.encode()).hexdigest(), 16) % 10
     return {0: "test", 1: "validation"}.get(tenth, "train")
 
 
-def fill_empty_splits(records):
+def fill_empty_splits(records: list) -> None:
     """Gives validation and test a clip each where they have none and training has one to spare.
 
     A clip that lies nearer than `blocks.GAP` to another one of its recording stays where that is.
@@ -286,14 +288,14 @@ def fill_empty_splits(records):
             max(free, key=lambda clip: clip["name"])["split"] = split
 
 
-def _stands_alone(clip, others):
+def _stands_alone(clip: dict[str, Any], others: list[dict[str, Any]]) -> bool:
     """Whether a clip is at least `blocks.GAP` away from the other clips of its source."""
     return all(
         other is clip or other["start"] - clip["end"] >= GAP or clip["start"] - other["end"] >= GAP for other in others
     )
 
 
-def read_splits(folder):
+def read_splits(folder: Path) -> dict[str, str]:
     """Reads train.txt, validation.txt and test.txt, one clip name a line.
 
     Returns:

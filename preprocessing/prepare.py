@@ -4,12 +4,15 @@ import math
 import shutil
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from media.reading import video_info
 from preprocessing.clips import Settings, Task, clip_names, content_hash, name_stems, prepare_source
 from preprocessing.dataset import (
+    Dataset,
     fill_empty_splits,
     open_dataset,
     own_dataset,
@@ -23,7 +26,7 @@ from preprocessing.review.preview import write_preview
 from preprocessing.scheduling import run_tasks
 from preprocessing.sources.download import fetch
 from preprocessing.sources.intervals import overlapping, without_times
-from preprocessing.sources.listing import read_sources
+from preprocessing.sources.listing import Source, read_sources
 from runtime.files import make_folder
 from runtime.program import InputError, progress
 
@@ -39,23 +42,23 @@ class Report:
     kept: int = 0
     failed: list = field(default_factory=list)
 
-    def leave_out(self, line):
+    def leave_out(self, line: str) -> None:
         """Notes and shows a line on what was left out."""
         self.failed.append(line)
         print(f"left out: {line}", file=sys.stderr)
 
 
 def prepare_dataset(
-    sources,
-    folder,
-    splits=None,
-    settings=None,
-    licence="not stated",
-    workers=1,
-    cluster=None,
-    downloader="auto",
-    intervals=(),
-):
+    sources: list[Path],
+    folder: Path,
+    splits: Path | None = None,
+    settings: Settings | None = None,
+    licence: str = "not stated",
+    workers: int = 1,
+    cluster: Any = None,
+    downloader: str = "auto",
+    intervals: tuple = (),
+) -> tuple[Dataset, Report] | None:
     """Turns videos into a dataset (see docs/formats.md) or adds to one.
 
     Args:
@@ -94,7 +97,17 @@ def prepare_dataset(
         return _prepare(found, refused, folder, split_of, settings, licence, workers, cluster, downloader)
 
 
-def _prepare(found, refused, folder, split_of, settings, licence, workers, cluster, downloader):
+def _prepare(
+    found: list[Source],
+    refused: list,
+    folder: Path,
+    split_of: dict[str, str] | None,
+    settings: Settings,
+    licence: str,
+    workers: int,
+    cluster: None,
+    downloader: str,
+) -> tuple[Dataset, Report]:
     report = Report()
     for line in refused:
         report.leave_out(line)
@@ -152,13 +165,13 @@ def _prepare(found, refused, folder, split_of, settings, licence, workers, clust
     return dataset, report
 
 
-def _remove_leftovers(folder):
+def _remove_leftovers(folder: Path) -> None:
     """Removes what killed jobs and workers left half made; nobody else writes into the dataset meanwhile."""
     for leftover in (folder / "clips").glob(".*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _records_so_far(folder, size):
+def _records_so_far(folder: Path, size: int) -> dict[str, dict[str, Any]]:
     """The records of the sources that were prepared before, by name."""
     if (folder / "manifest.json").exists():
         open_dataset(folder)  # of this schema, or an error
@@ -178,14 +191,14 @@ class _There:
     A clip is named by its source or interval, alone or with its times behind; no two sources may give one name.
     """
 
-    def __init__(self, records):
+    def __init__(self, records: Any) -> None:
         self.records = {}
         self._by_content = defaultdict(list)
         self._names, self._stems, self._timed = {}, {}, {}  # of clips, each with the name of a source
         for record in records:
             self.add(record)
 
-    def add(self, record):
+    def add(self, record: dict) -> None:
         """Adds a record."""
         self.records[record["name"]] = record
         self._by_content[record["sha256"]].append(record["name"])
@@ -194,11 +207,11 @@ class _There:
         self._stems.update(dict.fromkeys(stems, record["name"]))
         self._timed.update({without_times(name): record["name"] for name in names if without_times(name) != name})
 
-    def others_of(self, digest, name):
+    def others_of(self, digest: str, name: str) -> list:
         """Records of the same content under other names."""
         return [self.records[other] for other in dict.fromkeys(self._by_content[digest]) if other != name]
 
-    def clash(self, record):
+    def clash(self, record: dict[str, str]) -> Any:
         """(a name or its beginning, the other source's location) where clips of both may have one name; or None."""
         names, stems = _claims(record)
         claimed = [(name, self._names.get(name)) for name in names]
@@ -208,7 +221,7 @@ class _There:
         return (owners[0][0], self.records[owners[0][1]]["location"]) if owners else None
 
 
-def _claims(record):
+def _claims(record: dict) -> tuple:
     """(names, beginnings of names with times) of the clips of a source."""
     arguments = record["name"], tuple(map(tuple, record["intervals"])), tuple(record.get("names", ()))
     if record["settings"]["segments"] == "auto":
@@ -216,7 +229,15 @@ def _claims(record):
     return set(clip_names(*arguments)), set()
 
 
-def _task(source, folder, settings, downloader, split_of, there, report):
+def _task(
+    source: Source,
+    folder: Path,
+    settings: Settings,
+    downloader: str,
+    split_of: dict[str, str] | None,
+    there: _There,
+    report: Report,
+) -> Task:
     """What is to be done for a source; one from the web is fetched.
 
     Raises:
@@ -255,12 +276,12 @@ def _task(source, folder, settings, downloader, split_of, there, report):
     return task
 
 
-def _listed(split_of, name, stem):
+def _listed(split_of: dict[str, str], name: str, stem: str) -> bool:
     """Whether a name in the lists of --splits may be that of a clip whose name begins with a stem."""
     return name == stem or without_times(name) == stem
 
 
-def _without_what_is_there(source, others, report):
+def _without_what_is_there(source: Source, others: list, report: Report) -> Source:
     """The source without the intervals that overlap those of `others`, records of the same content.
 
     Raises:
@@ -283,14 +304,14 @@ def _without_what_is_there(source, others, report):
     return replace(source, intervals=tuple(intervals), names=tuple(names) if source.names else ())
 
 
-def _content_hash(source, picture, sound):
+def _content_hash(source: Source, picture: str, sound: str) -> str:
     size = sum(Path(path).stat().st_size for path in {picture, sound})
     if size < LARGE:
         return content_hash(picture, sound)
     with progress(size // MEGABYTE, "MB", f"reading {source.location}") as bar:
         done = 0
 
-        def advance(count):
+        def advance(count: Any) -> None:
             nonlocal done
             bar.update((done + count) // MEGABYTE - done // MEGABYTE)
             done += count
@@ -298,11 +319,11 @@ def _content_hash(source, picture, sound):
         return content_hash(picture, sound, advance)
 
 
-def _fetch(url, folder, downloader):
+def _fetch(url: str, folder: Path, downloader: str) -> Any:
     with progress(None, "MB", f"fetching {url}") as bar:
         done = 0
 
-        def show(bytes_done, bytes_total):
+        def show(bytes_done: int, bytes_total: int) -> None:
             nonlocal done
             bar.total = bytes_total and round(bytes_total / 1e6)
             bar.update(bytes_done // 1_000_000 - done)
@@ -311,7 +332,7 @@ def _fetch(url, folder, downloader):
         return fetch(url, folder, downloader, progress=show)
 
 
-def _is_done(record, task):
+def _is_done(record: dict[str, Any] | None, task: Task) -> bool:
     """Whether a record tells of the same content, prepared in the same way, and its clips are there."""
     if record is None or record["sha256"] != task.sha256 or record["again"]:
         return False
@@ -321,7 +342,7 @@ def _is_done(record, task):
     return same and all((clips / clip["name"] / "faces.npy").is_file() for clip in record["clips"])
 
 
-def _remove_clips(folder, before, after):
+def _remove_clips(folder: Path, before: dict[str, Any] | None, after: dict[str, Any]) -> None:
     """Removes the clips that a source gave before and gives no longer."""
     names = {clip["name"] for clip in after["clips"]}
     for clip in before["clips"] if before else []:
@@ -329,7 +350,7 @@ def _remove_clips(folder, before, after):
             shutil.rmtree(folder / "clips" / clip["name"], ignore_errors=True)
 
 
-def _run(tasks, workers, cluster):
+def _run(tasks: list[Task], workers: int, cluster: None) -> Iterator[Any]:
     """The tasks and their results as they are done, with a progress bar in seconds of video."""
     if not tasks:
         return
@@ -337,7 +358,7 @@ def _run(tasks, workers, cluster):
     with progress(_begun(sum(lengths.values())) or None, "second", "video prepared") as bar:
         done = shown = 0.0
 
-        def advance(seconds):
+        def advance(seconds: float) -> None:
             nonlocal done, shown
             done += seconds
             bar.update(_begun(done) - _begun(shown))
@@ -355,12 +376,12 @@ def _run(tasks, workers, cluster):
                 yield task, result
 
 
-def _begun(seconds):
+def _begun(seconds: float) -> int:
     """The number of seconds that have begun in so many, whatever rounding errors they have."""
     return math.ceil(seconds - 1e-6)
 
 
-def _seconds(task):
+def _seconds(task: Task) -> float:
     if task.intervals:
         return sum(end - start for start, end in task.intervals)
     try:
@@ -369,7 +390,7 @@ def _seconds(task):
         return 0.0
 
 
-def _assign(record, split_of, licence):
+def _assign(record: dict[str, Any], split_of: dict[str, str] | None, licence: str) -> None:
     """Notes split and licence in each clip of a record.
 
     Without lists a clip keeps the split it has. The clips of a recording that is not divided among the splits go to

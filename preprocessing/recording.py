@@ -4,8 +4,10 @@ Everything is written as it comes, so that an hour of video needs no more memory
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,12 +62,22 @@ class Recording:
     reasons: tuple
     damage: dict
 
-    def frame_reasons(self):
+    def frame_reasons(self) -> np.ndarray:
         """For each frame why it is dropped, or "" [shape=(frames,)]."""
         return np.array(self.reasons)[self.frames["reason"]]
 
 
-def record(picture, sound, folder, size, detector, start=0.0, end=None, exact=False, advance=lambda seconds: None):
+def record(
+    picture: str | Path,
+    sound: str | Path,
+    folder: Path,
+    size: int,
+    detector: Any,
+    start: float = 0.0,
+    end: float | None = None,
+    exact: bool = False,
+    advance: Callable = lambda seconds: None,
+) -> Recording | None:
     """Extracts faces and speech of a video into a folder.
 
     Args:

@@ -5,19 +5,24 @@ import multiprocessing
 import os
 import threading
 from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 import cv2
 
 from media import reading as media
+from preprocessing.clips import Task
 from runtime.program import InputError
 
 TRIES = 3  # how often a task may lose its process before it is given up
 CONNECTION_SECONDS = 10  # to wait for a scheduler to answer
 
 
-def run_tasks(function, tasks, workers=1, cluster=None, threads=None):
+def run_tasks(
+    function: Callable, tasks: list, workers: int = 1, cluster: str | None = None, threads: Any = None
+) -> Iterator[Any]:
     """Runs a function over tasks; a task whose process dies is done again.
 
     Args:
@@ -40,7 +45,7 @@ def run_tasks(function, tasks, workers=1, cluster=None, threads=None):
         yield from _in_processes(function, tasks, workers, threads or max(1, (os.cpu_count() or 1) // workers))
 
 
-def use_threads(count):
+def use_threads(count: Any) -> None:
     """Limits this process to so many threads of computing; to be called before TensorFlow is imported."""
     for variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ[variable] = str(count)
@@ -48,7 +53,7 @@ def use_threads(count):
     media.decoder_threads = count
 
 
-def _start_worker(threads):
+def _start_worker(threads: Any) -> None:
     """Prepares a process of the pool; it ends when the one that started it does, even by a kill."""
     use_threads(threads)
     parent = multiprocessing.parent_process()
@@ -60,7 +65,7 @@ def _start_worker(threads):
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _in_processes(function, tasks, workers, threads):
+def _in_processes(function: Callable, tasks: list, workers: int, threads: int) -> Iterator[Any]:
     waiting, suspects = deque(tasks), []
     while waiting:
         with _pool(workers, threads) as pool:
@@ -81,7 +86,7 @@ def _in_processes(function, tasks, workers, threads):
         yield task, _alone(function, task, threads)
 
 
-def _alone(function, task, threads):
+def _alone(function: Callable, task: tuple[str, int], threads: int) -> int | InputError:
     """The result of a task that was running when a process died, in a process for itself."""
     for _ in range(TRIES - 1):
         with _pool(1, threads) as pool, contextlib.suppress(BrokenProcessPool):
@@ -89,13 +94,13 @@ def _alone(function, task, threads):
     return InputError(f"its process died {TRIES} times; is there enough memory for it?")
 
 
-def _pool(workers, threads):
+def _pool(workers: int, threads: int) -> Any:
     # New processes, not copies of this one: TensorFlow does not survive a fork.
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, context, _start_worker, (threads,))
 
 
-def _on_cluster(function, tasks, address):
+def _on_cluster(function: Callable, tasks: list[Task], address: str) -> Iterator[Any]:
     try:
         from dask.distributed import Client, KilledWorker
         from dask.distributed import as_completed as completed

@@ -1,8 +1,10 @@
 """Finds the parts of a video in which one person is seen and heard speaking."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +31,13 @@ class Segment:
     end: float
 
 
-def find_segments(times, reasons, faces, voice, cuts=()):
+def find_segments(
+    times: np.ndarray | Sequence,
+    reasons: np.ndarray | Sequence,
+    faces: np.ndarray | Sequence,
+    voice: np.ndarray | Sequence,
+    cuts: np.ndarray | Sequence = (),
+) -> tuple:
     """Finds the speaking parts of a video.
 
     Args:
@@ -68,7 +76,7 @@ def find_segments(times, reasons, faces, voice, cuts=()):
     return segments, {reason: round(count * float(frame_seconds), 2) for reason, count in seconds.items()}
 
 
-def cut_segment(segment, voice, longest):
+def cut_segment(segment: Segment, voice: np.ndarray, longest: float) -> list[Segment]:
     """A segment cut where the voice is weakest, near its middle, and again while a piece is too long.
 
     Args:
@@ -92,19 +100,19 @@ def cut_segment(segment, voice, longest):
     ]
 
 
-def _stretches(flags):
+def _stretches(flags: np.ndarray) -> list[tuple[int, int]]:
     """(first, end) of each run of true values; `end` is the index after its last."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def _parted(stretches, places):
+def _parted(stretches: list[tuple[int, int]], places: np.ndarray | Sequence) -> Iterator[Any]:
     """The stretches, those with one of the places inside parted there."""
     for first, end in stretches:
         yield from pairwise([first, *(place for place in places if first < place < end), end])
 
 
-def _bridged(flags, longest_gap):
+def _bridged(flags: np.ndarray, longest_gap: int) -> np.ndarray:
     """Flags with gaps between two true runs filled if they are not longer than that."""
     result = flags.copy()
     runs = _stretches(flags)
@@ -114,7 +122,7 @@ def _bridged(flags, longest_gap):
     return result
 
 
-def _widened(flags, margin):
+def _widened(flags: np.ndarray, margin: int) -> np.ndarray:
     result = flags.copy()
     for first, end in _stretches(flags):
         result[max(first - margin, 0) : end + margin] = True

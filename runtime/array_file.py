@@ -3,6 +3,9 @@
 import io
 import math
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +30,7 @@ class ArrayFile:
         ValueError: it is no .npy file, is cut short, or does not hold numbers in C order.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         self.path = os.fspath(path)
         with io.FileIO(self.path) as file:
             version = np.lib.format.read_magic(file)
@@ -45,14 +48,14 @@ class ArrayFile:
             raise ValueError("cut short")
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes of the whole array."""
         return math.prod(self.shape) * self.dtype.itemsize
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int | slice) -> np.ndarray:
         """What NumPy's indexing gives, as an array in memory.
 
         Raises:
@@ -69,22 +72,22 @@ class ArrayFile:
             file.readinto(row.data.cast("B"))
             return row
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator:
         return (self[index] for index in range(len(self)))
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ValueError(f"{self.path}: reading it makes a copy")
         return np.asarray(self[:], dtype)
 
-    def _mapped(self, file):
+    def _mapped(self, file: Any) -> np.ndarray:
         """The whole array; the map goes with the last reference to it."""
         if not self.nbytes:
             return np.empty(self.shape, self.dtype)
         return np.memmap(file, self.dtype, "r", self._start, self.shape)
 
 
-def _state(file):
+def _state(file: Any) -> tuple[int, int]:
     """What changes when a file is written: its size in bytes and the time of the last change."""
     status = os.fstat(file.fileno())
     return status.st_size, status.st_mtime_ns

@@ -12,7 +12,9 @@ import shutil
 import stat
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from runtime.program import InputError
 
@@ -24,7 +26,7 @@ BLOCK = 1 << 22  # bytes read at a time
 
 
 @contextlib.contextmanager
-def atomic_write(path):
+def atomic_write(path: Path) -> Iterator[Any]:
     """Gives a path to write to, in a hidden folder beside `path`; on success it is renamed to `path`, or else removed.
 
     The file has the name of `path`, since writers choose the format by it. Several processes may write to the same
@@ -41,7 +43,7 @@ def atomic_write(path):
 
 
 @contextlib.contextmanager
-def atomic_folder(path):
+def atomic_folder(path: Path) -> Iterator[Any]:
     """Gives an empty folder of the same name, in a hidden folder beside `path`, to fill.
 
     On success it takes the place of `path`, on failure it goes. What stood at `path` is renamed away before it is
@@ -61,14 +63,14 @@ def atomic_folder(path):
 
 
 @contextlib.contextmanager
-def scratch_folder(parent, purpose):
+def scratch_folder(parent: Path, purpose: Path) -> Iterator[Any]:
     """Gives a hidden folder in `parent` to work in, and removes it; an error of writing there names `purpose`."""
     with _partial_folder(Path(parent)) as scratch, _named(purpose, scratch):
         yield scratch
 
 
 @contextlib.contextmanager
-def _partial_folder(parent):
+def _partial_folder(parent: Path) -> Iterator[Any]:
     """A hidden folder in `parent`, made where missing, that no other process knows; it goes in any case.
 
     The lock in it tells other processes that this one lives: what a killed process left is removed by the next one
@@ -85,7 +87,7 @@ def _partial_folder(parent):
 
 
 @functools.cache  # once per process and folder: some get a thousand pictures, one by one
-def _remove_leftovers(parent):
+def _remove_leftovers(parent: Path) -> None:
     for folder in parent.glob(f"{PARTIAL}*"):
         with contextlib.suppress(OSError):  # it lives, or is somebody else's
             if time.time() - folder.stat().st_mtime > YOUNG:
@@ -95,7 +97,7 @@ def _remove_leftovers(parent):
 
 
 @contextlib.contextmanager
-def _named(path, scratch):
+def _named(path: Path, scratch: Path) -> Iterator[Any]:
     """Lets an error of writing say which output it was about, where it knows no name or one in `scratch`."""
     try:
         yield
@@ -105,7 +107,7 @@ def _named(path, scratch):
         raise
 
 
-def check_is_file(path):
+def check_is_file(path: str | Path) -> None:
     """Refuses what is no regular file: what comes out of a pipe or a device has no end, or cannot be read twice.
 
     Raises:
@@ -123,7 +125,7 @@ def check_is_file(path):
         raise InputError(f"{path}: a pipe or a device, where a file was expected; save its content to a file first")
 
 
-def check_output(path):
+def check_output(path: str | Path) -> None:
     """Refuses a file that cannot be written; programs ask before they spend minutes. Nothing is made yet.
 
     Raises:
@@ -134,7 +136,7 @@ def check_output(path):
     check_output_folder(Path(path).parent)
 
 
-def check_output_folder(folder):
+def check_output_folder(folder: Path) -> None:
     """The same for a folder that files are written to, which may be missing, as may those above it.
 
     Raises:
@@ -149,7 +151,7 @@ def check_output_folder(folder):
         raise InputError(f"{there}: this folder cannot be written; choose another place for the output")
 
 
-def make_folder(path):
+def make_folder(path: Path) -> Path:
     """Creates the folder `path` and those above it where they are missing; returns it as a `Path`.
 
     Raises:
@@ -164,13 +166,13 @@ def make_folder(path):
     return path
 
 
-def write_json(path, content):
+def write_json(path: Path, content: dict) -> None:
     """Writes `content` as indented JSON, whole or not at all; NaN and infinity, which JSON lacks, become null."""
     with atomic_write(path) as partial:
         partial.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _finite(content):
+def _finite(content: Any) -> Any:
     """The same with None for numbers that are not finite."""
     if isinstance(content, dict):
         return {key: _finite(value) for key, value in content.items()}
@@ -179,7 +181,7 @@ def _finite(content):
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
-def read_json(path):
+def read_json(path: Path) -> dict:
     """Reads a JSON object.
 
     Raises:
@@ -194,7 +196,7 @@ def read_json(path):
         raise InputError(f"{path}: not valid JSON ({error}); restore or make it again") from error
 
 
-def read_lines(path):
+def read_lines(path: Path) -> list[str]:
     """The lines of a text file that a person wrote: UTF-8, with or without a byte order mark, or UTF-16 with one.
 
     Raises:
@@ -212,7 +214,7 @@ def read_lines(path):
 
 
 @contextlib.contextmanager
-def exclusive(folder, complaint):
+def exclusive(folder: Path, complaint: str) -> Iterator[Any]:
     """Keeps other processes from writing into a folder meanwhile: a run, a dataset, a folder of results.
 
     The lock file in it goes at the end; that of a killed process is no obstacle, since the system releases the lock.
@@ -229,7 +231,7 @@ def exclusive(folder, complaint):
 
 
 @contextlib.contextmanager
-def claimed(*paths):
+def claimed(*paths: Any) -> Iterator[Any]:
     """Keeps other processes from making the same outputs meanwhile: files, or folders that are made as a whole.
 
     Raises:
@@ -245,7 +247,7 @@ def claimed(*paths):
 
 
 @contextlib.contextmanager
-def _refusing(lock, complaint):
+def _refusing(lock: Path, complaint: str) -> Iterator[Any]:
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(_locked(lock))
@@ -255,7 +257,7 @@ def _refusing(lock, complaint):
 
 
 @contextlib.contextmanager
-def _locked(path):
+def _locked(path: Path) -> Iterator[Any]:
     """Holds a lock file, made where missing, which goes at the end; gives False where the file system has no locks.
 
     Raises:
@@ -274,14 +276,14 @@ def _locked(path):
             return
 
 
-def _is_at(path, file):
+def _is_at(path: Path, file: Any) -> bool:
     try:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     except FileNotFoundError:
         return False
 
 
-def _lock(file):
+def _lock(file: Any) -> bool:
     """Locks an open file; False where the file system has no locks."""
     try:
         if os.name == "nt":
@@ -299,7 +301,7 @@ def _lock(file):
     return True
 
 
-def sha256(path, advance=lambda count: None):
+def sha256(path: str | Path, advance: Callable = lambda count: None) -> str:
     """The SHA-256 of a file's content, in hexadecimal; `advance` is called with the bytes read since its last call."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:

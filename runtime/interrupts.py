@@ -11,6 +11,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from typing import Any
 
 PATIENCE = 1.5  # seconds for the main thread to hear of the signal by itself
 AT_ONCE = 0.5  # seconds before the watcher looks, in which it may have heard already
@@ -19,19 +21,19 @@ INTERRUPTED = 130  # the shell's status of a program ended by Ctrl-C
 LAST_WORDS = ["interrupted: only finished files are kept"]  # what an interrupted program says
 
 
-def say_when_interrupted(line):
+def say_when_interrupted(line: str) -> None:
     """Adds a line to what this program says when it is interrupted."""
     LAST_WORDS.insert(0, line)
 
 
-def say_last_words():
+def say_last_words() -> Any:
     """Prints what an interrupted program says; returns its exit status."""
     print("\n".join(LAST_WORDS), file=sys.stderr, flush=True)
     return INTERRUPTED
 
 
 @contextlib.contextmanager
-def prompt_interrupts():
+def prompt_interrupts() -> Iterator[Any]:
     """Makes Ctrl-C end the process within two seconds, whatever it is doing.
 
     Raises:

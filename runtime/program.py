@@ -8,7 +8,9 @@ import math
 import os
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, Self
 
 from tqdm import tqdm
 
@@ -41,7 +43,7 @@ class InputError(ValueError):
     """The input or the environment is at fault: the message says what, where and the remedy in one line."""
 
 
-def program(main):
+def program(main: Callable) -> Callable:
     """Makes `main` return its exit status, with one clear line on stderr in place of a traceback.
 
     Args:
@@ -70,7 +72,7 @@ def program(main):
     return run
 
 
-def error_text(error):
+def error_text(error: Any) -> str:
     """An `InputError` or `OSError` as a user is told of it: what, where and the remedy."""
     if isinstance(error, InputError):
         return str(error)
@@ -78,7 +80,7 @@ def error_text(error):
     return f"{place}{error.strerror or error}{REMEDIES.get(error.errno, '')}"
 
 
-def _open_streams():
+def _open_streams() -> None:
     """Makes standard output and error that can be written to; what their encoding lacks is shown with escapes."""
     _open_descriptors()
     for name in ("stdout", "stderr"):
@@ -88,7 +90,7 @@ def _open_streams():
             getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
-def _open_descriptors():
+def _open_descriptors() -> None:
     """Where a standard stream is closed (`2>&-`, some services), opens one in its place that goes nowhere.
 
     Else the next file to be opened would take its number, and get what libraries print.
@@ -101,12 +103,12 @@ def _open_descriptors():
 class ArgumentParser(argparse.ArgumentParser):
     """A parser that also knows --version; its arguments are those of `argparse.ArgumentParser`."""
 
-    def __init__(self, *arguments, **options):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.add_argument("--version", action="version", version=f"Audio2Faces {__version__}", help="show the version")
 
 
-def command(name):
+def command(name: str) -> str:
     """What to type for one of the main programs: a key of `COMMANDS`.
 
     Where this one was started as an installed console script, that is another of them; in a checkout, a Python file.
@@ -114,7 +116,7 @@ def command(name):
     return f"audio2faces-{name}" if Path(sys.argv[0]).name.startswith("audio2faces-") else COMMANDS[name]
 
 
-def number(least, most, kind=float):
+def number(least: float, most: float, kind: type = float) -> Callable:
     """A type for argparse: a number within bounds; `kind` is float or int."""
 
     def parsed(text):
@@ -129,7 +131,7 @@ def number(least, most, kind=float):
     return parsed
 
 
-def check_backend():
+def check_backend() -> None:
     """Refuses a backend of Keras that the networks cannot run on; programs ask before they spend seconds.
 
     Raises:
@@ -142,7 +144,7 @@ def check_backend():
         raise InputError(f"KERAS_BACKEND={backend}: {BACKENDS[backend]} is not installed; pip install {backend}")
 
 
-def import_keras():
+def import_keras() -> None:
     """Imports Keras and its backend without the lines that TensorFlow's libraries print while they load.
 
     What the user's keras.json says of layout, type and epsilon is replaced by what the networks are made for.
@@ -175,7 +177,7 @@ def import_keras():
     keras.config.set_epsilon(EPSILON)
 
 
-def peak_memory():
+def peak_memory() -> int:
     """The most memory that this process has held, in bytes; None where the system does not tell."""
     try:
         import resource
@@ -184,12 +186,12 @@ def peak_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def _complain(line, status):
+def _complain(line: str, status: int) -> int:
     print(" ".join(line.split()), file=sys.stderr)
     return status
 
 
-def progress(total, unit, description, start=0, short=False):
+def progress(total: int | None, unit: str, description: str, start: int = 0, short: bool = False) -> "PlainProgress":
     """A progress bar with rate and time left; on anything but a terminal a plain line every ten seconds.
 
     Args:
@@ -208,7 +210,7 @@ def progress(total, unit, description, start=0, short=False):
     return PlainProgress(total, unit, description, start, delay)
 
 
-def with_progress(items, unit, description):
+def with_progress(items: Sequence, unit: str, description: str) -> Iterator[Any]:
     """Yields items, with a progress bar where they take more than SHORT seconds.
 
     Args:
@@ -225,30 +227,32 @@ def with_progress(items, unit, description):
 class PlainProgress:
     """The lines that stand in for a progress bar in a log file."""
 
-    def __init__(self, total, unit, description, start=0, delay=0.0, interval=10.0):
+    def __init__(
+        self, total: int | None, unit: str, description: str, start: int = 0, delay: float = 0.0, interval: float = 10.0
+    ) -> None:
         self.total, self.unit, self.description, self.delay, self.interval = total, unit, description, delay, interval
         self.done = self.start = start
         self.note = ""
         self.began = self.shown = time.monotonic()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: Any) -> None:
         if time.monotonic() - self.began >= self.delay:
             self._show()
 
-    def update(self, n=1):
+    def update(self, n: int = 1) -> None:
         """Counts `n` more units as done."""
         self.done += n
         if time.monotonic() - self.shown >= self.interval:
             self._show()
 
-    def set_postfix_str(self, note):
+    def set_postfix_str(self, note: str) -> None:
         """Shows `note` at the end of the coming lines."""
         self.note = note
 
-    def _show(self):
+    def _show(self) -> None:
         self.shown = time.monotonic()
         rate = (self.done - self.start) / max(self.shown - self.began, 1e-9)
         of_total, left = "", ""

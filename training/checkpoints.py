@@ -4,6 +4,9 @@ import io
 import sys
 import zipfile
 import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from runtime.files import atomic_write
 from runtime.program import InputError
@@ -15,12 +18,12 @@ DAMAGED = (KeyError, TypeError, ValueError, OSError, EOFError, RuntimeError, zip
 class InMemory(io.BytesIO):
     """Where Keras writes weights: the HDF5 library ends the process when it finds a disk full."""
 
-    def __str__(self):
+    def __str__(self) -> str:
         """A name by which Keras knows the format."""
         return "memory.weights.h5"
 
 
-def save_weights(path, model):
+def save_weights(path: Path, model: Any) -> None:
     """Saves all variables of a model and of its optimiser in one file, whole or not at all.
 
     Raises:
@@ -32,7 +35,7 @@ def save_weights(path, model):
         partial.write_bytes(written.getbuffer())
 
 
-def load_weights(path, model):
+def load_weights(path: Path, model: Any) -> None:
     """Reads what `save_weights` wrote.
 
     Raises:
@@ -44,7 +47,7 @@ def load_weights(path, model):
         raise InputError(f"{path}: missing or damaged ({str(error).splitlines()[0]})") from error
 
 
-def keep_checkpoint(run_dir, model):
+def keep_checkpoint(run_dir: Path, model: Any) -> None:
     """Saves a checkpoint; the last one stays as the one before. Ended at any moment, one of them is there."""
     newest, checkpoint = run_dir / "newest.weights.h5", run_dir / "checkpoint.weights.h5"
     save_weights(newest, model)
@@ -53,7 +56,7 @@ def keep_checkpoint(run_dir, model):
     newest.replace(checkpoint)
 
 
-def open_checkpoint(run_dir, new_model):
+def open_checkpoint(run_dir: Path, new_model: Callable) -> Any:
     """A model with the variables of the run's last checkpoint; a new one, where there is none.
 
     A damaged checkpoint gives way to the one before: a line tells so, and it is removed.

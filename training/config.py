@@ -70,7 +70,7 @@ class SpeechConfig(Config):
     noise: float = 0.3  # standard deviation, added to the map in training
     dropout: float = 0.3  # share of the code left out in training
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.features not in FEATURE_PRESETS:
             raise InputError(f"features {self.features!r}: unknown; choose from {', '.join(FEATURE_PRESETS)}")
         if self.network not in AUDIO_NETWORKS and not self.network.startswith(OF_VAE):
@@ -113,7 +113,7 @@ class TrainingConfig(Config):
     precision: str = "auto"  # "mixed_bfloat16" where the processor has it, or "float32"
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.schedule not in ("cosine", "halved"):
             raise InputError(f"schedule {self.schedule!r}: unknown; choose cosine or halved")
         if self.schedule == "cosine" and (self.halve_every or self.patience):

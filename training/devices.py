@@ -5,7 +5,12 @@ TF_CONFIG names the processes of a run; without it one process takes every GPU t
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from runtime.program import InputError
 
@@ -26,7 +31,7 @@ class Cluster:
     index: int
 
 
-def read_cluster(environment=os.environ):
+def read_cluster(environment: Any = os.environ) -> Any:
     """The `Cluster` that TF_CONFIG names; None where it names no more than one process.
 
     Raises:
@@ -69,20 +74,20 @@ class OneDevice:
 
     chief = True
 
-    def agree(self, what, value):
+    def agree(self, what: str, value: int | str) -> None:
         """Waits for all processes and makes sure that they have the same `value`, a number or a text, of `what`."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._step = None
 
-    def spread(self, model, make):
+    def spread(self, model: Any, make: Callable) -> Any:
         """The model that learns on all devices, in the state of `model`; `make(**options)` builds a new one."""
         from training.step import compile_step
 
         self._step = compile_step(model)
         return model
 
-    def step(self, learner, batch):
+    def step(self, learner: Any, batch: dict[str, np.ndarray]) -> dict[str, Any]:
         """One training step of the model given by `spread`.
 
         Returns:
@@ -90,14 +95,14 @@ class OneDevice:
         """
         return self._step(batch)
 
-    def bring_back(self, learner, model):
+    def bring_back(self, learner: Any, model: Any) -> None:
         """Gives `model` the state of `learner`."""
 
-    def wait(self):
+    def wait(self) -> None:
         """Waits until all processes are here."""
 
 
-def open_devices(batch_size, run_dir):
+def open_devices(batch_size: int, run_dir: Path) -> OneDevice:
     """What this process is to train on; call it before the backend's first operation.
 
     Args:

@@ -8,8 +8,10 @@ device with the whole batch. Keras 3.15's `fit` does not work with several proce
 import contextlib
 import sys
 import zlib
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -28,13 +30,13 @@ LOST = (  # what TensorFlow raises when another process is gone
 )
 
 
-def all_devices(batch_size, run_dir):
+def all_devices(batch_size: Any, run_dir: Path) -> Any:
     """Every GPU of this machine, or every logical CPU where there is none, in this process."""
     names = [device.name for device in tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")]
     return SeveralDevices(tf.distribute.MirroredStrategy(names), batch_size, run_dir)
 
 
-def join(cluster, batch_size, run_dir):
+def join(cluster: Any, batch_size: Any, run_dir: Path) -> Any:
     """Joins the processes of a `devices.Cluster`; waits until all are there."""
     own = cluster.addresses[cluster.index]
     count = len(cluster.addresses)
@@ -65,7 +67,7 @@ class SeveralDevices:
         InputError: the batch cannot be divided.
     """
 
-    def __init__(self, strategy, batch_size, run_dir, chief=True, lost=()):
+    def __init__(self, strategy: Any, batch_size: Any, run_dir: Path, chief: bool = True, lost: Any = ()) -> None:
         self.strategy, self.run_dir, self.chief, self.lost = strategy, Path(run_dir), chief, lost
         self.replicas = strategy.num_replicas_in_sync
         self._train, self._names = None, ()
@@ -75,7 +77,7 @@ class SeveralDevices:
                 f"give a --batch-size that {self.replicas} divides"
             )
 
-    def agree(self, what, value):
+    def agree(self, what: Any, value: Any) -> None:
         """See `OneDevice`.
 
         Raises:
@@ -89,7 +91,7 @@ class SeveralDevices:
                 "and folders that all of them see"
             )
 
-    def _gather(self, number):
+    def _gather(self, number: Any) -> Any:
         """The whole numbers that all devices give."""
 
         @partial(tf.function, autograph=False)
@@ -99,7 +101,7 @@ class SeveralDevices:
         with self._naming_the_checkpoint():
             return gather().numpy().tolist()
 
-    def spread(self, model, make):
+    def spread(self, model: Any, make: Any) -> Any:
         """See `OneDevice`."""
         with self._naming_the_checkpoint(), self.strategy.scope():
             learner = make(mean_over_replicas=mean_over_replicas, replicas=self.replicas)
@@ -121,7 +123,7 @@ class SeveralDevices:
         self._train = tf.function(train_everywhere, autograph=False)
         return learner
 
-    def step(self, learner, batch):
+    def step(self, learner: Any, batch: Any) -> Any:
         """See `OneDevice`.
 
         Raises:
@@ -136,16 +138,16 @@ class SeveralDevices:
             values = self._train(self.strategy.experimental_distribute_values_from_function(rows_of))
         return dict(zip(self._names, tf.unstack(values), strict=True))
 
-    def bring_back(self, learner, model):
+    def bring_back(self, learner: Any, model: Any) -> None:
         """See `OneDevice`. What is examined and saved is a model outside the strategy, which no other has to attend."""
         copy_state(learner, model)
 
-    def wait(self):
+    def wait(self) -> None:
         """See `OneDevice`: a process that left while another writes would count as lost."""
         self.agree("end", 0)
 
     @contextlib.contextmanager
-    def _naming_the_checkpoint(self):
+    def _naming_the_checkpoint(self) -> Iterator[Any]:
         """Says where to go on from when another process is gone."""
         try:
             yield
@@ -158,19 +160,19 @@ class SeveralDevices:
             ) from error
 
 
-def gpu_capability():
+def gpu_capability() -> Any:
     """CUDA compute capability (major, minor) of the first GPU that TensorFlow sees; None without one."""
     for device in tf.config.list_physical_devices("GPU"):
         return tf.config.experimental.get_device_details(device).get("compute_capability")
     return None
 
 
-def mean_over_replicas(value):
+def mean_over_replicas(value: Any) -> Any:
     """The mean of a scalar over all devices of the step."""
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, value)
 
 
-def copy_state(source, target):
+def copy_state(source: Any, target: Any) -> None:
     """Gives a model the weights, moments and counters of another."""
     pairs = zip(
         [*source.weights, *source.optimizer.variables], [*target.weights, *target.optimizer.variables], strict=True
@@ -179,7 +181,7 @@ def copy_state(source, target):
         theirs.assign(ours.numpy())
 
 
-def first_line(error):
+def first_line(error: Any) -> Any:
     """What TensorFlow has to say, without where in its graph it was."""
     message = str(getattr(error, "message", error))
     return (message.partition("aborted by: ")[2] or message).splitlines()[0]

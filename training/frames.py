@@ -27,7 +27,7 @@ class FrameStore:
         dataset: `preprocessing.dataset.Dataset`.
     """
 
-    def __init__(self, dataset: Dataset):
+    def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
         self._sets: dict[tuple, FrameSet] = {}
 
@@ -58,7 +58,7 @@ class SmallerClip:
         size: side of the smaller faces in pixels.
     """
 
-    def __init__(self, clip: Clip, size: int):
+    def __init__(self, clip: Clip, size: int) -> None:
         self._clip, self._size = clip, size
         self.name, self.folder, self.entry, self.speech = clip.name, clip.folder, clip.entry, clip.speech
 
@@ -98,7 +98,9 @@ class FrameSet:
         InputError: a map holds NaN or infinity.
     """
 
-    def __init__(self, clips: Sequence, features: FeatureSettings, size: int | None = None, maps: list | None = None):
+    def __init__(
+        self, clips: Sequence, features: FeatureSettings, size: int | None = None, maps: list | None = None
+    ) -> None:
         if size and clips[0].faces.shape[1] != size:
             clips = [SmallerClip(clip, size) for clip in clips]
         self.clips = clips
@@ -238,5 +240,5 @@ def batch_indices(count: int, batch_size: int, step: int, seed: int, shuffled: b
 
 
 @lru_cache(maxsize=2)
-def _order(count, seed, epoch):
+def _order(count: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng((seed, epoch)).permutation(count)

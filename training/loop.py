@@ -180,7 +180,7 @@ def train(task: Task, run_dir: Path, devices: Any = None) -> Trainable:
     return model
 
 
-def _read(reports, done, log):
+def _read(reports: list[dict[str, Any]], done: int, log: MetricsLog) -> list[dict[str, float]]:
     """The values of steps as floats, for which the device has to be waited for."""
     values = [{name: float(value) for name, value in report.items()} for report in reports]
     for back, report in enumerate(values):
@@ -189,13 +189,13 @@ def _read(reports, done, log):
     return values
 
 
-def _summary(model, reports):
+def _summary(model: Any, reports: list[dict[str, float]]) -> dict[str, float]:
     """Means over steps, or the last value, of what the model watches."""
     values = {name: float(np.mean([report[name] for report in reports])) for name in model.watched}
     return values | {name: reports[-1][name] for name in model.latest}
 
 
-def _examine(task, run_dir, model, log, step, values):
+def _examine(task: Any, run_dir: Path, model: Any, log: MetricsLog, step: int, values: dict[str, float]) -> dict:
     """Writes what an examination finds: weights if they are the best, pictures, a row of numbers, a checkpoint."""
     measured, pictures = task.examine(model)
     if task.best:

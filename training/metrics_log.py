@@ -3,9 +3,12 @@
 import contextlib
 import csv
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 
 from runtime.files import atomic_write
 from training.tensorflow_files import written_by_tensorflow
@@ -21,7 +24,7 @@ class MetricsLog:
             has the very numbers of the one that was interrupted.
     """
 
-    def __init__(self, run_dir, columns, step, writes=True):
+    def __init__(self, run_dir: Path, columns: Sequence, step: int, writes: bool = True) -> None:
         self.run_dir = Path(run_dir)
         self.path = self.run_dir / "metrics.csv"
         self.columns = ["step", *columns]
@@ -36,22 +39,22 @@ class MetricsLog:
             self.board = tf.summary.create_file_writer(str(Path(run_dir) / "tensorboard"))
 
     @property
-    def last_step(self):
+    def last_step(self) -> int:
         """Of the last row; 0 without one."""
         return self.rows[-1]["step"] if self.rows else 0
 
-    def lowest(self, name):
+    def lowest(self, name: str) -> float:
         """The lowest number in a column; infinity where there is none."""
         return min(self._known(name), default=math.inf)
 
-    def highest(self, name):
+    def highest(self, name: str) -> float:
         """The highest number in a column; minus infinity where there is none."""
         return max(self._known(name), default=-math.inf)
 
-    def _known(self, name):
+    def _known(self, name: str) -> list[float]:
         return [row[name] for row in self.rows if row[name] is not None]
 
-    def add(self, step, values):
+    def add(self, step: int, values: dict) -> None:
         """Logs `values`, a dictionary with the columns given at the start; None and NaN leave a cell empty."""
         values = {name: _number(value) for name, value in values.items()}
         self.rows.append({"step": step, **values})
@@ -62,20 +65,20 @@ class MetricsLog:
                     if value is not None:
                         self._tf.summary.scalar(name, value)
 
-    def add_picture(self, step, name, image):
+    def add_picture(self, step: int, name: str, image: np.ndarray) -> None:
         """Shows a uint8 RGB picture in TensorBoard."""
         if self.board:
             with self._on_board(step):
                 self._tf.summary.image(name, image[None])
 
     @contextlib.contextmanager
-    def _on_board(self, step):
+    def _on_board(self, step: int) -> Iterator[Any]:
         with written_by_tensorflow(self.run_dir / "tensorboard"):
             with self.board.as_default(step=step):
                 yield
             self.board.flush()
 
-    def _read(self):
+    def _read(self) -> list[dict[str, Any]]:
         if not self.path.exists():
             return []
         with open(self.path, newline="", encoding="utf-8") as file:
@@ -85,7 +88,7 @@ class MetricsLog:
             for row in rows
         ]
 
-    def _write(self):
+    def _write(self) -> None:
         if not self.writes:
             return
         with atomic_write(self.path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
@@ -94,7 +97,7 @@ class MetricsLog:
             writer.writerows(self.rows)
 
 
-def _number(value):
+def _number(value: float | None) -> float | None:
     """A float, which Python writes and reads without loss; None for what is not finite."""
     if value is None or not math.isfinite(number := float(value)):
         return None

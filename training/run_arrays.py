@@ -5,6 +5,8 @@ Another processor, library or number of threads turns eigenvectors round, and wh
 
 import io
 import zlib
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from training.checkpoints import DAMAGED
 from training.devices import OneDevice
 
 
-def computed_once(path, compute, devices=None):
+def computed_once(path: Path, compute: Callable, devices: OneDevice | None = None) -> dict | None:
     """Arrays of a run: computed and written by the process that writes the run, where they are not there; then read.
 
     Args:

@@ -4,9 +4,10 @@ Nothing here imports Keras before it is needed: programs check settings in no ti
 """
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class DivergenceError(InputError):
         kept: step of the last good checkpoint; 0 if there is none.
     """
 
-    def __init__(self, run_dir, step, kept):
+    def __init__(self, run_dir: Path, step: int, kept: int) -> None:
         last = f"the last good checkpoint, of step {kept}, is kept" if kept else "there is no checkpoint yet"
         super().__init__(
             f"{run_dir}: the loss is NaN or infinite after step {step}; {last}; look for NaN in the data, or start a "
@@ -35,7 +36,7 @@ class DivergenceError(InputError):
         self.step = step
 
 
-def choose_precision(precision):
+def choose_precision(precision: str) -> str:
     """Resolves "auto": mixed_bfloat16 where the GPU, or without one the processor, has it; float32 elsewhere."""
     if precision != "auto":
         return precision
@@ -48,7 +49,7 @@ def choose_precision(precision):
     return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
 
 
-def gpu_capability():
+def gpu_capability() -> Any:
     """CUDA compute capability (major, minor) of the first GPU that the backend sees; None without one."""
     import keras
 
@@ -122,7 +123,7 @@ def _flat(settings: dict, prefix: str = "") -> dict:
 
 
 @contextlib.contextmanager
-def own_run(run_dir):
+def own_run(run_dir: Path) -> Iterator[Any]:
     """Keeps other processes from training a run meanwhile; makes its folder, which goes again if it stays empty.
 
     Raises:
@@ -139,7 +140,7 @@ def own_run(run_dir):
             run_dir.rmdir()
 
 
-def in_words(differing):
+def in_words(differing: dict) -> str:
     """What `RunSettings.differing` gave, as a text."""
     return ", ".join(f"{key} {theirs}, now {ours}" for key, (theirs, ours) in differing.items())
 
@@ -158,7 +159,7 @@ def check_run(run_dir: Path, settings: RunSettings) -> None:
         raise InputError(f"{run_dir}: this folder holds something else; choose another --run")
 
 
-def holds_something(folder):
+def holds_something(folder: Path) -> bool:
     """Whether a folder is there and holds more than hidden files, as locks are."""
     return folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
 
@@ -179,7 +180,7 @@ def open_run(run_dir: Path, settings: RunSettings) -> Path:
     return run_dir
 
 
-def seed_layers(model, seed, step):
+def seed_layers(model: Any, seed: int, step: int) -> None:
     """Sets what noise and dropout draw in a step, by seed and step alone; Keras does not save their random state."""
     states = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
     for place, state in enumerate(states):

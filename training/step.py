@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -22,7 +23,7 @@ def compile_step(model: Trainable) -> Callable[[Batch], dict]:
     return (_jax_step if keras.backend.backend() == "jax" else _tensorflow_step)(model)
 
 
-def _tensorflow_step(model):
+def _tensorflow_step(model: Any) -> Any:
     import tensorflow as tf
 
     @tf.function(autograph=False, jit_compile=model.jit_compile)
@@ -33,7 +34,7 @@ def _tensorflow_step(model):
     return step
 
 
-def _jax_step(model):
+def _jax_step(model: Any) -> Any:
     import jax
 
     train_step = jax.jit(model.train_step, donate_argnums=0)

@@ -25,7 +25,7 @@ class Trainable(keras.Model):
     watched: ClassVar[tuple[str, ...]] = ("loss",)  # what each step reports and is logged: its mean over the steps
     latest: ClassVar[tuple[str, ...]] = ()  # those of which the last value is logged
 
-    def __init__(self, name: str, replicas: int = 1):
+    def __init__(self, name: str, replicas: int = 1) -> None:
         super().__init__(name=name, dtype="float32")  # of batches and codes; networks have the global policy
         self.replicas = replicas
         self.steps_done = self.add_scalar("steps_done", 0.0)

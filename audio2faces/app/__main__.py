@@ -11,6 +11,7 @@ import secrets
 import signal
 import socket
 import sys
+from typing import Any
 from urllib.parse import quote
 
 from audio2faces.app.guard import LOOPBACK
@@ -20,7 +21,7 @@ from runtime.program import ArgumentParser, InputError, check_backend, command, 
 LAST_SECONDS = 3  # for answers that are under way when the server stops
 
 
-def parse_arguments():
+def parse_arguments() -> Any:
     """Reads the command line."""
     parser = ArgumentParser(prog=command("app"), description=__doc__)
     parser.add_argument(
@@ -55,7 +56,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def token(text):
+def token(text: str) -> Any:
     """What can stand in an address and a cookie as it is, for argparse."""
     if not (text.isascii() and text.replace("-", "").replace("_", "").isalnum()):
         raise argparse.ArgumentTypeError("letters, digits, - and _ only")
@@ -63,7 +64,7 @@ def token(text):
 
 
 @program
-def main():
+def main() -> None:
     """Starts the server and prints its address."""
     arguments = parse_arguments()
     try:
@@ -91,7 +92,7 @@ def main():
             uvicorn.Server(uvicorn.Config(app, **settings)).run(sockets=[place])
 
 
-def listening(host, port):
+def listening(host: Any, port: Any) -> Any:
     """A socket that listens.
 
     Raises:

@@ -1,6 +1,7 @@
 """Who is let in to the page's server, and the headers of what it answers."""
 
 import secrets
+from typing import Any
 from urllib.parse import urlsplit
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -25,10 +26,10 @@ class Guard:
         token: that a browser must know, or None.
     """
 
-    def __init__(self, app, token):
+    def __init__(self, app: Any, token: Any) -> None:
         self.app, self.token = app, token
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         """See ASGI."""
         from starlette.requests import HTTPConnection
         from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
@@ -56,7 +57,7 @@ class Guard:
 
         await self.app(scope, receive, send_with_headers)
 
-    def _problem(self, connection):
+    def _problem(self, connection: Any) -> Any:
         """Why somebody is not let in, or None."""
         headers = connection.headers
         host = headers.get("host", "")
@@ -74,7 +75,7 @@ class Guard:
         return None
 
 
-def _name(host):
+def _name(host: Any) -> Any:
     """Of a Host header without its port, or None where it is none."""
     try:
         return urlsplit(f"//{host}").hostname

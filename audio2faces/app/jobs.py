@@ -13,6 +13,7 @@ import time
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from audio2faces.app.video_worker import UNREADABLE, make_videos
 from audio2faces.app.worker import Worker
@@ -88,7 +89,7 @@ class Job:
     since: float = field(default_factory=time.monotonic)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def change(self, **values):
+    def change(self, **values: Any) -> None:
         """Sets attributes, and wakes whoever waits for news."""
         for name, value in values.items():
             setattr(self, name, value)
@@ -96,7 +97,7 @@ class Job:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def news(self, seen, seconds):
+    async def news(self, seen: Any, seconds: Any) -> None:
         """Waits until the version is not `seen`, or some seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -104,18 +105,18 @@ class Job:
                     await self._changed.wait()
 
     @property
-    def ended(self):
+    def ended(self) -> bool:
         """Whether nothing more will come."""
         return self.state in ("done", "failed")
 
-    def at_fault(self, text):
+    def at_fault(self, text: str) -> Any:
         """The file that a complaint is about: see `wrong`."""
         if text == UNREADABLE:
             return "speech" if self.source is None else ""
         paths = {"speech": self.speech, "source": self.source}
         return next((name for name, path in paths.items() if path is not None and str(path) in text), "")
 
-    def named(self, text):
+    def named(self, text: str) -> Any:
         """The same text with the user's names in the place of paths."""
         for path, name in self.names.items():
             text = text.replace(str(path), name)
@@ -134,13 +135,13 @@ class JobQueue:
         folder: of uploads and videos.
     """
 
-    def __init__(self, limits, folder):
+    def __init__(self, limits: Limits, folder: Path) -> None:
         self.limits, self.folder = limits, folder
         self.uploads, self.jobs, self.queue = {}, {}, []
         self._worker = Worker(make_videos, folder)
         self._woken = asyncio.Event()
 
-    async def receive(self, chunks, name):
+    async def receive(self, chunks: Any, name: str) -> str:
         """Stores an upload.
 
         Args:
@@ -176,7 +177,7 @@ class JobQueue:
             raise
         return key
 
-    def submit(self, model, speech, source, names, suffix):
+    def submit(self, model: Any, speech: Any, source: Any, names: Any, suffix: Any) -> Any:
         """Queues a job.
 
         Args:
@@ -200,7 +201,7 @@ class JobQueue:
         self._woken.set()
         return key
 
-    def cancel(self, key):
+    def cancel(self, key: Any) -> None:
         """Ends a job that waits or is worked at; of another it forgets the video."""
         job = self.jobs[key]
         if key in self.queue:
@@ -208,7 +209,7 @@ class JobQueue:
         self._fail(job, CANCELLED)
         self._forget_uploads(job)
 
-    async def work(self):
+    async def work(self) -> None:
         """Makes one video after the other, for ever."""
         self._worker.started()  # it takes seconds to load what it needs
         while True:
@@ -226,13 +227,13 @@ class JobQueue:
                 self._fail(job, "Something went wrong here; the server's log tells what.")
             self._forget_uploads(job)
 
-    async def tidy_up(self):
+    async def tidy_up(self) -> None:
         """Deletes what is too old or too much, for ever."""
         while True:
             self.tidy()
             await asyncio.sleep(TIDYING)
 
-    async def _make(self, job):
+    async def _make(self, job: Any) -> None:
         end = time.monotonic() + self.limits.seconds
         try:
             pipe = self._worker.started()
@@ -252,7 +253,7 @@ class JobQueue:
             self._worker.end()
             self._fail(job, UNREADABLE)
 
-    def _hear(self, job, kind, content):
+    def _hear(self, job: Any, kind: Any, content: Any) -> None:
         """What the worker says of a job."""
         if kind == "share":
             job.change(share=content)
@@ -262,18 +263,18 @@ class JobQueue:
         else:
             self._fail(job, content)
 
-    def _fail(self, job, message):
+    def _fail(self, job: Any, message: Any) -> None:
         job.change(state="failed", message=job.named(message), wrong=job.at_fault(message))
         for left in job.output.parent.glob(f"*{job.output.name}"):  # by a worker that was killed
             _delete(left)
 
-    def _forget_uploads(self, job):
+    def _forget_uploads(self, job: Any) -> None:
         """Deletes what a job has read, unless another one is to read it."""
         needed = {path for other in self.jobs.values() if not other.ended for path in other.names}
         for key in [key for key, upload in self.uploads.items() if upload.path in job.names.keys() - needed]:
             _delete(self.uploads.pop(key).path)
 
-    def tidy(self):
+    def tidy(self) -> None:
         """Deletes what is too old; of videos also the oldest that are too much."""
         old = time.monotonic() - self.limits.kept
         needed = {path for job in self.jobs.values() if not job.ended for path in job.names}
@@ -287,17 +288,17 @@ class JobQueue:
             if job.since < old or room < 0 or place >= self.limits.files:
                 _delete(self.jobs.pop(key).output)
 
-    def close(self):
+    def close(self) -> None:
         """Ends the worker."""
         self._worker.end()
 
 
-def _delete(path):
+def _delete(path: Path) -> None:
     """Deletes a file if it can be; what cannot goes with the folder."""
     with contextlib.suppress(OSError):
         path.unlink()
 
 
-def remove(folder):
+def remove(folder: Path) -> None:
     """Deletes a folder with all that is in it, as far as can be."""
     shutil.rmtree(folder, ignore_errors=True)

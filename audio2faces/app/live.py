@@ -8,6 +8,8 @@ import asyncio
 import contextlib
 import struct
 import time
+from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -38,7 +40,7 @@ class LiveFace:
         seed: of the idle motion; None holds the head still.
     """
 
-    def __init__(self, model, seed=0):
+    def __init__(self, model: Any, seed: int | None = 0) -> None:
         import tensorflow as tf
 
         from audio2faces.export.graph import ServedFace
@@ -50,13 +52,13 @@ class LiveFace:
         self.push(np.zeros(2 * self.face.look_ahead, np.float32))  # the first call takes longer than all others
         self.reset()
 
-    def reset(self):
+    def reset(self) -> None:
         """A new speech begins."""
         self._heard = np.zeros(self.face.context, np.float32)  # from sample number `_start - context` on
         self._start = 0  # frames before this sample are made
         self._next = 0  # number of the next frame
 
-    def skip(self, sample):
+    def skip(self, sample: int) -> None:
         """Goes on at a later sample of the speech; what comes before it counts as silence and gets no more frames."""
         self.reset()
         self._start = sample
@@ -64,7 +66,7 @@ class LiveFace:
         before = frame_centres(times / self.face.frame_rate, self.face.features) < sample
         self._next = int(times[0]) + int(before.sum())
 
-    def push(self, samples):
+    def push(self, samples: np.ndarray) -> tuple[int, np.ndarray]:
         """Hears some more.
 
         Args:
@@ -100,11 +102,11 @@ class AnyRate:
         wanted: samples per second of what goes.
     """
 
-    def __init__(self, given, wanted):
+    def __init__(self, given: int, wanted: int) -> None:
         self._given = given
         self._resampler = None if given == wanted else av.AudioResampler("flt", "mono", wanted)
 
-    def __call__(self, samples):
+    def __call__(self, samples: np.ndarray) -> np.ndarray:
         """What is known now: float32 [shape=(n,)] of float32 of any length."""
         if self._resampler is None or not len(samples):
             return samples
@@ -124,12 +126,12 @@ class LiveSpeech:
         sample_rate: of the pieces, in Hz.
     """
 
-    def __init__(self, face, sample_rate):
+    def __init__(self, face: LiveFace, sample_rate: int) -> None:
         self._face, self._rate = face, sample_rate
         self._resampled, self._repair = AnyRate(sample_rate, face.face.features.sample_rate), SoundRepair(sample_rate)
         self._next = 0  # number of the sample that is expected
 
-    def feed(self, number, samples):
+    def feed(self, number: int, samples: np.ndarray) -> tuple[int, np.ndarray]:
         """Hears some more.
 
         Args:
@@ -151,13 +153,13 @@ class LiveSpeech:
         return self._face.push(self._resampled(samples))
 
 
-def packed(number, milliseconds, face):
+def packed(number: Any, milliseconds: Any, face: Any) -> Any:
     """A frame as it goes over the wire: HEADER, then a JPEG of uint8 RGB [shape=(size, size, 3)]."""
     picture = cv2.imencode(".jpg", face[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     return HEADER.pack(number, milliseconds) + picture.tobytes()
 
 
-def unpacked(content, rate):
+def unpacked(content: bytes, rate: int) -> tuple[int, np.ndarray] | None:
     """The sound that a message holds: the number of its first sample, float32 samples [shape=(n,)]; None if none.
 
     Args:
@@ -173,7 +175,7 @@ def unpacked(content, rate):
     return int(number), np.frombuffer(content, "<f4", offset=SOUND_HEADER.size)
 
 
-def speak_live(pipe):
+def speak_live(pipe: Any) -> None:
     """The worker: through the pipe come a model folder and a sample rate, then sound, then None, and so on.
 
     It answers the first with a dictionary of the model's rates, or the text of an error, and each piece of sound, a
@@ -214,12 +216,12 @@ class LiveService:
         scratch: folder for the process's files.
     """
 
-    def __init__(self, models, scratch):
+    def __init__(self, models: dict[str, Path], scratch: Path) -> None:
         self._models = models
         self._worker = Worker(speak_live, scratch)
         self._seat = asyncio.Lock()
 
-    async def serve(self, socket):
+    async def serve(self, socket: Any) -> None:
         """Speaks with one browser until either ends: samples in, frames out; at a fault a last line that says which."""
         await socket.accept()
         folder = self._models.get(socket.query_params.get("model"))
@@ -242,14 +244,14 @@ class LiveService:
             await socket.send_json({"error": problem})
             await socket.close()
 
-    async def _taken(self):
+    async def _taken(self) -> bool:
         """Takes the seat, if it is free or somebody is just leaving."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 return await self._seat.acquire()
         return False
 
-    async def _speak(self, socket, folder, rate):
+    async def _speak(self, socket: Any, folder: Path, rate: int) -> Any:
         """The conversation; gives why it ended, if the browser did not end it."""
         pipe = await asyncio.to_thread(self._worker.started)
 
@@ -289,6 +291,6 @@ class LiveService:
             with contextlib.suppress(OSError):
                 pipe.send(None)
 
-    def close(self):
+    def close(self) -> None:
         """Ends the process."""
         self._worker.end()

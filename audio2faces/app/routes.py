@@ -6,7 +6,9 @@ import io
 import json
 import tempfile
 import wave
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from starlette.applications import Starlette
@@ -36,7 +38,7 @@ ENDINGS = {"mp4": "video/mp4", "webm": "video/webm"}
 GONE = "This video is not here any more; make it again."
 
 
-def build_app(models, limits, token=None):
+def build_app(models: Any, limits: Any, token: Any = None) -> Any:
     """The application.
 
     Args:
@@ -71,13 +73,13 @@ class NotHereError(Exception):
     """What is asked for does not exist, or not any more; the text says so to the user."""
 
 
-async def refused(request, error):
+async def refused(request: Any, error: Any) -> Any:
     """One line of JSON for what cannot be done."""
     status = {FullError: 503, NotHereError: 404}.get(type(error), 400)
     return JSONResponse({"error": str(error)}, status)
 
 
-async def too_slow(request, error):
+async def too_slow(request: Any, error: Any) -> Any:
     """The same for an upload that takes too long."""
     return JSONResponse({"error": f"The upload took longer than {UPLOAD_SECONDS} s."}, 408)
 
@@ -85,12 +87,12 @@ async def too_slow(request, error):
 class RequestHandlers:
     """An answer to each route; see `build_app`."""
 
-    def __init__(self, models, limits):
+    def __init__(self, models: Any, limits: Any) -> None:
         self.models, self.limits = models, limits
         self.job_queue = self.live_service = None
 
     @contextlib.asynccontextmanager
-    async def lifespan(self, app):
+    async def lifespan(self, app: Any) -> Iterator[Any]:
         """What runs as long as the server does, and its folder."""
         folder = Path(tempfile.mkdtemp(prefix="audio2faces-"))
         self.job_queue, self.live_service = JobQueue(self.limits, folder), LiveService(self.models, folder)
@@ -105,30 +107,30 @@ class RequestHandlers:
             self.live_service.close()
             remove(folder)
 
-    async def page(self, request):
+    async def page(self, request: Any) -> Any:
         """The page."""
         return HTMLResponse((PAGE / "index.html").read_text(encoding="utf-8"))
 
-    async def page_file(self, request):
+    async def page_file(self, request: Any) -> Any:
         """What the page consists of."""
         name = request.path_params["name"]
         if name not in FILES:
             raise NotHereError("no such file")
         return FileResponse(PAGE / name, media_type=FILES[name])
 
-    async def choices(self, request):
+    async def choices(self, request: Any) -> Any:
         """Models, examples and limits."""
         limits = {"upload": self.limits.upload, "speech": self.limits.speech}
         return JSONResponse({"models": described(self.models), "examples": list(EXAMPLES), "limits": limits})
 
-    async def picture(self, request):
+    async def picture(self, request: Any) -> Any:
         """A model's face at rest."""
         folder = self.models.get(request.path_params["name"])
         if folder is None or not (folder / PICTURE).is_file():
             raise NotHereError("no such picture")
         return FileResponse(folder / PICTURE, media_type="image/png")
 
-    async def example(self, request):
+    async def example(self, request: Any) -> Any:
         """The sound of an example, as any browser plays it."""
         name = request.path_params["name"]
         if name not in EXAMPLES:
@@ -136,14 +138,14 @@ class RequestHandlers:
         sound = await asyncio.to_thread(read_speech, SAMPLES / EXAMPLES[name])
         return Response(_as_wav(sound), media_type="audio/wav")
 
-    async def upload(self, request):
+    async def upload(self, request: Any) -> Any:
         """Stores a file; tells its key."""
         letters = request.query_params.get("name", "")[-LONGEST_NAME:]
         name = "".join(letter for letter in letters if letter.isprintable()) or "file"
         async with asyncio.timeout(UPLOAD_SECONDS):
             return JSONResponse({"key": await self.job_queue.receive(request.stream(), name)})
 
-    async def submit(self, request):
+    async def submit(self, request: Any) -> Any:
         """Queues a job; tells its key."""
         asked = await _json_of(request)
         model, ending = asked.get("model"), asked.get("format", "mp4")
@@ -154,7 +156,7 @@ class RequestHandlers:
         source = None if asked.get("source") is None else self._file(asked["source"], names)
         return JSONResponse({"key": self.job_queue.submit(self.models[model], speech, source, names, f".{ending}")})
 
-    def _file(self, key, names):
+    def _file(self, key: Any, names: Any) -> Any:
         """Path of an upload or an example; what the user calls it goes to `names`."""
         if isinstance(key, str) and key in EXAMPLES:
             path, name = SAMPLES / EXAMPLES[key], key
@@ -166,14 +168,14 @@ class RequestHandlers:
         names[path] = name
         return path
 
-    def _job(self, request):
+    def _job(self, request: Any) -> Any:
         """Key and job."""
         key = request.path_params["key"]
         if key not in self.job_queue.jobs:
             raise NotHereError(GONE)
         return key, self.job_queue.jobs[key]
 
-    async def state(self, request):
+    async def state(self, request: Any) -> Any:
         """What became of a job; with ?seen=VERSION only when there are news, or after a while."""
         key, job = self._job(request)
         seen = request.query_params.get("seen", "")
@@ -184,13 +186,13 @@ class RequestHandlers:
         answer |= {"message": job.message, "wrong": job.wrong}
         return JSONResponse(answer | ({"result": job.result} if job.result else {}))
 
-    async def cancel(self, request):
+    async def cancel(self, request: Any) -> Any:
         """Ends a job."""
         key, _ = self._job(request)
         self.job_queue.cancel(key)
         return JSONResponse({})
 
-    async def video(self, request):
+    async def video(self, request: Any) -> Any:
         """The video that a job has made; ?download to be saved."""
         _, job = self._job(request)
         if job.state != "done" or not job.output.is_file():
@@ -200,12 +202,12 @@ class RequestHandlers:
         return FileResponse(job.output, media_type=ENDINGS[ending], filename=f"talking.{ending}",
                             content_disposition_type=disposition)  # fmt: skip
 
-    async def live(self, socket):
+    async def live(self, socket: Any) -> None:
         """Speaks with the browser that is live."""
         await self.live_service.serve(socket)
 
 
-async def _json_of(request):
+async def _json_of(request: Any) -> Any:
     """The dictionary that a request consists of.
 
     Raises:
@@ -225,7 +227,7 @@ async def _json_of(request):
     return content
 
 
-def _as_wav(samples):
+def _as_wav(samples: np.ndarray) -> Any:
     """A 16-bit wav file of float32 samples at 16 kHz, as bytes."""
     file = io.BytesIO()
     with wave.open(file, "wb") as sound:

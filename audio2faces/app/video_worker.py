@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import traceback
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ LONGEST_SIDE = 1280  # pixels of a video with a source
 UNREADABLE = "The file could not be read: decoding it failed."
 
 
-def make_videos(pipe):
+def make_videos(pipe: Any) -> None:
     """Makes the videos that are asked for through a pipe, until it is closed.
 
     It receives (model folder, speech, source, output, longest speech in seconds), and sends ("share", of the frames)
@@ -45,7 +46,7 @@ def make_videos(pipe):
             pipe.send(("failed", UNREADABLE))
 
 
-def _made(model, speech, source, output, longest, report):
+def _made(model: Any, speech: Any, source: Any, output: Any, longest: Any, report: Any) -> Any:
     """Makes a video; tells its frames, notes, opening of the mouth at each frame, and the waveform's peaks."""
     from audio2faces.generate.video import Options, generate_video
     from measures.similarity import mouth_opening

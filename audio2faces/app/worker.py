@@ -4,7 +4,10 @@ import contextlib
 import multiprocessing
 import signal
 import tempfile
+from collections.abc import Callable, Iterator
 from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import Any
 
 
 class Worker:
@@ -15,11 +18,11 @@ class Worker:
         scratch: folder for whatever the process keeps in files while it runs.
     """
 
-    def __init__(self, target, scratch):
+    def __init__(self, target: Callable, scratch: Path) -> None:
         self._target, self._scratch = target, str(scratch)
         self._process = self._pipe = None
 
-    def started(self):
+    def started(self) -> Any:
         """Our end of the pipe to the living process."""
         if self._process is None or not self._process.is_alive():
             self.end()
@@ -32,7 +35,7 @@ class Worker:
             other.close()
         return self._pipe
 
-    def end(self):
+    def end(self) -> None:
         """Ends the process, whatever it is doing."""
         if self._process is not None:
             self._process.kill()
@@ -42,7 +45,7 @@ class Worker:
 
 
 @contextlib.contextmanager
-def _deaf_to_interrupts():
+def _deaf_to_interrupts() -> Iterator[Any]:
     """Processes that are started meanwhile never hear Ctrl-C, which goes to all of a terminal: the server ends them."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
@@ -55,7 +58,7 @@ def _deaf_to_interrupts():
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _answer(target, pipe, scratch):
+def _answer(target: Any, pipe: Any, scratch: Any) -> None:
     """What the process does, until the server is gone."""
     tempfile.tempdir = scratch
     with contextlib.suppress(EOFError, BrokenPipeError):

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model
 from preprocessing.dataset import open_dataset
@@ -9,7 +10,7 @@ from runtime.files import check_output, claimed, write_json
 from runtime.program import ArgumentParser, InputError, command, import_keras, program
 
 
-def parse_arguments():
+def parse_arguments() -> Any:
     """Reads the command line."""
     parser = ArgumentParser(prog=command("evaluate"), description=__doc__)
     parser.add_argument(
@@ -32,7 +33,7 @@ def parse_arguments():
 
 
 @program
-def main():
+def main() -> None:
     """Checks what can be checked at once, and evaluates."""
     arguments = parse_arguments()
     dataset = open_dataset(arguments.data)
@@ -49,7 +50,7 @@ def main():
         measure(arguments, dataset, folders)
 
 
-def measure(arguments, dataset, folders):
+def measure(arguments: Any, dataset: Any, folders: Any) -> None:
     """Loads the models, prints the table and writes what was asked for."""
     import_keras()
     from audio2faces.evaluate.methods import evaluate, format_idle, format_table, format_verdict

@@ -3,12 +3,13 @@
 import numpy as np
 
 from media.pixels import to_signed, to_uint8
+from preprocessing.dataset import Clip
 from preprocessing.speech.audio_features import FeatureSettings, FeatureStatistics
 from runtime.program import with_progress
 from training.frames import FrameSet, clip_maps, clip_mean
 
 
-def mean_face(clips):
+def mean_face(clips: list[Clip]) -> np.ndarray:
     """The mean face of some clips, every frame counting alike: uint8 RGB [shape=(size, size, 3)]."""
     counts = [len(clip.faces) for clip in clips]
     total = sum(len(clip.faces) * clip_mean(clip.faces) for clip in with_progress(clips, "clip", "mean face"))
@@ -24,16 +25,16 @@ class NearestAudio:
         features: of the maps.
     """
 
-    def __init__(self, frames: FrameSet, statistics: FeatureStatistics, features: FeatureSettings):
+    def __init__(self, frames: FrameSet, statistics: FeatureStatistics, features: FeatureSettings) -> None:
         self.statistics, self.features, self.frames = statistics, features, frames
         self.maps = frames.standardised(statistics.standardise).reshape(len(frames), -1)
         self.squares = (self.maps**2).sum(axis=1)
 
-    def __call__(self, clip):
+    def __call__(self, clip: Clip) -> np.ndarray:
         """Faces for the clip's speech: uint8 RGB [shape=(frames, size, size, 3)]."""
         nearest = np.argmin(self.squares - 2 * self._flat_maps(clip) @ self.maps.T, axis=1)
         return self.frames.faces(nearest)
 
-    def _flat_maps(self, clip):
+    def _flat_maps(self, clip: Clip) -> np.ndarray:
         maps = self.statistics.standardise(clip_maps(clip, self.features))
         return maps.reshape(len(maps), -1)

@@ -1,5 +1,8 @@
 """Measures models on the clips of a split, beside their baselines, with confidence intervals over the clips."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from audio2faces.evaluate.baselines import NearestAudio, mean_face
@@ -7,9 +10,10 @@ from audio2faces.regressor.idle import idle_frames
 from measures.collapse import sharpness
 from measures.mouth import MouthComponents, correlation_of_sums, measures_of_sums, mouth_sums, pair_sums
 from measures.similarity import eye_measures, flicker, mouth_opening, psnr, ssim, still_region
+from preprocessing.dataset import Clip
 from preprocessing.faces.alignment import mouth_slices
 from runtime.program import InputError, with_progress
-from training.frames import FrameStore, clip_maps, frame_numbers
+from training.frames import FrameSet, FrameStore, clip_maps, frame_numbers
 
 RESAMPLED = 400  # times that the clips are drawn anew for the confidence intervals
 CONFIDENCE = 0.95
@@ -91,7 +95,7 @@ def evaluate(
     return report, {"real": real, **faces}
 
 
-def _methods(models, train):
+def _methods(models: list[Any], train: FrameSet) -> dict[str, Any]:
     """Name of each method and the function from a clip to its faces."""
     mean = mean_face(train.clips)
     methods = {
@@ -104,16 +108,16 @@ def _methods(models, train):
     return methods
 
 
-def _name(model, models):
+def _name(model: Any, models: list[Any]) -> str:
     return model.name if len(models) > 1 else "model"
 
 
-def _method_of(model, models):
+def _method_of(model: Any, models: list[Any]) -> str:
     """The method by which a model makes its faces when nothing else is asked for."""
     return f"{_name(model, models)}, refined" if model.refiner else _name(model, models)
 
 
-def _methods_of(name, model, mean):
+def _methods_of(name: str, model: Any, mean: np.ndarray) -> dict[str, Callable]:
     """What is measured of one model: with and without refiner, on its own reference and on the clip's first frame."""
     last = {}  # what was heard of the last clip: all methods look at one after the other
 
@@ -144,7 +148,7 @@ def _methods_of(name, model, mean):
             methods[f"{refined}, on the clip's first frame"] = on_first_frame(refined=True)
     if model.idle:
 
-        def with_idle_motion(clip):
+        def with_idle_motion(clip: Clip) -> np.ndarray:
             numbers = frame_numbers(clip)
             codes, eyes = idle_frames(model.idle.replay(clip.entry["fps"], seed=0), numbers[-1] + 1)
             return model.paint(model.since(heard(clip)), idle=(codes[numbers], eyes[numbers]))
@@ -153,7 +157,7 @@ def _methods_of(name, model, mean):
     return methods
 
 
-def idle_measures(model, real):
+def idle_measures(model: Any, real: list[Any]) -> dict:
     """What is measured of IDLE_SECONDS of idle motion with the mouth at rest, against the real clips: `eye_measures`.
 
     Args:
@@ -165,7 +169,9 @@ def idle_measures(model, real):
     return eye_measures(model.paint(still, idle), real)
 
 
-def real_measures(real, components, numbers=None):
+def real_measures(
+    real: list, components: MouthComponents, numbers: list[np.ndarray] | None = None
+) -> list[dict[str, np.ndarray]]:
     """What is computed of the real clips once; `numbers` are as for `mouth_measures`."""
     return [
         {
@@ -178,7 +184,12 @@ def real_measures(real, components, numbers=None):
     ]
 
 
-def measure(real, generated, components, references=None):
+def measure(
+    real: list,
+    generated: list[np.ndarray],
+    components: MouthComponents,
+    references: list[dict[str, np.ndarray]] | None = None,
+) -> dict[str, float]:
     """All measures of generated clips, pooled over their frames, each with a confidence interval over clips.
 
     Args:
@@ -217,18 +228,20 @@ def measure(real, generated, components, references=None):
     return {**values, "intervals": intervals}
 
 
-def _centred(values):
+def _centred(values: np.ndarray) -> np.ndarray:
     """Less their mean: lips have another red in each clip."""
     return values - values.mean()
 
 
-def _apart(one, other):
+def _apart(one: np.ndarray, other: np.ndarray) -> float:
     """Mean distance of two clips' positions along the mouth components, moment by moment."""
     shared = min(len(one), len(other))
     return float(np.linalg.norm(one[:shared] - other[:shared], axis=1).mean())
 
 
-def _of_clip(real, generated, components, reference):
+def _of_clip(
+    real: Any, generated: np.ndarray, components: MouthComponents, reference: dict[str, np.ndarray]
+) -> dict[str, Any]:
     """What adds up over clips, of one; and `positions` of the mouth along the components, real and generated."""
     rows, columns = mouth_slices(real.shape[1])
     mouth, generated_mouth = real[:, rows, columns], generated[:, rows, columns]
@@ -251,7 +264,7 @@ def _of_clip(real, generated, components, reference):
     }
 
 
-def _pooled(sums, counts):
+def _pooled(sums: dict[str, np.ndarray], counts: np.ndarray) -> dict[str, np.ndarray]:
     """Measures over all frames of some clips.
 
     Args:
@@ -270,21 +283,21 @@ def _pooled(sums, counts):
     return {**first, **measures, "opening_correlation": opening, **ratios}
 
 
-def _ratio(first, second):
+def _ratio(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Of sums; NaN where there is nothing to compare with."""
     return np.where(second == 0, np.nan, first / np.where(second == 0, 1, second))
 
 
-def _known(value):
+def _known(value: float) -> float | None:
     """A float; None for NaN, what does not exist."""
     return None if np.isnan(value) else float(value)
 
 
-def _formatted(value, digits):
+def _formatted(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: never -0
 
 
-def _with_interval(values, key, digits):
+def _with_interval(values: dict[str, float], key: str, digits: int) -> str:
     """A value and half the width of its interval."""
     text = _formatted(values[key], digits)
     if key not in values["intervals"] or not digits:
@@ -293,7 +306,7 @@ def _with_interval(values, key, digits):
     return f"{text} ± {(high - low) / 2:.{digits}f}"
 
 
-def format_table(report, intervals=True):
+def format_table(report: dict[str, Any], intervals: bool = True) -> str:
     """The report as an aligned Markdown table, a line per method; with half the widths of the confidence intervals."""
     header = ["method", *(title for title, _, _ in TABLE)]
     lines = [
@@ -315,7 +328,7 @@ def format_table(report, intervals=True):
     )
 
 
-def verdict(values, clips, seconds):
+def verdict(values: dict, clips: int, seconds: float) -> str:
     """Whether the mouth follows the speech, in one sentence; what to do, where it does not.
 
     Args:
@@ -335,13 +348,13 @@ def verdict(values, clips, seconds):
     return f"The mouth follows the speech {found}."
 
 
-def format_verdict(report):
+def format_verdict(report: dict[str, Any]) -> list[str]:
     """The verdict on each model, with its name where there are several."""
     verdicts = report["verdict"]
     return [f"{name}: {line}" if len(verdicts) > 1 else line for name, line in verdicts.items()]
 
 
-def format_idle(report):
+def format_idle(report: Any) -> Any:
     """A line for the idle motion of each model, or none."""
     lines = []
     for name, values in report["idle"].items():

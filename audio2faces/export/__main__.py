@@ -16,6 +16,9 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from audio2faces.export.warm_up import prediction_log
 from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model
@@ -45,7 +48,7 @@ pad_variable_length_inputs: true
 NOTICE = "Frames are synthetic: a face that Audio2Faces generated from speech. Label what you show of them."
 
 
-def parse_arguments():
+def parse_arguments() -> Any:
     """Reads the command line."""
     parser = ArgumentParser(
         prog=command("export"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -66,7 +69,7 @@ def parse_arguments():
 
 
 @program
-def main():
+def main() -> None:
     """Checks what can be checked at once, and exports."""
     arguments = parse_arguments()
     if not (arguments.out or arguments.onnx or arguments.litert):
@@ -83,7 +86,7 @@ def main():
         write(arguments)
 
 
-def write(arguments):
+def write(arguments: Any) -> None:
     """Loads the model and writes what was asked for, each output whether the others can be written or not.
 
     Raises:
@@ -119,7 +122,9 @@ def write(arguments):
         raise InputError(f"{failed} of {len(outputs)} outputs could not be written; the reasons are told above")
 
 
-def export(model, out, version=None, dtype="float32", seed=0):
+def export(
+    model: Any, out: Path, version: int | None = None, dtype: str = "float32", seed: int | None = 0
+) -> Path | None:
     """Writes a SavedModel, whole or not at all.
 
     Args:
@@ -140,7 +145,7 @@ def export(model, out, version=None, dtype="float32", seed=0):
         return _export(model, out, version, dtype, seed)
 
 
-def _export(model, out, version, dtype, seed):
+def _export(model: Any, out: Path, version: int | None, dtype: str, seed: int | None) -> Path:
     import tensorflow as tf
 
     from audio2faces.export.graph import ServedFace
@@ -175,7 +180,7 @@ def _export(model, out, version, dtype, seed):
     return out / str(version)
 
 
-def write_onnx(model, path):
+def write_onnx(model: Any, path: str | Path) -> Path:
     """Writes an ONNX file: from raw MFCC maps to frames, any number at once, the head held still.
 
     Args:
@@ -201,7 +206,7 @@ def write_onnx(model, path):
     return Path(path)
 
 
-def write_litert(model, path, dtype="float32"):
+def write_litert(model: Any, path: str | Path, dtype: str = "float32") -> Path:
     """Writes a LiteRT file: from one raw MFCC map to its frame, the head held still.
 
     Args:
@@ -225,7 +230,7 @@ def write_litert(model, path, dtype="float32"):
     return Path(path)
 
 
-def _face_and_maps(model, dtype, frames):
+def _face_and_maps(model: Any, dtype: str, frames: int | None) -> tuple[Any, Any]:
     """The model in a graph, and what `features` takes for so many frames."""
     import tensorflow as tf
 
@@ -235,7 +240,7 @@ def _face_and_maps(model, dtype, frames):
     return face, tf.TensorSpec([frames, face.features.rows, face.features.coefficients], tf.float32, "maps")
 
 
-def _warm_up(face):
+def _warm_up(face: Any) -> dict[str, dict[str, np.ndarray]]:
     """A small request for each signature."""
     import numpy as np
 

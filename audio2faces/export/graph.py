@@ -6,6 +6,7 @@ networks, articulation, idle motion, reference.
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -21,13 +22,13 @@ AT_ONCE = 16  # frames that the networks take, at most: their memory does not gr
 IDLE_SECONDS = 120  # of the idle motion; then it runs backwards, and so on
 
 
-def stored(array, dtype):
+def stored(array: Any, dtype: str) -> Any:
     """A variable that lies beside the graph, not in it; of floats, it has the given type there: `read` it."""
     array = np.array(array)
     return tf.Variable(array, dtype=dtype if array.dtype.kind == "f" else array.dtype, trainable=False)
 
 
-def read(variable):
+def read(variable: Any) -> Any:
     """What `stored` keeps, floats in float32."""
     return tf.cast(variable, tf.float32) if variable.dtype.is_floating else tf.convert_to_tensor(variable)
 
@@ -40,7 +41,7 @@ class StoredNetwork(tf.Module):
         dtype: as for `stored`.
     """
 
-    def __init__(self, network, dtype):
+    def __init__(self, network: Any, dtype: str) -> None:
         super().__init__()
         self._call = network.stateless_call
         self._weights, self._state = (
@@ -48,7 +49,7 @@ class StoredNetwork(tf.Module):
             for weights in (network.trainable_variables, network.non_trainable_variables)
         )
 
-    def __call__(self, inputs):
+    def __call__(self, inputs: Any) -> Any:
         """What the network makes of its inputs."""
         weights, state = ([read(weight) for weight in weights] for weights in (self._weights, self._state))
         return self._call(weights, state, inputs, training=False)[0]
@@ -68,7 +69,7 @@ class ServedFace(tf.Module):
         look_ahead: samples after it, enough to know whether there will be another frame.
     """
 
-    def __init__(self, model, dtype="float32", seed=0, at_once=AT_ONCE):
+    def __init__(self, model: Any, dtype: str = "float32", seed: int | None = 0, at_once: int = AT_ONCE) -> None:
         super().__init__()
         config, self.at_once = model.config, at_once
         self.size, self.frame_rate, self.features = config.size, model.frame_rate, config.speech.feature_settings
@@ -82,18 +83,18 @@ class ServedFace(tf.Module):
         moves = model.idle is not None and seed is not None
         self._idle = _StoredIdleMotion(model.idle, model.config.size, seed) if moves else None
 
-    def centres(self, frames):
+    def centres(self, frames: Any) -> Any:
         """Sample nearest to the time of each frame: int32 of the same shape."""
         times = tf.cast(frames, tf.float64) / self.frame_rate
         return tf.cast(tf.round(times * self.features.sample_rate), tf.int32)
 
-    def count(self, samples):
+    def count(self, samples: np.ndarray) -> Any:
         """How many frames a speech of so many samples has, as `generation.frame_count`: int32 of the same shape."""
         seconds = tf.cast(samples, tf.float64) / self.features.sample_rate
         frames = tf.cast(tf.round(seconds * self.frame_rate), tf.int32)
         return tf.where(samples > 0, tf.maximum(frames, 1), 0)
 
-    def whole(self, samples, lengths):
+    def whole(self, samples: np.ndarray, lengths: Any) -> Any:
         """Signature serving_default: the frames of whole speeches.
 
         Args:
@@ -108,7 +109,7 @@ class ServedFace(tf.Module):
         nowhere = tf.zeros_like(lengths)
         return self._frames(samples, nowhere, lengths, nowhere, self.count(lengths))
 
-    def stream(self, samples, lengths, start, last):
+    def stream(self, samples: np.ndarray, lengths: Any, start: Any, last: Any) -> Any:
         """Signature stream: the frames whose time lies in a chunk of speech, as the whole speech would give them.
 
         Args:
@@ -128,7 +129,7 @@ class ServedFace(tf.Module):
         after = tf.where(last, self.count(tf.maximum(origin + lengths, 0)), after)
         return self._frames(samples, origin, lengths, first, tf.maximum(after - first, 0))
 
-    def of_maps(self, maps):
+    def of_maps(self, maps: np.ndarray) -> Any:
         """Signature features: a face for each raw MFCC map, its head still.
 
         Args:
@@ -139,11 +140,11 @@ class ServedFace(tf.Module):
         """
         return {"frames": self._painted(self.maps.standardise(maps))}
 
-    def together(self, maps):
+    def together(self, maps: np.ndarray) -> Any:
         """The same without a loop: the network takes all frames together. For runtimes that are not TensorFlow."""
         return {"frames": self._paint(self.maps.standardise(maps))}
 
-    def signatures(self):
+    def signatures(self) -> dict[str, Any]:
         """Name of each signature and its function, as `tf.saved_model.save` takes them."""
         samples = tf.TensorSpec([None, None], tf.float32, "samples")
         lengths = tf.TensorSpec([None], tf.int32, "lengths")
@@ -156,12 +157,12 @@ class ServedFace(tf.Module):
             "features": tf.function(self.of_maps, [maps]),
         }
 
-    def _first_from(self, sample):
+    def _first_from(self, sample: Any) -> Any:
         """The first frame that is not before a sample."""
         frame = tf.cast(tf.floor(tf.cast(sample, tf.float64) / self.features.sample_rate * self.frame_rate), tf.int32)
         return tf.where(self.centres(frame) < sample, frame + 1, frame)
 
-    def _frames(self, samples, origin, lengths, first, counts):
+    def _frames(self, samples: np.ndarray, origin: Any, lengths: Any, first: Any, counts: Any) -> Any:
         """Frames number first, ... of each speech, whose sample number `origin` is the first of `samples`."""
         places = tf.range(tf.shape(samples)[1])
         numbers = first[:, None] + tf.range(tf.reduce_max(tf.concat([counts, [0]], 0)))
@@ -183,7 +184,7 @@ class ServedFace(tf.Module):
             "counts": counts,
         }
 
-    def _painted(self, maps, numbers=None):
+    def _painted(self, maps: np.ndarray, numbers: Any = None) -> Any:
         """Faces of standardised maps, and of the numbers of their frames if the head moves, `at_once` at a time.
 
         Of any number of frames each comes out the same to the last bit, but a single one: that takes other kernels. So
@@ -206,7 +207,7 @@ class ServedFace(tf.Module):
         _, faces = tf.while_loop(lambda part, _: part < parts, paint, [0, faces], parallel_iterations=1)
         return faces.concat()[:count]
 
-    def _paint(self, maps, numbers=None):
+    def _paint(self, maps: np.ndarray, numbers: Any = None) -> Any:
         """uint8 faces of standardised maps and, if the head moves, of the numbers of their frames."""
         codes, eyes = (None, None) if numbers is None else self._idle(numbers)
         signed = self._painter(maps, codes)
@@ -223,7 +224,7 @@ class _StoredIdleMotion(tf.Module):
         seed: of its course.
     """
 
-    def __init__(self, idle, size, seed):
+    def __init__(self, idle: Any, size: int, seed: int) -> None:
         super().__init__()
         course = itertools.islice(idle.course(seed), round(IDLE_SECONDS * idle.frame_rate))
         one, other, share = (np.array(values) for values in zip(*course, strict=True))
@@ -235,7 +236,7 @@ class _StoredIdleMotion(tf.Module):
         self._surroundings = [[0, 0], *map(list, edges), [0, 0]]
         self._mask = stored(np.pad(eye_mask(size), self._surroundings[1:]), "float32")
 
-    def __call__(self, numbers):
+    def __call__(self, numbers: Any) -> Any:
         """(codes, eyes) of the frames with these numbers: [shape=(n, z_size)], [shape=(n, height, width, 3)]."""
         last = self._one.shape[0] - 1
         places = last - tf.abs(numbers % (2 * last) - last)
@@ -248,7 +249,7 @@ class _StoredIdleMotion(tf.Module):
 
         return faded(self._codes), faded(self._eyes)
 
-    def with_eyes(self, faces, eyes):
+    def with_eyes(self, faces: np.ndarray, eyes: Any) -> Any:
         """Faces with other eyes, as `idle.IdleMotion.with_eyes`."""
         return tf.round(faces + read(self._mask) * (tf.pad(eyes, self._surroundings) - faces))
 
@@ -256,7 +257,7 @@ class _StoredIdleMotion(tf.Module):
 class _MovedFace(tf.Module):
     """The reference that moves: see `FaceModel`."""
 
-    def __init__(self, model, dtype):
+    def __init__(self, model: Any, dtype: str) -> None:
         super().__init__()
         self.regressor = StoredNetwork(model.network, dtype)
         self.refiner = None if model.refiner is None else StoredNetwork(model.refiner, dtype)
@@ -271,7 +272,7 @@ class _MovedFace(tf.Module):
                 self.articulation = stored(model.articulation.directions, dtype), stored(moved, "float32")
             self.kernel = None if model.idle is None else stored(model.idle.kernel, dtype)
 
-    def __call__(self, maps, codes):
+    def __call__(self, maps: np.ndarray, codes: Any) -> Any:
         """Faces in about [-1, 1] of standardised maps and of codes of idle motion, or None."""
         faces = self.regressor(maps)
         if self.moves:
@@ -290,7 +291,7 @@ class _MovedFace(tf.Module):
 class _DrawnFace(tf.Module):
     """A BEGAN's face, whose z is that of `began.face.BeganFace`."""
 
-    def __init__(self, model, dtype):
+    def __init__(self, model: BeganFace, dtype: str) -> None:
         super().__init__()
         self.generator, self.z, self.speaks = (
             StoredNetwork(model.network, dtype),
@@ -298,7 +299,7 @@ class _DrawnFace(tf.Module):
             model.config.speech.code_size > 0,
         )
 
-    def __call__(self, maps, codes):
+    def __call__(self, maps: np.ndarray, codes: Any) -> Any:
         """Faces in about [-1, 1] of standardised maps."""
         z = tf.broadcast_to(self.z, [tf.shape(maps)[0], self.z.shape[1]])
         inputs = [maps] * self.speaks + [z] * (self.z.shape[1] > 0)

@@ -1,10 +1,18 @@
 """MFCC maps in a TensorFlow graph, with the library's filters, cosines and lifter as constants."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from media.hearing import LARGEST, LONGEST_BRIDGE
-from preprocessing.speech.audio_features import CLIPPING, PRE_EMPHASIS, mfcc_constants
+from preprocessing.speech.audio_features import (
+    CLIPPING,
+    PRE_EMPHASIS,
+    FeatureSettings,
+    FeatureStatistics,
+    mfcc_constants,
+)
 
 
 class SpeechMaps:
@@ -17,11 +25,11 @@ class SpeechMaps:
         statistics: `FeatureStatistics`, or None where the networks hear raw maps.
     """
 
-    def __init__(self, features, statistics):
+    def __init__(self, features: FeatureSettings, statistics: FeatureStatistics | None) -> None:
         self.features, self.statistics = features, statistics
         self.window, self.filters, self.cosines = mfcc_constants(features)
 
-    def __call__(self, samples, spoken, centres):
+    def __call__(self, samples: np.ndarray, spoken: Any, centres: Any) -> Any:
         """Standardised maps of one stretch of speech: float32 [frames, rows, coefficients].
 
         Args:
@@ -43,7 +51,7 @@ class SpeechMaps:
         rows = (tf.math.log(energies) @ self.cosines)[:, features.dropped :]
         return self.standardise(tf.reshape(tf.gather(rows, row_of), [-1, features.rows, features.coefficients]))
 
-    def _repaired(self, samples):
+    def _repaired(self, samples: np.ndarray) -> Any:
         """Samples in [-1, 1] without those that are not finite or far beyond, float64 [n]."""
         usable = tf.abs(samples) <= LARGEST  # of NaN, every comparison is false
         longest = round(LONGEST_BRIDGE * self.features.sample_rate)
@@ -63,7 +71,7 @@ class SpeechMaps:
 
         return tf.clip_by_value(tf.cond(tf.reduce_all(usable), lambda: samples, bridged), -1, 1)
 
-    def standardise(self, maps):
+    def standardise(self, maps: np.ndarray) -> Any:
         """What the networks hear of raw maps, float32 of the same shape; values that are no numbers become the mean."""
         if self.statistics is not None:
             kind = maps.dtype.as_numpy_dtype

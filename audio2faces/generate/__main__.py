@@ -3,7 +3,9 @@
 import contextlib
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from audio2faces.generate.source import LONGEST_SIDE
 from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model
@@ -19,7 +21,7 @@ STRONGEST = 3.0  # articulation
 LONGEST_SMOOTHING = 1.0  # seconds
 
 
-def parse_arguments():
+def parse_arguments() -> Any:
     """Reads the command line."""
     parser = ArgumentParser(prog=command("generate"), description=__doc__)
     parser.add_argument("speech", metavar="SPEECH", help="any file with sound (wav, mp3, a video, ...), or a folder")
@@ -62,7 +64,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def jobs_of(arguments):
+def jobs_of(arguments: Any) -> list[tuple[Path, Path]]:
     """The pairs (speech, video) to make, checked as far as can be done at once.
 
     Raises:
@@ -95,12 +97,12 @@ def jobs_of(arguments):
     return list(zip(files, videos, strict=True))
 
 
-def _shares_name(path, files):
+def _shares_name(path: Path, files: list[Path]) -> bool:
     return sum(other.stem == path.stem for other in files) > 1
 
 
 @program
-def main():
+def main() -> None:
     """Checks what can be checked at once, loads the model and makes the videos."""
     arguments = parse_arguments()
     check_model(arguments.model)
@@ -121,7 +123,7 @@ def main():
             print(f"wrote {arguments.frames}: {frames} pictures")
 
 
-def make_several(jobs, arguments):
+def make_several(jobs: list[tuple[Path, Path]], arguments: Any) -> None:
     """Makes the videos that are not there and that no other process is making.
 
     Raises:
@@ -152,7 +154,7 @@ def make_several(jobs, arguments):
         raise InputError(f"{failed} of {len(jobs)} sound files gave no video; they are named above")
 
 
-def maker(arguments):
+def maker(arguments: Any) -> Callable:
     """Loads the model; returns the function (speech, output) that makes a video, tells of it and counts its frames."""
     import_keras()
     from audio2faces.face import load_model

@@ -1,6 +1,7 @@
 """Whether a face is that of the speaker from whom a model learned: any other gets that speaker's mouth."""
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -30,7 +31,7 @@ class Likeness:
     motion: np.ndarray
 
     @classmethod
-    def of_model(cls, model):
+    def of_model(cls, model: Any) -> Self | None:
         """The `Likeness` of a model; None where it holds no motion of its speaker, without which pose decides."""
         idle, articulation = getattr(model, "idle", None), getattr(model, "articulation", None)
         if idle is None:
@@ -43,11 +44,11 @@ class Likeness:
             effects.append(_details(face + step) - _details(face - step))
         return cls(model.name, _details(face), np.linalg.qr(np.stack(effects).T)[0])
 
-    def is_another(self, faces):
+    def is_another(self, faces: list[np.ndarray]) -> bool:
         """Whether some faces, as for `distance`, are those of another person than the speaker."""
         return self.distance(faces) > (FARTHEST if len(faces) >= FEW else FARTHEST_OF_FEW)
 
-    def distance(self, faces):
+    def distance(self, faces: list[np.ndarray]) -> float:
         """How far the most similar of some faces is from the speaker's.
 
         Args:
@@ -62,13 +63,13 @@ class Likeness:
         return float((apart**2).sum(axis=1).min() / 2)
 
 
-def _grey(face):
+def _grey(face: np.ndarray) -> np.ndarray:
     """A face, or motion, of SIDE pixels without its colours: float32 [shape=(SIDE, SIDE)]."""
     resized = cv2.resize(np.asarray(face, np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(resized, cv2.COLOR_RGB2GRAY)
 
 
-def _details(grey):
+def _details(grey: np.ndarray) -> np.ndarray:
     """Details within the ellipse, of mean 0 and length 1 [shape=(values,)]."""
     logarithm = np.log(np.clip(grey, 0, 255) + 10)  # in which light is added
     fine = logarithm - cv2.GaussianBlur(logarithm, (0, 0), DETAIL)

@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -60,12 +61,12 @@ class Source:
     notes: tuple
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """Width and height of the frames in pixels."""
         height, width = self.frames.shape if isinstance(self.frames, VideoFrames) else self.frames[0].shape[:2]
         return width, height
 
-    def place(self, seconds):
+    def place(self, seconds: float) -> int:
         """The frame that is shown after some seconds: forth through all of them, back, and forth again."""
         duration = float(self.times[-1])
         if not duration:
@@ -73,7 +74,7 @@ class Source:
         seconds %= 2 * duration
         return int(np.abs(self.times - min(seconds, 2 * duration - seconds)).argmin())
 
-    def with_face(self, face, seconds):
+    def with_face(self, face: np.ndarray, seconds: float) -> np.ndarray:
         """A frame into which a generated face was put.
 
         Args:
@@ -106,7 +107,7 @@ class Source:
         return frame
 
 
-def face_mask(size, centre=CENTRE, radii=RADII):
+def face_mask(size: int, centre: tuple[float, float] = CENTRE, radii: tuple[float, float] = RADII) -> np.ndarray:
     """What is put back: 1 within the ellipse, fading to 0 at the edge of the crop [shape=(size, size)], float32."""
     mask = np.zeros((size, size), np.float32)
     centre, radii = (tuple(round(size * part) for part in parts) for parts in (centre, radii))
@@ -116,7 +117,7 @@ def face_mask(size, centre=CENTRE, radii=RADII):
     return mask * np.minimum(1, np.minimum(rim[:, None], rim[None]))
 
 
-def blend_mask(face, real):
+def blend_mask(face: np.ndarray, real: np.ndarray) -> np.ndarray:
     """How much of a generated face is put into the real one, pixel by pixel.
 
     Around the part that moves it is less where the two show different things, as at a jaw in another pose: there the
@@ -136,7 +137,7 @@ def blend_mask(face, real):
     return face_mask(size) * np.maximum(alike, face_mask(size, INNER_CENTRE, INNER_RADII))
 
 
-def match_colours(face, real):
+def match_colours(face: np.ndarray, real: np.ndarray) -> np.ndarray:
     """The face in the light of the real one: what is the same in both, the skin around the mouth, tells the difference.
 
     Args:
@@ -165,7 +166,9 @@ def match_colours(face, real):
     return face + light
 
 
-def open_source(path, size, seconds, longest_side=LONGEST_SIDE, likeness=None):
+def open_source(
+    path: str | Path, size: int, seconds: float | None, longest_side: int | None = LONGEST_SIDE, likeness: Any = None
+) -> Source | None:
     """Reads a picture or a video and finds the face in it.
 
     Args:
@@ -238,17 +241,17 @@ class _Seen:
         kept: the first frame as it is written.
     """
 
-    def __init__(self, longest_side):
+    def __init__(self, longest_side: int | None) -> None:
         self._longest_side = longest_side
         self.full = self.shape = self.found = self._glance = None
         self.glances, self.kept = [], []
 
     @property
-    def shrunk(self):
+    def shrunk(self) -> bool:
         """Whether frames are written in fewer pixels than they have, but for an odd row or column."""
         return max(self.full) > max(self.shape) + 1
 
-    def passed_on(self, frames):
+    def passed_on(self, frames: Iterator | list[tuple[float, np.ndarray]]) -> Iterator[Any]:
         """Passes frames (time, image) on, as they are written or smaller."""
         for time, image in frames:
             written = fitted(image, self._longest_side)
@@ -261,7 +264,7 @@ class _Seen:
             )
             yield time, fitted(written, FOUND_SIDE)
 
-    def still_there(self, transforms, nearest):
+    def still_there(self, transforms: np.ndarray, nearest: np.ndarray) -> np.ndarray:
         """Whether each frame shows the face where its nearest usable frame does [shape=(frames,)].
 
         Args:
@@ -280,7 +283,7 @@ class _Seen:
         return there
 
 
-def is_picture(path):
+def is_picture(path: str | Path) -> bool:
     """Whether a file is a PNG, JPEG, BMP or WebP picture, or is named like one.
 
     Raises:
@@ -293,20 +296,20 @@ def is_picture(path):
     return named or any(re.match(begin, first, re.DOTALL) for begin in FIRST_BYTES)
 
 
-def of_scaled_frame(transform, shape, scaled_shape):
+def of_scaled_frame(transform: np.ndarray, shape: tuple[int, int], scaled_shape: tuple[int, int]) -> np.ndarray:
     """The transform [shape=(2, 3)] from a frame that was resized from one shape (height, width) to another."""
     down, across = (before / after for before, after in zip(shape, scaled_shape, strict=True))
     back = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1]])  # centres lie at integers
     return transform @ back
 
 
-def nearest_usable(usable):
+def nearest_usable(usable: np.ndarray) -> np.ndarray:
     """For each frame the usable one nearest in time [shape=(frames,)]."""
     places = np.flatnonzero(usable)
     return places[np.abs(np.arange(len(usable))[:, None] - places).argmin(axis=1)]
 
 
-def opacity_of(usable, still_there):
+def opacity_of(usable: np.ndarray, still_there: np.ndarray) -> np.ndarray:
     """How much of the face each frame shows: all through short gaps, fading into and out of longer ones.
 
     Args:

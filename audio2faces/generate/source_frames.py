@@ -1,7 +1,10 @@
 """The frames of a video, by number: decoded again whenever they are played, so that few wait in memory."""
 
 import gc
+from collections.abc import Iterator, Sequence
 from itertools import chain
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,16 +27,16 @@ class VideoFrames:
         shape: height and width of the frames, shrunk if they are to be.
     """
 
-    def __init__(self, path, times, shape):
+    def __init__(self, path: str | Path, times: np.ndarray | Sequence, shape: tuple[int, int]) -> None:
         self._path, self._times, self.shape = path, np.asarray(times), tuple(shape)
         self._per_block = max(1, BLOCK // (3 * shape[0] * shape[1]))
         self._first, self._held = 0, []  # number of the first frame that is held; those that are
         self._coming, self._next = iter(()), None  # numbered frames that are yet to be decoded, and where they go on
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._times)
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int) -> np.ndarray:
         """A frame, uint8 RGB [shape=(height, width, 3)]; not to be written to.
 
         Raises:
@@ -43,7 +46,7 @@ class VideoFrames:
             self._hold(number // self._per_block * self._per_block)
         return self._held[number - self._first]
 
-    def _hold(self, first):
+    def _hold(self, first: int) -> None:
         self._held = []  # before others are decoded
         if self._next != first:
             self._coming = iter(())
@@ -64,7 +67,7 @@ class VideoFrames:
         self._held = [held[min(there, key=lambda other: abs(other - index))] for index in range(len(held))]
         self._first, self._next = first, first + len(held)
 
-    def _decoded_from(self, first):
+    def _decoded_from(self, first: int) -> Iterator[Any]:
         """Pairs of number and frame, from a little before a frame on."""
         gc.collect()  # decoders are freed by it alone, and each holds a dozen frames in full size
         start = self._times[max(first - RUN_UP, 0)]
@@ -72,7 +75,7 @@ class VideoFrames:
             yield int(np.abs(self._times - (start + time)).argmin()), fitted(image, max(self.shape))
 
 
-def fitted(image, longest_side):
+def fitted(image: np.ndarray, longest_side: int) -> np.ndarray:
     """An image shrunk to a longest side of so many pixels (None: as it is) and cut to even sides, as videos need them.
 
     Args:

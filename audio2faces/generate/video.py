@@ -2,7 +2,10 @@
 
 import contextlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +16,7 @@ from media.hearing import QUIET, gain_of
 from media.pictures import write_png
 from media.reading import sound_duration, sound_level, stream_speech
 from media.writing import SOUND_RATE, SYNTHETIC, TalkingVideo
-from preprocessing.speech.audio_features import frame_centres, mfcc_maps, pre_emphasise
+from preprocessing.speech.audio_features import FeatureSettings, frame_centres, mfcc_maps, pre_emphasise
 from runtime.files import atomic_folder, atomic_write
 from runtime.program import InputError, progress
 from training.inference import BATCH
@@ -42,7 +45,14 @@ class Options:
     longest_side: int | None = LONGEST_SIDE
 
 
-def generate_video(model, speech, output, frames_folder=None, options=Options(), watch=None):
+def generate_video(
+    model: Any,
+    speech: Path,
+    output: Path,
+    frames_folder: Path | None = None,
+    options: Options = Options(),
+    watch: Any = None,
+) -> tuple | None:
     """Makes a video in which the model's face speaks.
 
     Args:
@@ -101,7 +111,9 @@ def generate_video(model, speech, output, frames_folder=None, options=Options(),
     return count, [*(source.notes if source else ()), *notes]
 
 
-def stream_faces(model, speech, frame_rate, options, noticed=None):
+def stream_faces(
+    model: Any, speech: Path, frame_rate: float, options: Options, noticed: list[str] | None = None
+) -> Iterator[Any]:
     """Faces that speak what a sound file says, a batch at a time.
 
     Args:
@@ -129,7 +141,7 @@ def stream_faces(model, speech, frame_rate, options, noticed=None):
         yield model.paint(of_batch, None if still else idle_frames(replay, len(of_batch)))
 
 
-def smoothed(batches, deviation):
+def smoothed(batches: Iterator | list[np.ndarray], deviation: float) -> Iterator[Any]:
     """Motion calmed by a Gaussian over time; before the first and after the last frame it rests.
 
     Args:
@@ -162,12 +174,14 @@ def smoothed(batches, deviation):
         yield whole(np.concatenate([waiting, waiting[-1:].repeat(radius, axis=0)]))
 
 
-def frame_count(seconds, frame_rate):
+def frame_count(seconds: float, frame_rate: float) -> int:
     """How many frames a speech of some seconds gets: the nearest whole number, at least one."""
     return max(1, round(seconds * frame_rate))
 
 
-def stream_maps(chunks, features, frame_rate, batch):
+def stream_maps(
+    chunks: Iterator | np.ndarray, features: FeatureSettings, frame_rate: float, batch: int
+) -> Iterator[Any]:
     """MFCC maps of a speech that arrives in chunks, the same as those of the whole.
 
     Only the samples that coming frames need are kept.

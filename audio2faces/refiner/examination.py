@@ -23,7 +23,7 @@ class RefinerExamination:
         components: of mouth motion, of faces in full size.
     """
 
-    def __init__(self, face: FaceModel, held_out: FrameSet, components: MouthComponents):
+    def __init__(self, face: FaceModel, held_out: FrameSet, components: MouthComponents) -> None:
         self.face, self.components = face, components
         self.real = [clip.faces for clip in held_out.clips]
         self.rows, self.columns = mouth_slices(face.config.size)

@@ -76,7 +76,7 @@ def build_unet(config: RefinerConfig) -> keras.Model:
     return keras.Model([moving, reference], layers.Add(dtype="float32")([moving, added]), name="refiner")
 
 
-def _halved(x, width):
+def _halved(x: Any, width: int) -> Any:
     x = layers.Conv2D(width, 3, strides=2, padding="same", activation="elu")(x)
     return layers.Conv2D(width, 3, padding="same", activation="elu")(x)
 
@@ -116,23 +116,23 @@ class MotionGate(layers.Layer):
         size: of the faces, of which it gets what lies in `window`.
     """
 
-    def __init__(self, size, **options):
+    def __init__(self, size: int, **options: Any) -> None:
         super().__init__(**{**options, "dtype": "float32"})
         self.size = size
         self.mask = mouth_mask(size)[window(size)]
 
-    def call(self, inputs):
+    def call(self, inputs: list[Any]) -> Any:
         """The triple (changes, moving faces, references) [batch, rows, columns, 3] each -> the same shape."""
         changes, moving, reference = inputs
         energy = ops.mean(ops.square(moving - reference), axis=-1, keepdims=True)
         energy = ops.average_pool(energy, 2 * round(NEARBY * self.size) + 1, 1, padding="same")
         return changes * self.mask * energy / (energy + STIRRED**2)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: list[tuple[None, int, int, int]]) -> tuple[None, int, int, int]:
         """That of the changes."""
         return input_shape[0]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The arguments, for a file."""
         return {**super().get_config(), "size": self.size}
 
@@ -154,7 +154,7 @@ class Refiner(Trainable):
     watched = (*WATCHED, "paired_error")
     latest = ("k",)
 
-    def __init__(self, config: RefinerConfig):
+    def __init__(self, config: RefinerConfig) -> None:
         super().__init__("refiner_in_training")
         self.config = config
         self.generator = build_refiner(config)
@@ -177,7 +177,9 @@ class Refiner(Trainable):
         seen = [batch["moving"], batch["reference"]][: len(self.generator.inputs)]
         return self.generator(seen if len(seen) > 1 else seen[0], training=training)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self, x: dict | None = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
         """The loss over a batch, of both players where there is an adversary; moves its k."""
         loss, paired_error = self.generator_losses(x["face"], y_pred)
         balance = dict.fromkeys(WATCHED, 0.0)
@@ -226,7 +228,7 @@ class Refiner(Trainable):
         return loss, paired_error
 
 
-def _averaged(faces, factor):
+def _averaged(faces: Any, factor: int) -> Any:
     return ops.average_pool(faces, factor, factor, padding="valid")
 
 

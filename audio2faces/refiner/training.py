@@ -47,7 +47,7 @@ class RefinerTask(Task):
     beta_1 = 0.5
     clipping: float | None = 1.0
 
-    def __init__(self, config: RefinerConfig, trained: TrainedRegressor, face: FaceModel):
+    def __init__(self, config: RefinerConfig, trained: TrainedRegressor, face: FaceModel) -> None:
         self.config, self.settings, self.trained, self.face = config, config.training, trained, face
         self.frames = trained.task.full
         if config.network == "2017":

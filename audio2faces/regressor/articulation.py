@@ -8,10 +8,11 @@ exaggerate the jaw before the lips move as they should.
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
-from measures.mouth import correlation
+from measures.mouth import MouthComponents, correlation
 from preprocessing.faces.alignment import mouth_slices
 
 LARGEST_GAIN = 2.0  # a component that the sound hardly tells is not blown up
@@ -35,7 +36,7 @@ class Articulation:
     strength: float = 1.0
 
     @classmethod
-    def of(cls, components, heard):
+    def of(cls, components: MouthComponents, heard: list[np.ndarray]) -> Self:
         """Along some components, with gains of 1.
 
         Args:
@@ -51,7 +52,7 @@ class Articulation:
         moving = np.linalg.lstsq(motion @ directions.reshape(count, -1).T, motion, rcond=None)[0]
         return cls(directions.astype(np.float16), moving.reshape(directions.shape).astype(np.float16), (1.0,) * count)
 
-    def fitted(self, real, made):
+    def fitted(self, real: list[np.ndarray], made: list[np.ndarray]) -> Self:
         """The same with gains that let made faces move as far as real ones, along each component that follows them.
 
         A motion that correlates with the real one by r explains 2r - 1 of its variance when it is made as large: less
@@ -68,7 +69,7 @@ class Articulation:
         gains = np.where(follows, np.clip(short, 1, LARGEST_GAIN), 1.0)
         return dataclasses.replace(self, gains=tuple(gains.tolist()))
 
-    def __call__(self, motion):
+    def __call__(self, motion: np.ndarray) -> np.ndarray:
         """Motion [shape=(n, size, size, 3)] made stronger, same shape."""
         directions, moving = (np.float32(array).reshape(len(array), -1) for array in (self.directions, self.moving))
         positions = np.einsum("np,cp->nc", motion.reshape(len(motion), -1), directions)  # alike however many there are

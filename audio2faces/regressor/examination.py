@@ -38,7 +38,7 @@ class RegressorExamination:
         standardise: Callable[[np.ndarray], np.ndarray],
         reference: np.ndarray,
         reference_map: np.ndarray,
-    ):
+    ) -> None:
         self.motion = config.motion
         self.mouth_weights = mouth_weights(config.motion_size, config.mouth_weight)
         self.reference = to_signed(reference)
@@ -74,12 +74,12 @@ class RegressorExamination:
         }
         return values, self._rows(faces)
 
-    def _target(self, place):
+    def _target(self, place: int) -> np.ndarray:
         if not self.motion:
             return to_signed(self.clips[place].faces)
         return self.frames.motion(np.flatnonzero(self.frames.clip_of == place))
 
-    def _rows(self, faces):
+    def _rows(self, faces: list[np.ndarray]) -> dict[str, np.ndarray]:
         rows = {}
         for number, (clip, generated) in enumerate(zip(self.clips[:GRID_CLIPS], faces, strict=False), 1):
             chosen = np.linspace(0, len(generated) - 1, GRID_FACES).round().astype(int)

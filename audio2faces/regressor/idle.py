@@ -8,17 +8,20 @@ training clips one after the other: codes of the components, and the eyes of the
 """
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, Self
 
 import numpy as np
 
 from audio2faces.regressor.network import add_motion
 from began.eigenfaces import FIT_FACES, Eigenfaces, directions_of_mouth
-from measures.mouth import COMPONENTS
+from measures.mouth import COMPONENTS, MouthComponents
 from media.pixels import to_signed, to_uint8
 from preprocessing.faces.alignment import eye_slices
 from runtime.program import progress
+from training.frames import FrameSet
 from training.inference import in_batches
 
 AT_ONCE = 256  # frames, when all of them are looked at
@@ -30,7 +33,9 @@ CANDIDATES = 4  # stretches drawn for the next one: the nearest follows
 MASK_EDGE = 0.05  # of the side of the face, over which eyes and face are blended
 
 
-def fit_idle_motion(frames, standardise, network, z_size, covered, mouth):
+def fit_idle_motion(
+    frames: FrameSet, standardise: Callable, network: Any, z_size: int, covered: float, mouth: MouthComponents
+) -> tuple[np.ndarray, np.ndarray]:
     """The components of what a regressor leaves of the motion of training clips.
 
     What goes with the mouth is left out. People nod while they speak, so that above the mouth half of its motion can be
@@ -52,7 +57,7 @@ def fit_idle_motion(frames, standardise, network, z_size, covered, mouth):
     some = np.sort(np.random.default_rng(0).permutation(len(frames))[:FIT_FACES])
     with progress(len(some) + len(frames), "frame", "what cannot be heard") as bar:
 
-        def left(indices):
+        def left(indices: np.ndarray) -> Iterator[Any]:
             """What is left of the motion of some frames, a part at a time."""
             for first in range(0, len(indices), AT_ONCE):
                 part = indices[first : first + AT_ONCE]
@@ -85,7 +90,7 @@ class IdleMotion:
     frame_rate: float
 
     @classmethod
-    def of(cls, kernel, codes, faces, reference, frame_rate):
+    def of(cls, kernel: np.ndarray, codes: np.ndarray, faces: FrameSet, reference: int, frame_rate: float) -> Self:
         """Chooses the stretches of training clips that a model replays.
 
         Args:
@@ -115,12 +120,12 @@ class IdleMotion:
         codes = np.stack([codes[firsts[index] : firsts[index] + length] for index in chosen])
         return cls(idle.kernel, codes, np.stack([eyes[index] for index in chosen]), frame_rate)
 
-    def motion(self, codes):
+    def motion(self, codes: np.ndarray) -> np.ndarray:
         """Motion of codes [shape=(n, z_size)]: float32 [shape=(n, size, size, 3)]."""
         kernel = self.kernel.astype(np.float32)
         return (codes.astype(np.float32) @ kernel.reshape(len(kernel), -1)).reshape(-1, *kernel.shape[1:])
 
-    def with_eyes(self, faces, eyes):
+    def with_eyes(self, faces: np.ndarray, eyes: np.ndarray) -> np.ndarray:
         """Faces with other eyes, blended towards the edge of their part.
 
         Args:
@@ -136,7 +141,7 @@ class IdleMotion:
         made[:, rows, columns] = np.rint(part)
         return made
 
-    def replay(self, frame_rate, seed):
+    def replay(self, frame_rate: float, seed: int) -> Iterator[Any]:
         """Idle motion of one frame after the other, without end.
 
         Args:
@@ -154,14 +159,14 @@ class IdleMotion:
             while place >= 1:
                 before, after, place = after, next(frames), place - 1
 
-    def _frames(self, seed):
+    def _frames(self, seed: int) -> Iterator[Any]:
         """The same at the rate of the stretches."""
         kept = [stretches.reshape(-1, *stretches.shape[2:]) for stretches in (self.codes, self.eyes)]
         for one, other, share in self.course(seed):
             first, second = ([values[frame].astype(np.float32) for values in kept] for frame in (one, other))
             yield tuple((1 - share) * x + share * y for x, y in zip(first, second, strict=True))
 
-    def course(self, seed):
+    def course(self, seed: int) -> Iterator[Any]:
         """Which frames of the stretches, numbered through, are shown: real stretches, each faded into a near one.
 
         Yields:
@@ -185,17 +190,17 @@ class IdleMotion:
             current, begin = following, join
 
 
-def idle_frames(replay, count):
+def idle_frames(replay: Iterator, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The next frames of a replay, as `FaceModel.paint` takes them: (codes, eyes), arrays over `count` frames."""
     return tuple(np.stack(values) for values in zip(*(next(replay) for _ in range(count)), strict=True))
 
 
-def join_frames(length, frame_rate):
+def join_frames(length: int, frame_rate: float) -> int:
     """How many frames of a stretch of some length are faded into the next one."""
     return min(max(1, round(JOIN_SECONDS * frame_rate)), length // 2)
 
 
-def find_stretches(sequence_of, frame_rate):
+def find_stretches(sequence_of: np.ndarray, frame_rate: float) -> tuple[np.ndarray, int]:
     """Cuts training frames into stretches.
 
     Args:
@@ -217,7 +222,7 @@ def find_stretches(sequence_of, frame_rate):
     return np.array(firsts), int(length)
 
 
-def choose_stretches(eyes, misfits, join):
+def choose_stretches(eyes: np.ndarray, misfits: np.ndarray, join: int) -> np.ndarray:
     """The stretches whose eyes fit into the face best, and begin and end with eyes as they mostly are: open, ahead.
 
     Args:
@@ -233,7 +238,7 @@ def choose_stretches(eyes, misfits, join):
     return np.sort(np.argsort(misfits + np.maximum(*ends), kind="stable")[:STRETCHES])
 
 
-def match_eyes(eyes, faces):
+def match_eyes(eyes: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Gives eyes the colour and light that a face has around them.
 
     A plane over the picture, for each channel of each frame, is added, by least squares over the edge of the mask.
@@ -260,7 +265,7 @@ def match_eyes(eyes, faces):
 
 
 @lru_cache
-def eye_mask(size):
+def eye_mask(size: int) -> np.ndarray:
     """The share of real eyes in a face of `size` pixels: 1, falling to 0 at the edge [shape=(height, width, 1)]."""
     rows, columns = eye_slices(size)
 

@@ -28,7 +28,7 @@ class Regressor(Trainable):
         motion: what it is to show [batch, motion_size, motion_size, 3].
     """
 
-    def __init__(self, config: RegressorConfig):
+    def __init__(self, config: RegressorConfig) -> None:
         super().__init__("regressor_in_training")
         self.config = config
         self.network = build_regressor(config)
@@ -40,7 +40,9 @@ class Regressor(Trainable):
         """Motion [batch, motion_size, motion_size, 3]."""
         return self.network(batch["speech"], training=training)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self, x: dict | None = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
         """The loss over a batch."""
         return ops.mean(weighted_error(x["motion"], y_pred, self.mouth_weights))
 
@@ -60,7 +62,7 @@ def build_regressor(config: RegressorConfig) -> keras.Model:
     return keras.Model(speech, decoder(audio_network(speech)), name="regressor")
 
 
-def add_motion(reference, motion):
+def add_motion(reference: np.ndarray, motion: np.ndarray) -> Any:
     """A face that moves: the reference plus the motion, which is scaled up to its size.
 
     Bicubic: of the movement of mouths of 128 pixels that were made 64 it leaves .95, bilinear interpolation .89.
@@ -81,7 +83,7 @@ def add_motion(reference, motion):
 
 
 @lru_cache
-def bicubic(size, larger):
+def bicubic(size: int, larger: int) -> np.ndarray:
     """Bicubic interpolation along an axis (Keys, IEEE Trans. ASSP 29, 1981, a = -1/2) as a matrix.
 
     A product of matrices is what every runtime has, which is not true of bicubic resizing.

@@ -25,7 +25,9 @@ class Speech:
         standardise: function from raw maps to what the network hears.
     """
 
-    def __init__(self, frames: FrameSet, config: RegressorConfig, standardise: Callable[[np.ndarray], np.ndarray]):
+    def __init__(
+        self, frames: FrameSet, config: RegressorConfig, standardise: Callable[[np.ndarray], np.ndarray]
+    ) -> None:
         self.config, seed = config, config.training.seed
         self.recorded = frames.standardised(standardise)
         self.changed = np.empty((config.versions, *self.recorded.shape), np.float16)

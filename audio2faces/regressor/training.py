@@ -57,7 +57,7 @@ class RegressorTask(Task):
     measured = ("validation_loss", "correlation", "amplitude", "explained_variance")
     best = ("validation_loss", "min")
 
-    def __init__(self, config: RegressorConfig, store: FrameStore, run_dir: Path):
+    def __init__(self, config: RegressorConfig, store: FrameStore, run_dir: Path) -> None:
         self.config, self.settings, self.store, self.run_dir = config, config.training, store, run_dir
         features, size = config.speech.feature_settings, config.motion_size
         self.frames, self.full = store.frames("train", features, size), store.frames("train", features)

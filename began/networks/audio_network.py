@@ -10,7 +10,9 @@ LEAK_2017 = 0.25  # slope below zero
 ACTIVATIONS_2017 = {"2017-linear": None, "2017-leaky": "leaky_relu", "2017-elu": "elu"}
 
 
-def build_audio_network(rows, n_mfcc, widths, code_size, dropout=0.0, noise=0.0):
+def build_audio_network(
+    rows: int, n_mfcc: int, widths: tuple, code_size: int, dropout: float = 0.0, noise: float = 0.0
+) -> keras.Model:
     """Convolutions over time whose channels are the coefficients, halving the time with each width, then dense.
 
     Cepstral coefficients have no neighbourhood (a shift along them has no meaning), so that the convolutions run
@@ -39,7 +41,13 @@ def build_audio_network(rows, n_mfcc, widths, code_size, dropout=0.0, noise=0.0)
     return keras.Model(speech, x, name="audio_network")
 
 
-def build_audio_network_2017(rows, coefficients, code_size, activation=None, widths=(64, 128, 256, 512)):
+def build_audio_network_2017(
+    rows: int,
+    coefficients: int,
+    code_size: int,
+    activation: str | None = None,
+    widths: tuple[int, int, int, int] = (64, 128, 256, 512),
+) -> keras.Model:
     """The 2017 project's: 3x3 convolutions, pooling after the second and the fourth, two dense layers.
 
     Its BEGAN versions had no activations at all, so that the whole was linear but for the pooling.

@@ -1,5 +1,7 @@
 """What encoders, decoders and refiners are made of: two 3x3 convolutions with ELU, sub-pixel ends."""
 
+from typing import Any
+
 from keras import layers
 
 from runtime.program import import_keras
@@ -7,7 +9,7 @@ from runtime.program import import_keras
 import_keras()  # for its settings, also where the networks are used as a library
 
 
-def space_to_depth(x):
+def space_to_depth(x: Any) -> Any:
     """Each 2x2 square as one place: [batch, height, width, c] -> [batch, height / 2, width / 2, 4 c]."""
     _, height, width, channels = x.shape
     x = layers.Reshape((height // 2, 2, width // 2, 2, channels))(x)
@@ -15,7 +17,7 @@ def space_to_depth(x):
     return layers.Reshape((height // 2, width // 2, 4 * channels))(x)
 
 
-def depth_to_space(x):
+def depth_to_space(x: Any) -> Any:
     """The inverse of `space_to_depth`, in float32 (the end of a sub-pixel convolution, arXiv 1609.05158)."""
     _, height, width, channels = x.shape
     x = layers.Reshape((height, width, 2, 2, channels // 4), dtype="float32")(x)
@@ -23,7 +25,7 @@ def depth_to_space(x):
     return layers.Reshape((2 * height, 2 * width, channels // 4), dtype="float32")(x)
 
 
-def double_convolution(x, width, strides=1, last_width=None):
+def double_convolution(x: Any, width: int, strides: int = 1, last_width: Any = None) -> Any:
     """Two 3x3 ELU convolutions; the second may halve the map.
 
     Args:

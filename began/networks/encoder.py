@@ -7,7 +7,7 @@ from began.networks.blocks import double_convolution, space_to_depth
 from began.networks.decoder import SMALLEST_SIDE
 
 
-def build_encoder(size, n, code_size, channels=3, sub_pixel=False):
+def build_encoder(size: int, n: int, code_size: int | None, channels: int = 3, sub_pixel: bool = False) -> keras.Model:
     """3x3 ELU convolutions whose channels grow by n with every halving, then dense to the code, linear.
 
     That is the encoder of BEGAN (Berthelot et al., arXiv 1703.10717, figure 1).

@@ -1,5 +1,8 @@
 """BEGAN's generator: a decoder, whose code is what the speech says and what it does not."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import layers, ops
 
@@ -18,11 +21,11 @@ class LinearFace(layers.Layer):
         size: side of the face in pixels.
     """
 
-    def __init__(self, size, **options):
+    def __init__(self, size: int, **options: Any) -> None:
         super().__init__(**{**options, "dtype": "float32", "trainable": False})
         self.size = size
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence) -> None:
         """Makes the weights."""
         pixels = 3 * self.size**2
         shape = (input_shape[-1], pixels)
@@ -31,12 +34,12 @@ class LinearFace(layers.Layer):
         )
         self.bias = self.add_weight(name="bias", shape=(pixels,), initializer="zeros", trainable=False)
 
-    def call(self, z):
+    def call(self, z: Any) -> Any:
         """Makes faces [batch, size, size, 3] of z [batch, z_size]."""
         faces = ops.matmul(z, ops.cast(self.kernel, "float32")) + self.bias
         return ops.reshape(faces, (-1, self.size, self.size, 3))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The arguments, for a file."""
         return {**super().get_config(), "size": self.size}
 

@@ -1,12 +1,16 @@
 """Looks at an audio VAE during its training: errors beside the mean map's, what its code uses, and pictures."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 
 from began.vae.model import Vae, kl_divergence, map_error
 from began.vae.pictures import draw_codes, draw_reconstructions
+from preprocessing.dataset import Clip
+from preprocessing.speech.audio_features import FeatureStatistics
+from training.frames import FrameSet
 
 ACTIVE = 0.01  # least variance of the mean code over speech (Burda, Grosse, Salakhutdinov, arXiv 1509.00519, 5.2)
 CLIPS, MOMENTS = 3, 8  # of the picture of reconstructions
@@ -26,7 +30,9 @@ class VaeExamination:
         statistics: `FeatureStatistics` of the training speech.
     """
 
-    def __init__(self, scaling, train_maps, validation, statistics):
+    def __init__(
+        self, scaling: Any, train_maps: np.ndarray, validation: FrameSet, statistics: FeatureStatistics
+    ) -> None:
         self.maps = np.concatenate([statistics.standardise(of_clip, np.inf) for of_clip in validation.maps])
         self.loudness = np.concatenate([loudness(clip) for clip in validation.clips])
         batches = np.array_split(train_maps, -(-len(train_maps) // BATCH))
@@ -37,7 +43,7 @@ class VaeExamination:
         moments = firsts[:, None] + np.linspace(*SPAN, MOMENTS) * (frames[:, None] - 1)
         self.shown = moments.round().astype(int)  # (clips, moments)
 
-    def __call__(self, model):
+    def __call__(self, model: Vae) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Examines a compiled VAE, which reconstructs from the mean code.
 
         Returns:
@@ -84,13 +90,13 @@ class VaeExamination:
         }
 
 
-def _standardised(scaling):
+def _standardised(scaling: Any) -> Callable:
     """The function that takes maps from a VAE's own units back to standardised ones."""
     factor, offset = np.array(scaling.factor), np.array(scaling.offset)
     return lambda maps: (maps - offset) / factor
 
 
-def loudness(clip):
+def loudness(clip: Clip) -> np.ndarray:
     """Level of a clip's sound in the 40 ms around each of its frames: decibels below full scale [shape=(frames,)]."""
     sample_rate = 16000
     energy = np.concatenate([[0.0], np.cumsum(np.square(clip.speech(sample_rate), dtype=float))])

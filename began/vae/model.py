@@ -27,16 +27,16 @@ class MapScaling(layers.Layer):
         high: greatest value.
     """
 
-    def __init__(self, factor, offset, low, high, **options):
+    def __init__(self, factor: list[float], offset: list[float], low: float, high: float, **options: Any) -> None:
         super().__init__(**options)
         self.factor, self.offset, self.low, self.high = factor, offset, low, high
 
-    def call(self, maps):
+    def call(self, maps: Any) -> Any:
         """Scales maps [batch, rows, coefficients]."""
         factor, offset = (np.asarray(values, np.float32) for values in (self.factor, self.offset))
         return ops.clip(maps * factor + offset, self.low, self.high)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         own = {"factor": self.factor, "offset": self.offset, "low": self.low, "high": self.high}
         return {**super().get_config(), **own}
@@ -58,7 +58,7 @@ def map_scaling(of_2017: bool, statistics: FeatureStatistics) -> MapScaling:
     return MapScaling(factor.tolist(), offset.tolist(), 0.0, 1.0, name="scaling")
 
 
-def build_vae_encoder(rows, coefficients, widths, code_size):
+def build_vae_encoder(rows: int, coefficients: int, widths: tuple, code_size: int) -> keras.Model:
     """Convolutions over time, as the audio network's (`audio_network.build_audio_network`), then dense and linear.
 
     Args:
@@ -78,7 +78,7 @@ def build_vae_encoder(rows, coefficients, widths, code_size):
     return _with_distribution(speech, layers.Flatten()(x), code_size)
 
 
-def build_vae_decoder(rows, coefficients, widths, code_size):
+def build_vae_decoder(rows: int, coefficients: int, widths: tuple, code_size: int) -> keras.Model:
     """The mirror image of `build_vae_encoder`, with nearest up-sampling.
 
     Returns:
@@ -96,7 +96,7 @@ def build_vae_decoder(rows, coefficients, widths, code_size):
     return keras.Model(code, layers.Conv1D(coefficients, 3, padding="same")(x), name="decoder")
 
 
-def build_vae_encoder_2017(rows, coefficients, widths, code_size):
+def build_vae_encoder_2017(rows: int, coefficients: int, widths: tuple[int, int], code_size: int) -> keras.Model:
     """The 2017 project's: the flattened map, a dense ELU layer, a dense tanh layer, then linear; as above otherwise."""
     speech = keras.Input((rows, coefficients))
     x = layers.Flatten()(speech)
@@ -105,7 +105,7 @@ def build_vae_encoder_2017(rows, coefficients, widths, code_size):
     return _with_distribution(speech, x, code_size)
 
 
-def build_vae_decoder_2017(rows, coefficients, widths, code_size):
+def build_vae_decoder_2017(rows: int, coefficients: int, widths: tuple[int, int], code_size: int) -> keras.Model:
     """The mirror image of `build_vae_encoder_2017`; a sigmoid at the end keeps it in 0..1, as the scaled maps are."""
     code = x = keras.Input((code_size,))
     for width, activation in zip(reversed(widths), ("tanh", "elu"), strict=True):
@@ -114,13 +114,13 @@ def build_vae_decoder_2017(rows, coefficients, widths, code_size):
     return keras.Model(code, layers.Reshape((rows, coefficients))(x), name="decoder")
 
 
-def _with_distribution(speech, x, code_size):
+def _with_distribution(speech: Any, x: Any, code_size: int) -> keras.Model:
     """The encoder that ends in the mean and the logarithm of the variance."""
     mean = layers.Dense(code_size, name="mean")(x)
     return keras.Model(speech, (mean, layers.Dense(code_size, name="log_variance")(x)), name="encoder")
 
 
-def map_error(real, reconstructed):
+def map_error(real: Any, reconstructed: Any) -> Any:
     """Sum |x - x'| over the entries of a map.
 
     Args:
@@ -133,7 +133,7 @@ def map_error(real, reconstructed):
     return ops.sum(ops.abs(real - reconstructed), axis=(1, 2))
 
 
-def kl_divergence(mean, log_variance):
+def kl_divergence(mean: Any, log_variance: Any) -> Any:
     """(m^2 + v - log v - 1) / 2: how far N(m, v) is from N(0, 1), in nats (appendix B of the paper).
 
     Args:
@@ -160,7 +160,7 @@ class Vae(Trainable):
 
     watched = ("loss", "error", "kl")
 
-    def __init__(self, config: VaeConfig, statistics: FeatureStatistics):
+    def __init__(self, config: VaeConfig, statistics: FeatureStatistics) -> None:
         super().__init__("vae")
         self.config = config
         speech, of_2017 = config.speech, config.speech.network.startswith("2017")
@@ -188,7 +188,14 @@ class Vae(Trainable):
             "log_variance": log_variance,
         }
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: dict | None = None,
+        y: Any = None,
+        y_pred: dict[str, Any] | None = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
         """The loss over a batch. See the class."""
         error = ops.mean(map_error(y_pred["scaled"], y_pred["map"]))
         kl = ops.mean(ops.sum(kl_divergence(y_pred["mean"], y_pred["log_variance"]), axis=-1))

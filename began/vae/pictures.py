@@ -1,6 +1,8 @@
 """Pictures of an audio VAE: reconstructed maps, codes and what they stand for, the curves of its run."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,7 +10,7 @@ from matplotlib.figure import Figure
 from began.figures import draw_panels, save_figure
 
 
-def draw_reconstructions(path, real, reconstructed):
+def draw_reconstructions(path: Path, real: np.ndarray, reconstructed: np.ndarray) -> np.ndarray:
     """Writes a PNG of heat maps, time to the right and coefficients upwards: of each clip real above reconstructed.
 
     Args:
@@ -29,7 +31,15 @@ def draw_reconstructions(path, real, reconstructed):
     return save_figure(figure, path)
 
 
-def draw_codes(path, codes, loudness, information, units, steps, decoded):
+def draw_codes(
+    path: Path,
+    codes: np.ndarray,
+    loudness: np.ndarray,
+    information: np.ndarray,
+    units: np.ndarray,
+    steps: np.ndarray,
+    decoded: np.ndarray,
+) -> np.ndarray:
     """Writes a PNG: codes along their two principal components, information of each unit, traversals.
 
     Args:
@@ -85,7 +95,7 @@ def draw_vae_curves(path: Path, rows: list[dict]) -> None:
     draw_panels(path, rows, panels)
 
 
-def _draw_maps(axes, maps, row_labels, column_labels=()):
+def _draw_maps(axes: Any, maps: np.ndarray, row_labels: Sequence, column_labels: Sequence = ()) -> Any:
     """Draws heat maps [shape=(down, across, rows, coefficients)] as one image with gaps between; returns it."""
     down, across, rows, coefficients = maps.shape
     width, height = rows + 2, coefficients + 1  # with the gap

@@ -20,7 +20,7 @@ KIND = "vae"
 FOLDER = "vae"  # within a run
 
 
-def save_vae(run_dir, config, data, statistics, encoder):
+def save_vae(run_dir: Path, config: VaeConfig, data: str, statistics: FeatureStatistics, encoder: keras.Model) -> Path:
     """Writes the folder, whole or not at all.
 
     Args:
@@ -50,7 +50,9 @@ def save_vae(run_dir, config, data, statistics, encoder):
     return folder
 
 
-def load_vae_encoder(run_or_folder, data=None):
+def load_vae_encoder(
+    run_or_folder: str | Path, data: str | None = None
+) -> tuple[keras.Model, VaeConfig, FeatureStatistics] | None:
     """Reads the encoder of a VAE.
 
     Args:

@@ -30,7 +30,7 @@ class VaeTask(Task):
     measured = ("validation_loss", "map_error", "mean_map_error", "kl_divergence", "active_units", "explained_variance")
     best = ("validation_loss", "min")
 
-    def __init__(self, config: VaeConfig, store: FrameStore):
+    def __init__(self, config: VaeConfig, store: FrameStore) -> None:
         self.config, self.settings = config, config.training
         self.frames, self.held_out = (
             store.frames(split, config.speech.feature_settings) for split in ("train", "validation")

@@ -5,12 +5,14 @@ import time
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 
 from media.reading import read_frames
 from preprocessing.compare_detectors.measures import measure, true_boxes
+from preprocessing.faces.detection import Face
 from preprocessing.faces.detectors import make_detector
 from preprocessing.faces.tracking import KEY_FRAME_INTERVAL, track_faces
 from runtime.files import check_output
@@ -50,23 +52,23 @@ class ComparedVideo:
 class TimedDetector:
     """A `detection.Detector` that adds up the seconds spent in it; a first call of each kind is made once before."""
 
-    def __init__(self, detector):
+    def __init__(self, detector: Any) -> None:
         self.seconds = 0.0
         self._detector, self._warm = detector, set()
 
-    def detect(self, images):
+    def detect(self, images: list[np.ndarray]) -> list[list[Face]]:
         """As the detector does."""
         return self._timed("detect", images)
 
-    def follow(self, images, search_boxes):
+    def follow(self, images: Any, search_boxes: Any) -> Any:
         """As the detector does."""
         return self._timed("follow", images, search_boxes)
 
-    def search_box(self, landmarks):
+    def search_box(self, landmarks: Any) -> Any:
         """As the detector does."""
         return self._detector.search_box(landmarks)
 
-    def _timed(self, name, images, *arguments):
+    def _timed(self, name: str, images: list[np.ndarray], *arguments: Any) -> list[list[Face]]:
         call = getattr(self._detector, name)
         kind = name, len(images), images[0].shape if len(images) else None
         if kind not in self._warm:
@@ -78,7 +80,7 @@ class TimedDetector:
         return told
 
 
-def compare(paths, frames=None, update=lambda: None):
+def compare(paths: Any, frames: Any = None, update: Any = lambda: None) -> Any:
     """Runs both detectors on every frame of videos as it is, and MTCNN with tracking as preparation does.
 
     Args:
@@ -110,7 +112,7 @@ def compare(paths, frames=None, update=lambda: None):
     return videos, rates, skipped
 
 
-def find_faces(frames, method, detector):
+def find_faces(frames: list[tuple[float, np.ndarray]], method: str, detector: TimedDetector) -> list[list[Face]]:
     """The faces of each of the frames (time, image); at most one each with tracking."""
     frames = iter(frames)
     if method == TRACKED:
@@ -121,7 +123,7 @@ def find_faces(frames, method, detector):
     return faces
 
 
-def compare_measures(videos, rates):
+def compare_measures(videos: Any, rates: Any) -> Any:
     """For each of METHODS the measures of `detector_measures.measure`, and its rate in frames per second."""
     return {
         method: measure([(video.faces[method], video.truth) for video in videos]) | {"rate": rates[method]}
@@ -129,7 +131,7 @@ def compare_measures(videos, rates):
     }
 
 
-def format_table(measures):
+def format_table(measures: dict[str, dict[str, Any]]) -> str:
     """The measures as an aligned Markdown table, a line for each of METHODS."""
     lines = [["detector", *(title for title, _, _ in TABLE)]]
     for method, values in measures.items():
@@ -144,7 +146,7 @@ def format_table(measures):
     )
 
 
-def parse_arguments():
+def parse_arguments() -> Any:
     """Reads the command line."""
     parser = ArgumentParser(prog="python -m preprocessing.compare_detectors", description=__doc__)
     parser.add_argument("videos", metavar="VIDEO", nargs="+", help="video that shows one face")
@@ -159,7 +161,7 @@ def parse_arguments():
 
 
 @program
-def main():
+def main() -> None:
     """Compares, prints the table, draws the picture and names what was skipped."""
     arguments = parse_arguments()
     if Path(arguments.picture).suffix.lower() != ".png":

@@ -4,6 +4,9 @@ Nobody marked the faces of these videos by hand. For true counts what MTCNN find
 median of its boxes over half a second is wrong only where MTCNN is, for long.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -14,7 +17,7 @@ LEAST_OVERLAP = 0.5  # of a found box and the true one, intersection over union;
 CROP_SIZE = 64  # pixels, of the crops whose tremble is told
 
 
-def over_time(values, reduce):
+def over_time(values: np.ndarray, reduce: Callable) -> np.ndarray:
     """A running mean or median that leaves out what is not known.
 
     Args:
@@ -34,7 +37,7 @@ def over_time(values, reduce):
     return smooth
 
 
-def true_boxes(faces):
+def true_boxes(faces: list) -> np.ndarray:
     """Where the face is, as most frames around each one say.
 
     Args:
@@ -47,7 +50,7 @@ def true_boxes(faces):
     return over_time(np.reshape(boxes, (-1, 4)), lambda around: np.median(around, axis=0))
 
 
-def overlap(box, other):
+def overlap(box: np.ndarray, other: np.ndarray) -> float:
     """Intersection over union of two boxes [shape=(4,)], 0..1; 0 where one is not known."""
     width, height = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
     if not (width > 0 and height > 0):
@@ -56,7 +59,7 @@ def overlap(box, other):
     return float(common / (np.prod(box[2:] - box[:2]) + np.prod(other[2:] - other[:2]) - common))
 
 
-def match(faces, truth):
+def match(faces: list, truth: np.ndarray) -> tuple:
     """Parts what was found into the true face and false ones.
 
     Args:
@@ -75,7 +78,7 @@ def match(faces, truth):
     return right, wrong
 
 
-def tremble(values):
+def tremble(values: np.ndarray) -> np.ndarray:
     """What is left of the changes from frame to frame when slow movement is taken away.
 
     Args:
@@ -90,19 +93,19 @@ def tremble(values):
     return trembling[~np.isnan(trembling).any(axis=(1, 2))]
 
 
-def centres(faces, truth):
+def centres(faces: list, truth: np.ndarray) -> np.ndarray:
     """Centre of the box of each face or None, in per cent of the true face's size [shape=(frames, 1, 2)]."""
     size = np.nanmedian(np.sqrt(np.prod(truth[:, 2:] - truth[:, :2], axis=1)))
     return _of_faces(faces, lambda face: 100 * (face.box[:2] + face.box[2:])[None] / 2 / size, (1, 2))
 
 
-def sizes(faces):
+def sizes(faces: list) -> np.ndarray:
     """Size of each face or None, the root of its area, in per cent of its median [shape=(frames, 1, 1)]."""
     size = _of_faces(faces, lambda face: np.full((1, 1), np.sqrt(face.area)), (1, 1))
     return 100 * size / np.nanmedian(size) if any(faces) else size
 
 
-def crop_places(faces):
+def crop_places(faces: list) -> np.ndarray:
     """Where in the picture the crop of each face or None takes eyes and mouth from [shape=(frames, 3, 2)].
 
     Without smoothing over time; in pixels of the video's median crop.
@@ -117,11 +120,11 @@ def crop_places(faces):
     return _of_faces(faces, places, (3, 2))
 
 
-def _of_faces(faces, value, shape):
+def _of_faces(faces: list, value: Callable, shape: tuple[int, int]) -> np.ndarray:
     return np.array([np.full(shape, np.nan) if face is None else value(face) for face in faces]).reshape(-1, *shape)
 
 
-def measure(videos):
+def measure(videos: list[tuple[list, np.ndarray]]) -> dict[str, Any]:
     """The errors of one detector.
 
     Args:
@@ -147,6 +150,6 @@ def measure(videos):
     return errors | {name: _length(np.concatenate(parts)) for name, parts in trembling.items()}
 
 
-def _length(vectors):
+def _length(vectors: np.ndarray) -> float | None:
     """Root mean square length of vectors [shape=(n, points, dimensions)]; None for none."""
     return float(np.sqrt((vectors**2).sum(axis=2).mean())) if len(vectors) else None

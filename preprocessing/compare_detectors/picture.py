@@ -2,6 +2,7 @@
 
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -13,6 +14,7 @@ from media.pictures import tile
 from media.reading import read_frames
 from preprocessing.compare_detectors.measures import centres, crop_places, match, sizes, tremble
 from preprocessing.faces.alignment import crop_face, face_transform
+from preprocessing.faces.detection import Face
 from runtime.files import atomic_write
 
 COLOURS = {"viola-jones": "#e07b00", "mtcnn": "#1f77d0", "mtcnn, tracked": "#2a9d4a"}
@@ -26,7 +28,7 @@ LEVELS = 30  # of each colour in the PNG: no difference to the eye, and half the
 VERTICAL = 1
 
 
-def draw_comparison(path, videos):
+def draw_comparison(path: Path, videos: list[Any]) -> None:
     """Writes a PNG of what both detectors found.
 
     Frames come from all parts of the list, of each part from the video in which most goes wrong, if anything does;
@@ -49,12 +51,12 @@ def draw_comparison(path, videos):
         imsave(partial, np.round(picture * LEVELS) / LEVELS, format="png")
 
 
-def _faces(video, method):
+def _faces(video: Any, method: str) -> list:
     """The true face of each frame, or None."""
     return match(video.faces[method], video.truth)[0]
 
 
-def _typical(videos):
+def _typical(videos: list[Any]) -> Any:
     def crop_tremble(video):
         vectors = tremble(crop_places(_faces(video, "viola-jones")))
         return (vectors**2).mean() if len(vectors) else np.inf
@@ -62,7 +64,7 @@ def _typical(videos):
     return sorted(videos, key=crop_tremble)[len(videos) // 2]
 
 
-def _failures(video):
+def _failures(video: Any) -> list[dict[str, str]]:
     """What each of DRAWN got wrong in each frame: "" or words, as a list of dictionaries."""
     of_methods = {method: match(video.faces[method], video.truth) for method in DRAWN}
     failures = []
@@ -75,14 +77,14 @@ def _failures(video):
     return failures
 
 
-def _images(video, indices):
+def _images(video: Any, indices: list[int]) -> dict[int, np.ndarray]:
     """Some frames of a video as a dictionary; a long one is read only as far as needed."""
     wanted = set(indices)
     frames = enumerate(islice(read_frames(video.path), max(wanted) + 1))
     return {index: image for index, (_, image) in frames if index in wanted}
 
 
-def _draw_frames(figure, videos):
+def _draw_frames(figure: Any, videos: list[Any]) -> None:
     """A frame for each part of the list, with the boxes of both detectors and the landmarks of MTCNN."""
     parts = np.array_split(np.arange(len(videos)), min(MOST_FRAMES, len(videos)))
     for axes, part in zip(np.ravel(figure.subplots(1, len(parts))), parts, strict=True):
@@ -106,7 +108,7 @@ def _draw_frames(figure, videos):
     figure.legend(handles=handles, frameon=False, loc="outside upper center", ncols=len(handles))
 
 
-def _draw_face(axes, face, method, style):
+def _draw_face(axes: Any, face: Face, method: str, style: str) -> None:
     left, top, right, bottom = face.box
     x, y = [left, right, right, left, left], [top, top, bottom, bottom, top]
     axes.plot(x, y, style, color=COLOURS[method], linewidth=2)
@@ -114,7 +116,7 @@ def _draw_face(axes, face, method, style):
         axes.plot(*face.landmarks.T, "o", color=COLOURS[method], markersize=3, markeredgecolor="white", mew=0.5)
 
 
-def _draw_crops(figure, video):
+def _draw_crops(figure: Any, video: Any) -> None:
     """For each detector consecutive crops, unsmoothed, and one column of the crops of all frames side by side."""
     faces = {method: _faces(video, method) for method in DRAWN}
     both = [index for index in range(len(video.truth)) if all(faces[method][index] for method in DRAWN)]
@@ -141,11 +143,11 @@ def _draw_crops(figure, video):
     panels[0, 1].set_title(f"a column of {len(shown)} crops, side by side: brow, eye, mouth", fontsize=10)
 
 
-def _crop(image, face):
+def _crop(image: np.ndarray, face: Face) -> np.ndarray:
     return crop_face(image, face_transform(face.landmarks, DRAWN_SIZE), DRAWN_SIZE)
 
 
-def _draw_curves(figure, video):
+def _draw_curves(figure: Any, video: Any) -> None:
     """Height of the box's centre, its size, and the height at which the crop's left eye is taken, frame by frame."""
     panels = figure.subplots(1, 3)
     for method, colour in COLOURS.items():

@@ -27,17 +27,17 @@ EYE_BOX = (0.32, 0.54, 0.18, 0.82)
 SMOOTHING_SECONDS = 0.25  # standard deviation of the Gaussian over time: no tremble, and no lag as it is symmetric
 
 
-def mouth_slices(size):
+def mouth_slices(size: int) -> tuple[slice, slice]:
     """Row and column slices of the mouth box in crops of `size` pixels."""
     return _slices(MOUTH_BOX, size)
 
 
-def eye_slices(size):
+def eye_slices(size: int) -> tuple[slice, slice]:
     """Row and column slices of the eye box in crops of `size` pixels."""
     return _slices(EYE_BOX, size)
 
 
-def _slices(box, size):
+def _slices(box: tuple[float, float, float, float], size: int) -> tuple[slice, slice]:
     top, bottom, left, right = (round(edge * size) for edge in box)
     return slice(top, bottom), slice(left, right)
 
@@ -49,14 +49,14 @@ class LandmarkSmoother:
     frame of a stretch the face is taken to rest.
     """
 
-    def __init__(self, frame_rate):
+    def __init__(self, frame_rate: float) -> None:
         deviation = SMOOTHING_SECONDS * frame_rate
         self._radius = int(4 * deviation + 0.5)
         weights = np.exp(-0.5 * (np.arange(-self._radius, self._radius + 1) / deviation) ** 2)
         self._weights = weights / weights.sum()
         self._window = deque(maxlen=len(weights))
 
-    def push(self, landmarks):
+    def push(self, landmarks: np.ndarray) -> list[np.ndarray]:
         """Takes the next frame's landmarks [shape=(5, 2)]; gives those that are now smooth, as a list of 0 or 1."""
         if not self._window:
             self._window.extend([landmarks] * self._radius)
@@ -65,7 +65,7 @@ class LandmarkSmoother:
             return []
         return [np.tensordot(self._weights, np.array(self._window), 1)]
 
-    def finish(self):
+    def finish(self) -> list[np.ndarray]:
         """Ends the stretch; gives the smooth landmarks of its last frames as a list."""
         smooth = []
         if self._window:
@@ -76,7 +76,7 @@ class LandmarkSmoother:
         return smooth
 
 
-def similarity_transform(points, targets):
+def similarity_transform(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Least-squares similarity from `points` to `targets`, without reflection (Umeyama 1991, in the plane).
 
     Args:
@@ -95,23 +95,23 @@ def similarity_transform(points, targets):
     return np.column_stack([rotation, destination - rotation @ origin])
 
 
-def template_points(size):
+def template_points(size: int) -> np.ndarray:
     """Where the eyes and the middle of the mouth lie in a crop of `size` pixels [shape=(3, 2)]."""
     return TEMPLATE * size - 0.5
 
 
-def face_transform(landmarks, size):
+def face_transform(landmarks: np.ndarray, size: int) -> np.ndarray:
     """The 2x3 transform from a frame to a crop of `size` pixels that puts the landmarks [shape=(5, 2)] in place."""
     mouth = (landmarks[MOUTH_LEFT] + landmarks[MOUTH_RIGHT]) / 2
     return similarity_transform(np.stack([landmarks[LEFT_EYE], landmarks[RIGHT_EYE], mouth]), template_points(size))
 
 
-def resized_transform(transform, factor):
+def resized_transform(transform: np.ndarray, factor: int) -> np.ndarray:
     """The transform [shape=(2, 3)] from a frame to the same crop in `factor` times as many pixels a side."""
     return (_finer_grid(factor) @ np.vstack([transform, [0, 0, 1]]))[:2]
 
 
-def crop_face(image, transform, size):
+def crop_face(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
     """Cuts the aligned face out of a frame.
 
     A face larger than the crop is averaged, before and after it is turned, so that detail does not alias; what lies
@@ -140,11 +140,11 @@ def crop_face(image, transform, size):
     return crop if fine == 1 else cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
 
 
-def _finer_grid(factor):
+def _finer_grid(factor: int) -> np.ndarray:
     """From the pixels of a grid to those of one `factor` times as fine [shape=(3, 3)]."""
     return np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1]])
 
 
-def inverse_transform(transform):
+def inverse_transform(transform: np.ndarray) -> np.ndarray:
     """The 2x3 transform from the crop back to the frame."""
     return cv2.invertAffineTransform(transform)

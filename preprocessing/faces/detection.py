@@ -1,7 +1,7 @@
 """What a face detector is: images in, faces with five landmarks out."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -27,17 +27,17 @@ class Face:
     search_box: np.ndarray
 
     @property
-    def area(self):
+    def area(self) -> float:
         """Of the box, in square pixels."""
         left, top, right, bottom = self.box
         return (right - left) * (bottom - top)
 
-    def scaled(self, factor):
+    def scaled(self, factor: float) -> Self:
         """The same face in the picture enlarged by that factor."""
         return Face(factor * self.box, self.score, factor * self.landmarks, factor * self.search_box)
 
     @property
-    def eye_distance(self):
+    def eye_distance(self) -> float:
         """Between the two eyes, in pixels."""
         return float(np.linalg.norm(self.landmarks[RIGHT_EYE] - self.landmarks[LEFT_EYE]))
 
@@ -45,7 +45,7 @@ class Face:
 class Detector(Protocol):
     """What tracking asks of a detector."""
 
-    def detect(self, images):
+    def detect(self, images: Any) -> None:
         """Finds all faces.
 
         Args:
@@ -55,7 +55,7 @@ class Detector(Protocol):
             for each image a list of `Face`, the largest first.
         """
 
-    def follow(self, images, search_boxes):
+    def follow(self, images: Any, search_boxes: Any) -> None:
         """Looks again for one face in each image, where it was a moment ago.
 
         Args:
@@ -66,5 +66,5 @@ class Detector(Protocol):
             for each image a `Face`, or None where it is no longer there.
         """
 
-    def search_box(self, landmarks):
+    def search_box(self, landmarks: Any) -> None:
         """The square in which to look for a face whose landmarks [shape=(5, 2)] these are: left, top, right, bottom."""

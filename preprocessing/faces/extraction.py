@@ -1,11 +1,14 @@
 """From the frames of a video to aligned faces, as a stream: detection, tracking, quality, smoothing and crop."""
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from preprocessing.faces.alignment import LandmarkSmoother, crop_face, face_transform
+from preprocessing.faces.detection import Face
 from preprocessing.faces.orientation import Orientation
 from preprocessing.faces.quality import BY_QUARTERS, NO_FACE, why_crop_unusable, why_face_unusable
 from preprocessing.faces.tracking import KEY_FRAME_INTERVAL, is_cut, track_faces
@@ -40,7 +43,7 @@ class ExtractedFace:
     cut: bool = False
 
 
-def extract_faces(frames, detector, frame_rate, size, exact=False):
+def extract_faces(frames: Iterator, detector: Any, frame_rate: float, size: int, exact: bool = False) -> Iterator[Any]:
     """Tracks the largest face of a video and cuts it out, aligned.
 
     A second of frames is held back, as far as the smoothing looks ahead; of those only the surroundings of the face.
@@ -91,7 +94,7 @@ def extract_faces(frames, detector, frame_rate, size, exact=False):
     yield from finish("")
 
 
-def _surroundings(image, face):
+def _surroundings(image: np.ndarray, face: Face) -> tuple[np.ndarray, np.ndarray]:
     """The part of the image around the face, and where its upper left corner lies."""
     middle, reach = face.landmarks.mean(axis=0), SURROUNDINGS * face.eye_distance
     left, top = np.maximum(middle - reach, 0).astype(int)
@@ -99,7 +102,16 @@ def _surroundings(image, face):
     return image[top:bottom, left:right].copy(), np.array([left, top])
 
 
-def _cut_out(time, faces, face, cut, image, corner, smooth_landmarks, size):
+def _cut_out(
+    time: float,
+    faces: int,
+    face: Face,
+    cut: bool,
+    image: np.ndarray,
+    corner: np.ndarray,
+    smooth_landmarks: np.ndarray,
+    size: int,
+) -> ExtractedFace:
     transform = face_transform(smooth_landmarks, size)
     of_part = transform.copy()
     of_part[:, 2] += transform[:, :2] @ corner

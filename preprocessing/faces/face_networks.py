@@ -6,6 +6,7 @@ The weights are those that the package `mtcnn` brings along. Importing this file
 import io
 from functools import partial
 from importlib import resources
+from typing import Any
 
 import joblib
 import lz4.frame
@@ -18,34 +19,36 @@ LARGE = 100_000  # pixels from which compiling by XLA (0.3 s for each size) pays
 MIDDLE, SPAN = 127.5, 128.0  # grey level that becomes 0, and levels up to 1
 
 
-def _convolution(x, weights):
+def _convolution(x: Any, weights: Any) -> Any:
     return tf.nn.bias_add(tf.nn.conv2d(x, weights[0], strides=1, padding="VALID"), weights[1])
 
 
-def _dense(x, weights):
+def _dense(x: Any, weights: Any) -> Any:
     return tf.nn.bias_add(tf.matmul(x, weights[0]), weights[1])
 
 
-def _parametric_relu(x, slope):
+def _parametric_relu(x: Any, slope: Any) -> Any:
     return tf.nn.relu(x) + slope * tf.minimum(x, 0.0)
 
 
-def _flatten(x):  # (n, h, w, c) -> (n, w * h * c): the weights come from a framework that stores columns first
+def _flatten(
+    x: Any,
+) -> Any:  # (n, h, w, c) -> (n, w * h * c): the weights come from a framework that stores columns first
     return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [-1, x.shape[1] * x.shape[2] * x.shape[3]])
 
 
-def _normalise(pixels):
+def _normalise(pixels: Any) -> Any:
     return (pixels - MIDDLE) / SPAN
 
 
-def _patches(images, index, boxes, side):
+def _patches(images: Any, index: Any, boxes: Any, side: Any) -> Any:
     """Boxes sampled at side x side points, the first and the last on their edges; grey outside the image."""
     height, width = tf.unstack(tf.cast(tf.shape(images)[1:3] - 1, tf.float32))
     boxes = tf.gather(boxes, [1, 0, 3, 2], axis=1) / tf.stack([height, width, height, width])
     return _normalise(tf.image.crop_and_resize(images, boxes, index, [side, side], extrapolation_value=MIDDLE))
 
 
-def _blocked(kernel):
+def _blocked(kernel: np.ndarray) -> np.ndarray:
     """A 3x3 kernel [shape=(3, 3, 3, c)] as one over blocks of 2x2 pixels: [shape=(2, 2, 12, 4 * c)].
 
     It gives the four values that the following maximum over 2x2 joins as channels of one block. A convolution of
@@ -58,7 +61,7 @@ def _blocked(kernel):
     return blocked.reshape(2, 2, 12, -1)
 
 
-def _first_layer(x, blocked_kernel, bias, slope):
+def _first_layer(x: Any, blocked_kernel: Any, bias: Any, slope: Any) -> Any:
     """P-Net's first convolution, activation and maximum over 2x2: [shape=(n, h, w, 3)] -> (n, (h-1)/2, (w-1)/2, c)."""
     height, width = tf.shape(x)[1], tf.shape(x)[2]
     x = tf.nn.space_to_depth(tf.pad(x, [[0, 0], [0, height % 2], [0, width % 2], [0, 0]]), 2)
@@ -71,7 +74,7 @@ def _first_layer(x, blocked_kernel, bias, slope):
     return tf.reduce_max(tf.where(there[..., None], x, x.dtype.min), axis=[3, 4])
 
 
-def _propose(network, images, size):
+def _propose(network: Any, images: Any, size: int) -> Any:
     offsets, scores = network(_normalise(tf.image.resize(images, size, method="area")))
     places = tf.where(scores > PROPOSAL_SCORE)
     corners = STRIDE * tf.cast(tf.gather(places, [2, 1], axis=1), tf.float32)
@@ -79,7 +82,7 @@ def _propose(network, images, size):
     return places[:, 0], boxes, tf.gather_nd(scores, places)
 
 
-def _packaged_weights(name):
+def _packaged_weights(name: str) -> list[np.ndarray]:
     """The arrays of a file of the package.
 
     Its own function would prefer a file of that name in the current folder, and leaves it open.
@@ -91,7 +94,7 @@ def _packaged_weights(name):
 class FaceNetworks:
     """P-Net, R-Net and O-Net, each over a batch."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         # Kernel, bias and slope of the layers with an activation; kernel and bias of each head.
         self._p, self._r, self._o = (
             [tf.constant(weights) for weights in _packaged_weights(f"{name}net.lz4")] for name in "pro"
@@ -105,7 +108,7 @@ class FaceNetworks:
         self._refine = tf.function(self._refine, input_signature=shapes)
         self._output = tf.function(self._output, input_signature=shapes)
 
-    def propose(self, images, height, width):
+    def propose(self, images: np.ndarray, height: int, width: int) -> list[np.ndarray]:
         """P-Net on images shrunk to one level of the pyramid.
 
         Args:
@@ -120,7 +123,7 @@ class FaceNetworks:
         propose = self._propose_large if height * width >= LARGE else self._propose
         return [part.numpy() for part in propose(images, [height, width])]
 
-    def refine(self, images, index, boxes):
+    def refine(self, images: np.ndarray, index: np.ndarray, boxes: np.ndarray) -> list[np.ndarray]:
         """R-Net on boxes of images.
 
         Args:
@@ -133,7 +136,7 @@ class FaceNetworks:
         """
         return [part.numpy() for part in self._refine(images, index.astype("i"), boxes.astype("f"))]
 
-    def output(self, images, index, boxes):
+    def output(self, images: np.ndarray, index: np.ndarray, boxes: np.ndarray) -> list[np.ndarray]:
         """O-Net on boxes of images: arguments as for `refine`.
 
         Returns:
@@ -142,14 +145,14 @@ class FaceNetworks:
         """
         return [part.numpy() for part in self._output(images, index.astype("i"), boxes.astype("f"))]
 
-    def _proposals(self, x):
+    def _proposals(self, x: Any) -> Any:
         p = self._p
         x = _first_layer(x, self._blocked_kernel, p[1], p[2])
         x = _parametric_relu(_convolution(x, p[3:5]), p[5])
         x = _parametric_relu(_convolution(x, p[6:8]), p[8])
         return _convolution(x, p[9:11]), tf.nn.softmax(_convolution(x, p[11:13]))[..., 1]
 
-    def _refine(self, images, index, boxes):
+    def _refine(self, images: Any, index: Any, boxes: Any) -> Any:
         r = self._r
         x = _parametric_relu(_convolution(_patches(images, index, boxes, 24), r[0:2]), r[2])
         x = tf.nn.max_pool2d(x, 3, 2, "SAME")
@@ -159,7 +162,7 @@ class FaceNetworks:
         x = _parametric_relu(_dense(x, r[9:11]), r[11])
         return _dense(x, r[12:14]), tf.nn.softmax(_dense(x, r[14:16]))[:, 1]
 
-    def _output(self, images, index, boxes):
+    def _output(self, images: Any, index: Any, boxes: Any) -> Any:
         o = self._o
         x = _parametric_relu(_convolution(_patches(images, index, boxes, 48), o[0:2]), o[2])
         x = tf.nn.max_pool2d(x, 3, 2, "SAME")

@@ -3,7 +3,9 @@
 The full cascade finds what the package `mtcnn` finds, with the same weights, thresholds and rounding.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -27,13 +29,13 @@ class MtcnnDetector:
     """Finds faces with P-Net, R-Net and O-Net; see `detection.Detector` for `detect` and `follow`."""
 
     @cached_property
-    def _networks(self):
+    def _networks(self) -> Any:
         import_keras()  # seconds, spent only by those who detect
         from preprocessing.faces.face_networks import FaceNetworks
 
         return FaceNetworks()
 
-    def detect(self, images, smallest=SMALLEST_FACE):
+    def detect(self, images: Sequence, smallest: float = SMALLEST_FACE) -> list:
         """The faces of each image with score >= MINIMUM_SCORE; see `detection.Detector.detect`.
 
         Args:
@@ -47,7 +49,7 @@ class MtcnnDetector:
                 faces += self._detect(np.stack(images[first : first + per_batch]), smallest)
         return faces
 
-    def follow(self, images, search_boxes):
+    def follow(self, images: Sequence, search_boxes: list[np.ndarray]) -> list:
         """The face of each image, told by O-Net alone; see `detection.Detector.follow`.
 
         A face that has left the middle of its search box is looked at again in a box around it: landmarks are exact
@@ -63,13 +65,13 @@ class MtcnnDetector:
                 faces[index] = face
         return [face if face.score >= MINIMUM_SCORE and not _is_astray(face) else None for face in faces]
 
-    def search_box(self, landmarks):
+    def search_box(self, landmarks: np.ndarray) -> np.ndarray:
         """The square around landmarks [shape=(5, 2)] from which they are told best."""
         side = SIDE * np.sqrt(((landmarks - landmarks.mean(axis=0)) ** 2).sum(axis=1).mean())
         corner = landmarks.mean(axis=0) - CENTRE * side
         return np.concatenate([corner, corner + side])
 
-    def _look_at(self, images, search_boxes):
+    def _look_at(self, images: Sequence, search_boxes: np.ndarray) -> list[Face]:
         """What O-Net tells of one search box of each image, whatever its score."""
         shape = images[0].shape
         boxes = _between_centres(search_boxes, shape)
@@ -80,7 +82,7 @@ class MtcnnDetector:
         told = self._networks.output(region, np.arange(len(images)), boxes - [left, top, left, top])
         return _faces(search_boxes, *told)
 
-    def _detect(self, images, smallest):
+    def _detect(self, images: np.ndarray, smallest: float) -> list:
         index, boxes = self._proposals(images, smallest)
         if len(boxes):
             offsets, scores = self._networks.refine(images, index, _between_centres(boxes, images.shape[1:]))
@@ -100,7 +102,7 @@ class MtcnnDetector:
                     faces[index[i]].append(told[i])
         return [sorted(of_image, key=lambda face: -face.area) for of_image in faces]
 
-    def _proposals(self, images, smallest):
+    def _proposals(self, images: np.ndarray, smallest: float) -> tuple[np.ndarray, np.ndarray]:
         """Index of the image and square box of each place that P-Net proposes on any level of the pyramid."""
         height, width = images.shape[1:3]
         found = [(np.zeros(0, int), np.zeros((0, 4)), np.zeros(0))]
@@ -115,7 +117,9 @@ class MtcnnDetector:
         return index[best], _squares(boxes[best])
 
 
-def suppress(index, boxes, scores, threshold, of_smaller=False):
+def suppress(
+    index: np.ndarray, boxes: np.ndarray, scores: np.ndarray, threshold: float, of_smaller: bool = False
+) -> np.ndarray:
     """Non-maximum suppression: a box goes if a likelier one of the same image, kept or not, overlaps it too much.
 
     Args:
@@ -142,7 +146,7 @@ def suppress(index, boxes, scores, threshold, of_smaller=False):
     return np.concatenate(kept)
 
 
-def _squares(boxes):
+def _squares(boxes: np.ndarray) -> np.ndarray:
     """Boxes widened about their centre to squares."""
     sizes = boxes[:, 2:] - boxes[:, :2]
     side = sizes.max(axis=1, keepdims=True)
@@ -150,19 +154,19 @@ def _squares(boxes):
     return np.concatenate([corners, corners + side], axis=1)
 
 
-def _moved(boxes, offsets):
+def _moved(boxes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Boxes whose sides are moved by offsets in units of their size."""
     sizes = boxes[:, 2:] - boxes[:, :2] + 1
     return boxes + offsets * np.tile(sizes, 2)
 
 
-def _between_centres(boxes, shape):
+def _between_centres(boxes: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     """Boxes as the package samples them: its 0 and its width are the centres of the first and the last pixel."""
     height, width = shape[:2]
     return boxes * np.tile([(width - 1) / width, (height - 1) / height], 2)
 
 
-def _faces(search_boxes, offsets, landmarks, scores):
+def _faces(search_boxes: np.ndarray, offsets: np.ndarray, landmarks: np.ndarray, scores: np.ndarray) -> list[Face]:
     """The faces that O-Net's answers mean."""
     corners = search_boxes[:, None, :2]
     landmarks = corners - 1 + landmarks * (search_boxes[:, None, 2:] - corners + 1)
@@ -170,7 +174,7 @@ def _faces(search_boxes, offsets, landmarks, scores):
     return [Face(*parts) for parts in zip(boxes, scores.tolist(), landmarks, search_boxes, strict=True)]
 
 
-def _is_astray(face):
+def _is_astray(face: Face) -> bool:
     """Whether the landmarks have left their place in the search box."""
     corner, side = face.search_box[:2], face.search_box[2] - face.search_box[0]
     return np.abs((face.landmarks.mean(axis=0) - corner) / side - CENTRE).max() > LARGEST_DRIFT

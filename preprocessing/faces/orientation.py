@@ -1,7 +1,10 @@
 """Whether the picture of a video stands upright: if not, a face is found better in the turned picture."""
 
+from typing import Any
+
 import numpy as np
 
+from preprocessing.faces.detection import Face
 from preprocessing.faces.tracking import look_at_whole
 
 SURE = 4.6  # log-odds of the score of a face that is believed in a turned picture: .99
@@ -17,17 +20,17 @@ class Orientation:
     forehead, with a score up to .99; but it finds the true one in the turned picture with a higher score.
     """
 
-    def __init__(self, detector):
+    def __init__(self, detector: Any) -> None:
         self._detector = detector
         self._evidence = np.zeros(4)  # of the picture turned by so many quarters
 
     @property
-    def quarters(self):
+    def quarters(self) -> int:
         """Quarter turns, anticlockwise, that the picture needs to be upright: 0 to 3."""
         best = int(self._evidence.argmax())
         return best if self._evidence[best] > max(SURE, self._evidence[0] + LEAD) else 0
 
-    def look(self, image, face):
+    def look(self, image: np.ndarray, face: Face | None) -> None:
         """Takes a frame into account.
 
         Args:
@@ -46,13 +49,13 @@ class Orientation:
         self._evidence = MEMORY * self._evidence + found
 
 
-def _log_odds(face):
+def _log_odds(face: Face | None) -> float:
     if face is None:
         return 0.0
     return float(np.clip(np.log(face.score / max(1 - face.score, np.exp(-HIGHEST))), 0, HIGHEST))
 
 
-def _turned_boxes(box, shape):
+def _turned_boxes(box: np.ndarray, shape: tuple[int, int, int]) -> list[np.ndarray]:
     """A box (left, top, right, bottom) in the picture turned by one, two and three quarters, anticlockwise."""
     (left, top, right, bottom), (height, width) = box, shape[:2]
     return [

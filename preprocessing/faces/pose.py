@@ -5,7 +5,7 @@ import numpy as np
 from preprocessing.faces.detection import LEFT_EYE, MOUTH_LEFT, MOUTH_RIGHT, NOSE, RIGHT_EYE
 
 
-def yaw(landmarks):
+def yaw(landmarks: np.ndarray) -> np.ndarray | float:
     """How far the head is turned aside: the nose's way from the middle of the eyes, along the line through them.
 
     Measured along the eyes' line, it does not see roll; in units of their distance, it does not see size.
@@ -21,7 +21,7 @@ def yaw(landmarks):
     return ((landmarks[..., NOSE, :] - middle) * eyes).sum(axis=-1) / (eyes**2).sum(axis=-1)
 
 
-def pitch(landmarks):
+def pitch(landmarks: np.ndarray) -> float:
     """How far the mouth lies below the eyes, across their line: 1.1 to 1.3 in a level head, less in a bowed one.
 
     Args:
@@ -36,7 +36,7 @@ def pitch(landmarks):
     return ((mouth - middle) * across).sum(axis=-1) / (eyes**2).sum(axis=-1)
 
 
-def _eyes(landmarks):
+def _eyes(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The way from the left eye to the right one, and the middle between them."""
     left, right = landmarks[..., LEFT_EYE, :], landmarks[..., RIGHT_EYE, :]
     return right - left, (left + right) / 2

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from preprocessing.faces.alignment import mouth_slices
+from preprocessing.faces.detection import Face
 from preprocessing.faces.pose import pitch, yaw
 
 SMALLEST_EYE_DISTANCE = 10.0  # pixels; a smaller face has no mouth to learn from
@@ -30,7 +31,7 @@ REMEDIES = {
 }
 
 
-def why_face_unusable(face, shape):
+def why_face_unusable(face: Face | None, shape: tuple[int, int, int]) -> str:
     """The reason why a face in a frame is not used, or "".
 
     Args:
@@ -48,7 +49,7 @@ def why_face_unusable(face, shape):
     return "" if inside.all() else OUTSIDE
 
 
-def remedy(reasons, otherwise):
+def remedy(reasons: dict, otherwise: str) -> str:
     """What to do about frames without a usable face: the remedy for the most frequent reason, or `otherwise`.
 
     Args:
@@ -58,7 +59,7 @@ def remedy(reasons, otherwise):
     return next((REMEDIES.get(reason, otherwise) for reason, _ in reasons.most_common(1)), otherwise)
 
 
-def why_crop_unusable(crop):
+def why_crop_unusable(crop: np.ndarray) -> str:
     """The reason why an aligned face, uint8 RGB [shape=(size, size, 3)], is not used, or ""."""
     if sharpness(crop) < LEAST_SHARPNESS:
         return BLURRED
@@ -66,14 +67,14 @@ def why_crop_unusable(crop):
     return "" if least <= mouth_detail(crop) <= most else SMEARED
 
 
-def sharpness(crop):
+def sharpness(crop: np.ndarray) -> float:
     """Energy of the finest detail (finer than 1/64 of the side) over that of all in a crop, 0..1."""
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
     blurred = cv2.GaussianBlur(grey, (0, 0), len(crop) / 64)
     return float((grey - blurred).var() / max(grey.var(), 1.0))
 
 
-def mouth_detail(crop):
+def mouth_detail(crop: np.ndarray) -> float:
     """Energy of the finest detail in the mouth box along its columns over that along its rows."""
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
     deviation = len(crop) / 64

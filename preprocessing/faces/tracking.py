@@ -1,8 +1,10 @@
 """Follows the largest face through a video: a look at the whole picture now and then, and where it was in between."""
 
 import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import cv2
 import numpy as np
@@ -45,7 +47,7 @@ class TrackedFrame:
     cut: bool = False
 
 
-def track_faces(frames, detector, exact=False):
+def track_faces(frames: Iterator, detector: Any, exact: bool = False) -> Iterator[Any]:
     """Finds the largest face of each frame.
 
     Now and then the whole picture is looked at, shrunk as far as the smallest face allows. Between two such looks the
@@ -75,7 +77,7 @@ def track_faces(frames, detector, exact=False):
             yield last
 
 
-def is_cut(before, after):
+def is_cut(before: TrackedFrame, after: TrackedFrame) -> bool:
     """Whether the scene or the person changes from one `TrackedFrame` to another."""
     change = _change(before.image, after.image)
     if change > CUT and _recoloured(before.image, after.image) > RECOLOURED:
@@ -88,28 +90,28 @@ def is_cut(before, after):
 class _Places:
     """Where the face was in some frames, and the mean of those near in time, which trembles less."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.forget()
 
-    def forget(self):
+    def forget(self) -> None:
         self.frames, self.boxes = [], []  # frames are counted from the first one of the current chunk
 
-    def add(self, frame, box):
+    def add(self, frame: int, box: np.ndarray) -> None:
         self.frames.append(frame)
         self.boxes.append(box)
 
-    def advance(self, count):
+    def advance(self, count: int) -> None:
         """Lets `count` frames pass."""
         kept = [i for i, frame in enumerate(self.frames) if frame > count - 3 * PLACE_SMOOTHING]
         self.frames, self.boxes = [self.frames[i] - count for i in kept], [self.boxes[i] for i in kept]
 
-    def at(self, frame):
+    def at(self, frame: int) -> np.ndarray:
         """The search box for a frame."""
         away = (np.array(self.frames) - frame) / PLACE_SMOOTHING
         return np.average(self.boxes, axis=0, weights=np.exp(-0.5 * away**2))
 
 
-def _faces_of_chunk(images, key, places, detector):
+def _faces_of_chunk(images: tuple, key: list[Face] | None, places: _Places, detector: Any) -> tuple | None:
     """(largest face or None, number of faces) of each image, and the faces of the last one, the new key frame.
 
     `key` are the faces of the image before the first, or None where there is none: the first is then a key frame too.
@@ -145,11 +147,11 @@ def _faces_of_chunk(images, key, places, detector):
     return [found.get(index, (None, 0)) for index in range(len(images))], new_key
 
 
-def _of(indices, *lists):
+def _of(indices: list[int], *lists: Any) -> list:
     return [[items[index] for index in indices] for items in lists]
 
 
-def look_at_whole(images, detector):
+def look_at_whole(images: Sequence, detector: Any) -> list:
     """The faces of each image, detected in a smaller one.
 
     Args:
@@ -166,16 +168,16 @@ def look_at_whole(images, detector):
     return [[face.scaled(1 / scale) for face in faces] for faces in detector.detect(small)]
 
 
-def _largest(faces):
+def _largest(faces: list[Face]) -> tuple[Face, int]:
     return (faces[0] if faces else None), len(faces)
 
 
-def _leap(before, after):
+def _leap(before: Face, after: Face) -> bool:
     way = np.linalg.norm(after.landmarks.mean(axis=0) - before.landmarks.mean(axis=0))
     return way > LARGEST_LEAP * before.eye_distance
 
 
-def _change(before, after):
+def _change(before: np.ndarray, after: np.ndarray) -> float:
     """Mean difference in grey levels between the thumbnails of two frames."""
     if before.shape != after.shape:
         return np.inf
@@ -183,7 +185,7 @@ def _change(before, after):
     return np.abs(before[::step, ::step].astype(np.int16) - after[::step, ::step]).mean()
 
 
-def _recoloured(before, after):
+def _recoloured(before: np.ndarray, after: np.ndarray) -> float:
     """The share of the pixels by which the colours of two frames differ, in eight levels of red, green and blue."""
     shares = []
     for image in (before, after):
@@ -193,7 +195,7 @@ def _recoloured(before, after):
     return np.abs(shares[1] - shares[0]).sum() / 2
 
 
-def _unlikeness(before, after):
+def _unlikeness(before: TrackedFrame, after: TrackedFrame) -> float:
     """1 - correlation of the aligned faces of two frames, in grey and blurred; 0 where one has no contrast."""
     looks = []
     for frame in (before, after):
@@ -204,7 +206,7 @@ def _unlikeness(before, after):
     return 1 - looks[0] @ looks[1] if looks[0].any() and looks[1].any() else 0.0
 
 
-def look_of(crop):
+def look_of(crop: np.ndarray) -> np.ndarray:
     """What tells persons apart in an aligned face, uint8 RGB [shape=(size, size, 3)]: coarse, without light and colour.
 
     Returns:

@@ -1,6 +1,8 @@
 """Viola-Jones (CVPR 2001): the detector of the 2017 project before MTCNN, with its settings."""
 
+from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,25 +25,25 @@ class ViolaJonesDetector:
     """
 
     @cached_property
-    def _cascade(self):
+    def _cascade(self) -> Any:
         return cv2.CascadeClassifier(cv2.data.haarcascades + CASCADE)
 
-    def detect(self, images):
+    def detect(self, images: Sequence) -> list:
         """The faces of each image; see `detection.Detector.detect`."""
         return [self._detect(image) for image in images]
 
-    def follow(self, images, search_boxes):
+    def follow(self, images: Sequence, search_boxes: list) -> list[None]:
         """None for each image: the cascade cannot be told where to look, so every frame is searched as a whole."""
         return [None] * len(images)
 
-    def search_box(self, landmarks):
+    def search_box(self, landmarks: np.ndarray) -> np.ndarray:
         """The square that the landmarks [shape=(5, 2)] stand for."""
         left_eye, right_eye, *_ = landmarks
         side = (right_eye[0] - left_eye[0]) / (TEMPLATE[1] - TEMPLATE[0])[0] / MARGIN
         corner = left_eye + 0.5 + side * ((MARGIN - 1) / 2 - MARGIN * TEMPLATE[0])
         return np.concatenate([corner, corner + side])
 
-    def _detect(self, image):
+    def _detect(self, image: np.ndarray) -> list[Face]:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         smallest = round(SMALLEST_FACE * len(grey))
         squares, neighbours = self._cascade.detectMultiScale2(
@@ -51,7 +53,7 @@ class ViolaJonesDetector:
         return sorted(faces, key=lambda face: -face.area)
 
 
-def face_of_square(square, score):
+def face_of_square(square: np.ndarray | Sequence, score: float) -> Face:
     """The `Face` that a detected square means.
 
     Args:
@@ -67,6 +69,6 @@ def face_of_square(square, score):
     return Face(box, score, corner + MARGIN * side * template - 0.5, box)  # centres of pixels lie at integers
 
 
-def _score(neighbours):
+def _score(neighbours: int) -> float:
     """0..1 from the number of windows that agree, all that the cascade tells of how sure it is; no probability."""
     return 1 - LEAST_NEIGHBOURS / neighbours

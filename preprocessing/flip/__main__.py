@@ -1,6 +1,7 @@
 """Finds clips that are mirrored left to right against the others: python -m preprocessing.flip DATASET [--apply]."""
 
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from runtime.files import check_output
 from runtime.program import ArgumentParser, program
 
 
-def table(finding):
+def table(finding: Any) -> Any:
     """The finding in lines: counts, the names of the clips that are not kept with their scores, the threshold."""
     lines = [f"{'rule ' + finding.rule:16}  clips  frames"]
     for decision in (KEPT, MIRRORED, UNDECIDED):
@@ -24,7 +25,7 @@ def table(finding):
     return "\n".join([*lines, f"threshold {finding.why}"])
 
 
-def parse_arguments():
+def parse_arguments() -> Any:
     """Reads the command line."""
     parser = ArgumentParser(prog="python -m preprocessing.flip", description=__doc__)
     parser.add_argument("dataset", metavar="DATASET", help="folder of a dataset, of one speaker")
@@ -38,7 +39,7 @@ def parse_arguments():
 
 
 @program
-def main():
+def main() -> None:
     """Prints what was found; draws and mirrors where asked to."""
     arguments = parse_arguments()
     dataset = open_dataset(arguments.dataset)

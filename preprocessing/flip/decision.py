@@ -34,7 +34,7 @@ class Groups:
     gain: float
 
     @property
-    def threshold(self):
+    def threshold(self) -> float:
         """Score beyond which a clip is in one group at ODDS to one; infinite where there are no two groups."""
         if not self.typical or self.gain < np.log(ODDS):
             return np.inf
@@ -59,7 +59,7 @@ class Decisions:
     why: str
 
 
-def decide(scores, frame_rate, least_spread=0.0):
+def decide(scores: list[np.ndarray], frame_rate: int, least_spread: float = 0.0) -> Decisions:
     """Decides for each clip as a whole.
 
     Args:
@@ -90,7 +90,7 @@ def decide(scores, frame_rate, least_spread=0.0):
     )
 
 
-def find_groups(scores, least_spread=0.0):
+def find_groups(scores: list[np.ndarray], least_spread: float = 0.0) -> Groups:
     """Fits two mirror-image normal distributions to the clips' median scores by expectation-maximisation.
 
     Args:
@@ -117,12 +117,12 @@ def find_groups(scores, least_spread=0.0):
     return Groups(float(typical), float(spread), float(gain))
 
 
-def _log_normal(x, spread):
+def _log_normal(x: np.ndarray, spread: float) -> np.ndarray:
     """Logarithm of the normal density, but for its constant."""
     return -0.5 * (x / spread) ** 2 - np.log(spread)
 
 
-def side_of_clip(scores, threshold, frame_rate):
+def side_of_clip(scores: np.ndarray, threshold: float, frame_rate: int) -> int:
     """The side of a clip: 1 or -1 where most of its frames (AGREEMENT) are on it, or 0.
 
     A frame is on a side from where the smoothed score passes the threshold, and stays there, in spite of lower scores,

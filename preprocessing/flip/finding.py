@@ -1,10 +1,11 @@
 """Which clips of a dataset are mirrored against the majority, and mirroring them back."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from preprocessing.dataset import files_digest, note_in_clips, open_dataset, own_dataset
+from preprocessing.dataset import Dataset, files_digest, note_in_clips, open_dataset, own_dataset
 from preprocessing.faces.pose import yaw
 from preprocessing.flip.decision import KEPT, MIRRORED, decide
 from preprocessing.flip.histogram import histogram_scores
@@ -43,12 +44,12 @@ class Finding:
     why: str
     references: tuple = ()
 
-    def of(self, decision):
+    def of(self, decision: str) -> list[int]:
         """Indices of the clips that were so decided."""
         return [index for index, other in enumerate(self.decisions) if other == decision]
 
 
-def find_mirrored(dataset, rule="histogram"):
+def find_mirrored(dataset: Dataset, rule: str = "histogram") -> Finding:
     """Tells which clips of a dataset are mirrored against the majority; changes nothing.
 
     Args:
@@ -79,7 +80,7 @@ def find_mirrored(dataset, rule="histogram"):
     )
 
 
-def _find_by_2017(dataset, clips):
+def _find_by_2017(dataset: Any, clips: Any) -> Any:
     """The 2017 rule frame by frame; a clip goes with most of its frames, since clips are mirrored as a whole."""
     middles = np.stack([clip.faces[len(clip.faces) // 2] for clip in clips])
     references = choose_references(middles)
@@ -90,7 +91,7 @@ def _find_by_2017(dataset, clips):
     return Finding("2017", clips, decisions, distances, (threshold,), why, references)
 
 
-def apply_finding(dataset, finding):
+def apply_finding(dataset: Dataset, finding: Finding) -> int:
     """Mirrors the clips that were found mirrored, and says so in the manifest.
 
     The manifest is written from the tracks, so that what a killed run left undone there the next one makes good.
@@ -105,7 +106,7 @@ def apply_finding(dataset, finding):
         return _apply(dataset, finding)
 
 
-def _apply(dataset, finding):
+def _apply(dataset: Dataset, finding: Finding) -> int:
     mirrored = finding.of(MIRRORED)
     done = 0
     named = {finding.clips[index].name for index in mirrored}  # killed now, the digests would be those of other faces

@@ -7,6 +7,8 @@ are taken between cumulative histograms, and a clip is compared with the referen
 face's left strip is the right strip of the face, reversed, and a histogram does not see the order.)
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.spatial.distance import cdist
 
@@ -15,7 +17,7 @@ from preprocessing.flip.rule_2017 import BINS, REFERENCE_FACES, strip_width
 MOST_COMPARED = 400  # clips that are compared with each other, spread evenly; all are compared with the references
 
 
-def side_histograms(faces, ranked=True):
+def side_histograms(faces: np.ndarray, ranked: bool = True) -> np.ndarray:
     """Cumulative histograms of the left and of the right strip of each face of a clip.
 
     Args:
@@ -33,14 +35,14 @@ def side_histograms(faces, ranked=True):
     return np.cumsum(counts, axis=-1) / strips[0, 0].size
 
 
-def _ranks(values):
+def _ranks(values: np.ndarray) -> np.ndarray:
     """Each uint8 value's rank among all of them, spread over 0..255; equal values share the middle of their ranks."""
     counts = np.bincount(values.ravel(), minlength=BINS)
     ranks = (np.cumsum(counts) - counts / 2) / values.size * (BINS - 1)
     return ranks.astype(np.uint8)[values]
 
 
-def orientation(sides):
+def orientation(sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which clips face one side and which the other, by comparing all with all.
 
     Args:
@@ -56,7 +58,9 @@ def orientation(sides):
     return signs, signs * (evidence @ signs)
 
 
-def histogram_scores(clips, ranked=True, update=lambda clips: None):
+def histogram_scores(
+    clips: list, ranked: bool = True, update: Callable = lambda clips: None
+) -> tuple[list[np.ndarray], list[int]]:
     """How well each frame of each clip fits the references, as it is against mirrored.
 
     The references are the eight most typical clips of the dataset, turned to one side; a clip is never its own.
@@ -87,12 +91,12 @@ def histogram_scores(clips, ranked=True, update=lambda clips: None):
     return scores, [int(compared[place]) for place in most_typical[:REFERENCE_FACES]]
 
 
-def turned(sides, signs):
+def turned(sides: np.ndarray, signs: np.ndarray) -> np.ndarray:
     """Side histograms [shape=(clips, 2, 256)] with left and right exchanged where the sign is -1."""
     return np.where(signs[:, None, None] < 0, sides[:, ::-1], sides)
 
 
-def _fit(sides, references):
+def _fit(sides: np.ndarray, references: np.ndarray) -> np.ndarray:
     """(distance mirrored - distance as is) / their sum, of side histograms [n, 2, 256] to others [m, 2, 256]."""
     flat = sides.reshape(len(sides), -1)
     same = cdist(flat, references.reshape(len(references), -1), "cityblock")

@@ -12,17 +12,17 @@ from runtime.files import atomic_folder
 EXCHANGED = [RIGHT_EYE, LEFT_EYE, NOSE, MOUTH_RIGHT, MOUTH_LEFT]  # rows of a landmark array, left and right exchanged
 
 
-def mirror_faces(faces):
+def mirror_faces(faces: np.ndarray) -> np.ndarray:
     """Faces [shape=(frames, size, size, 3)] with their columns in reverse order."""
     return faces[:, :, ::-1]
 
 
-def mirror_landmarks(landmarks):
+def mirror_landmarks(landmarks: np.ndarray) -> np.ndarray:
     """Exchanges left and right: [shape=(frames, 5, 2)], still in pixels of the frame, which itself is not mirrored."""
     return landmarks[:, EXCHANGED]
 
 
-def mirror_transforms(transforms, size):
+def mirror_transforms(transforms: np.ndarray, size: int) -> np.ndarray:
     """Puts a mirror behind the transforms [shape=(frames, 2, 3)] from the frame to crops of `size` pixels.
 
     The result has a negative determinant; its inverse puts a mirrored face back to where it came from in the frame.
@@ -32,12 +32,12 @@ def mirror_transforms(transforms, size):
     return (mirror @ rows)[:, :2]
 
 
-def is_mirrored(clip):
+def is_mirrored(clip: Clip) -> bool:
     """Whether `mirror_clip` has been at this clip."""
     return bool(np.any(clip.track.get("mirrored", False)))
 
 
-def mirror_clip(folder):
+def mirror_clip(folder: Path) -> bool:
     """Mirrors the clip in `folder` on disk, all of its files at once, unless it has been mirrored before.
 
     Faces and track change together with the rename of one folder; the track says that they have (`mirrored`, a boolean

@@ -1,5 +1,8 @@
 """One picture of what a rule found: strip histograms, scores and threshold, mirrored faces before and after."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -21,7 +24,7 @@ SCORE_NAMES = {
 }
 
 
-def draw_finding(path, finding):
+def draw_finding(path: Path, finding: Any) -> None:
     """Writes a PNG of what `finding.find_mirrored` found.
 
     Args:
@@ -45,21 +48,21 @@ def draw_finding(path, finding):
         figure.savefig(partial, dpi=75, format="png")
 
 
-def _some(finding, decision, most):
+def _some(finding: Any, decision: Any, most: Any) -> Any:
     """Faces of at most `most` clips that were so decided, spread evenly."""
     found = finding.of(decision)
     chosen = np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)
     return [finding.clips[found[index]].faces for index in chosen]
 
 
-def _reference(finding):
+def _reference(finding: Any) -> Any:
     """Faces of the reference clips; those of the histogram rule are turned to the usual side, as it does itself."""
     faces = [finding.clips[index].faces for index in finding.references]
     turned = [finding.rule == "histogram" and finding.decisions[index] == MIRRORED for index in finding.references]
     return [mirror_faces(of_clip) if turn else of_clip for of_clip, turn in zip(faces, turned, strict=True)]
 
 
-def _draw_values(axes, finding):
+def _draw_values(axes: Any, finding: Any) -> None:
     """Left-strip histograms as the 2017 rule sees them, eight values a bin for the eye."""
 
     def histogram(faces):
@@ -72,7 +75,7 @@ def _draw_values(axes, finding):
     axes.legend(frameon=False)
 
 
-def _draw_ranks(axes, finding):
+def _draw_ranks(axes: Any, finding: Any) -> None:
     """Left-strip cumulative histograms of ranks, less those of the right strip: what the histogram rule sees."""
 
     def difference(faces):
@@ -86,7 +89,7 @@ def _draw_ranks(axes, finding):
     axes.set_ylabel("share")
 
 
-def _draw_curves(axes, x, finding, curve):
+def _draw_curves(axes: Any, x: Any, finding: Any, curve: Any) -> None:
     """For each decision the mean curve of its clips and the band that holds nine tenths of them; the reference."""
     for decision, colour in COLOURS.items():
         curves = [curve(faces[::FRAME_STEP]) for faces in _some(finding, decision, MOST_CLIPS)]
@@ -99,7 +102,7 @@ def _draw_curves(axes, x, finding, curve):
         axes.plot(x, reference, color="black", linestyle=":", linewidth=1.8, label="reference")
 
 
-def _draw_scores(axes, finding):
+def _draw_scores(axes: Any, finding: Any) -> None:
     """How many frames have which score, coloured by the decision on their clip."""
     groups = {name: [finding.scores[index] for index in finding.of(name)] for name in COLOURS}
     drawn = {name: np.concatenate(scores) for name, scores in groups.items() if scores}
@@ -115,7 +118,7 @@ def _draw_scores(axes, finding):
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.98))
 
 
-def _draw_faces(axes, finding):
+def _draw_faces(axes: Any, finding: Any) -> None:
     """Middle faces of mirrored clips as they are, the same mirrored, and those of other clips to compare with."""
     faces_of = {
         decision: np.array([faces[len(faces) // 2] for faces in _some(finding, decision, MOST_FACES)])

@@ -14,17 +14,17 @@ REFERENCE_FACES = 8
 BINS = 256
 
 
-def strip_width(size):
+def strip_width(size: int) -> int:
     """Width in pixels of the strip of a crop of `size` pixels: 10 of 64."""
     return max(1, round(STRIP_SHARE * size))
 
 
-def threshold_2017(size):
+def threshold_2017(size: int) -> float:
     """The distance in counts above which a face is mirrored: 700 for a crop of 64 pixels."""
     return THRESHOLD_SHARE * size * strip_width(size) * 3
 
 
-def strip_histograms(faces):
+def strip_histograms(faces: np.ndarray) -> np.ndarray:
     """How often each value stands in the left strip of each face, all channels together.
 
     Args:
@@ -37,7 +37,7 @@ def strip_histograms(faces):
     return np.stack([np.bincount(strip.ravel(), minlength=BINS) for strip in strips])
 
 
-def distances_2017(faces, references):
+def distances_2017(faces: np.ndarray, references: np.ndarray) -> np.ndarray:
     """L1 distance in counts of each face's strip histogram to the mean one of the references [shape=(frames,)].
 
     Args:
@@ -47,12 +47,12 @@ def distances_2017(faces, references):
     return np.abs(strip_histograms(faces) - strip_histograms(references).mean(axis=0)).sum(axis=1)
 
 
-def mirrored_2017(faces, references):
+def mirrored_2017(faces: np.ndarray, references: np.ndarray) -> np.ndarray:
     """Whether each face is mirrored by the 2017 rule: its distance is greater than the threshold [shape=(frames,)]."""
     return distances_2017(faces, references) > threshold_2017(faces.shape[1])
 
 
-def choose_references(faces):
+def choose_references(faces: np.ndarray) -> np.ndarray:
     """Chooses the eight faces whose strips are most like those of all others; in 2017 they were picked by eye.
 
     Args:

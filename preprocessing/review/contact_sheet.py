@@ -3,12 +3,13 @@
 import numpy as np
 
 from media.pictures import tile, write_png
+from preprocessing.dataset import Dataset
 
 MOST_CLIPS = 120
 COLUMNS = 21  # seven clips in a row
 
 
-def write_contact_sheet(dataset):
+def write_contact_sheet(dataset: Dataset) -> None:
     """Writes contact_sheet.png: the first, middle and last face of each clip, of at most MOST_CLIPS spread evenly.
 
     Raises:

@@ -1,14 +1,16 @@
 """A short video of a dataset, to see and hear whether faces, landmarks and speech belong together."""
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 
 from media.reading import SPEECH_FILES, SPEECH_RATE, sound_duration, stream_speech, write_wav
 from media.writing import SOUND_RATE, TalkingVideo
-from preprocessing.dataset import Clip
+from preprocessing.dataset import Clip, Dataset
 from preprocessing.review.survey import landmarks_in_crop
 from preprocessing.speech.voice import CHUNK_SECONDS, VOICED, voice_activity
 from runtime.files import atomic_write, scratch_folder
@@ -43,11 +45,11 @@ class Excerpt:
     frame_rate: float
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         """How long it lasts."""
         return self.frames / self.frame_rate
 
-    def sound(self, sample_rate):
+    def sound(self, sample_rate: int) -> np.ndarray:
         """Its speech, exactly as long as its frames: float32 mono [shape=(samples,)]."""
         path = self.clip.folder / SPEECH_FILES[sample_rate]
         samples = np.zeros(round(self.seconds * sample_rate), np.float32)
@@ -59,7 +61,7 @@ class Excerpt:
         return samples
 
 
-def write_preview(dataset):
+def write_preview(dataset: Dataset) -> None:
     """Writes preview.mp4: clips spread evenly over the dataset, of a long one its middle.
 
     The face is enlarged; the landmarks stand where they were detected, so they tremble against the smooth crop. Where
@@ -91,7 +93,7 @@ def write_preview(dataset):
                 video.write_sound(samples)
 
 
-def _choose(dataset):
+def _choose(dataset: Dataset) -> list[Excerpt]:
     """The excerpts to show, of at most MOST_CLIPS clips and MOST_SECONDS."""
     clips = dataset.clips
     chosen = np.linspace(0, len(clips) - 1, min(MOST_CLIPS, len(clips))).round().astype(int)
@@ -109,7 +111,7 @@ def _choose(dataset):
     return excerpts
 
 
-def draw_excerpt(excerpt, voice):
+def draw_excerpt(excerpt: Excerpt, voice: np.ndarray) -> Iterator[Any]:
     """Draws the pictures of an excerpt.
 
     Args:
@@ -139,7 +141,7 @@ def draw_excerpt(excerpt, voice):
         yield picture
 
 
-def _draw_panel(excerpt, voice):
+def _draw_panel(excerpt: Excerpt, voice: np.ndarray) -> np.ndarray:
     """What stands below the face all the time: the clip's name and the bar of voice."""
     panel = np.full((PANEL, SIDE, 3), BACKGROUND, np.uint8)
     _write(panel, _caption(excerpt.clip), MARGIN, BASELINE)
@@ -152,7 +154,7 @@ def _draw_panel(excerpt, voice):
     return panel
 
 
-def _caption(clip):
+def _caption(clip: Clip) -> str:
     """Name and split of a clip; a name too long for its place loses its middle."""
     shown, kept, split = clip.name, len(clip.name), f"  ({clip.entry['split']})"
     while _width(shown + split) > SIDE - MARGIN - TIME_WIDTH and kept > 4:
@@ -161,14 +163,14 @@ def _caption(clip):
     return shown + split
 
 
-def _width(text):
+def _width(text: str) -> int:
     return cv2.getTextSize(text, FONT, FONT_SCALE, 1)[0][0]
 
 
-def _draw_landmarks(picture, points):
+def _draw_landmarks(picture: np.ndarray, points: np.ndarray) -> None:
     for x, y in (points * 16).round().astype(int).tolist():  # sixteenths of a pixel, or the dots would jump
         cv2.circle(picture, (x, y), 4 * 16, LANDMARK, 2, cv2.LINE_AA, shift=4)
 
 
-def _write(picture, text, left, baseline):
+def _write(picture: np.ndarray, text: str, left: int, baseline: int) -> None:
     cv2.putText(picture, text, (left, baseline), FONT, FONT_SCALE, TEXT, 1, cv2.LINE_AA)

@@ -1,11 +1,12 @@
 """What is in a dataset, in words and in one picture, for a person who judges whether it is good to learn from."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
 from media.hearing import ENDS_EARLY, SILENT
-from preprocessing.dataset import SPLITS, missing_splits
+from preprocessing.dataset import SPLITS, Dataset, missing_splits
 from preprocessing.faces.alignment import TEMPLATE
 from preprocessing.review.survey import survey_dataset
 
@@ -21,7 +22,7 @@ QUANTITY_NAMES = {  # with the number of digits after the point
 }
 
 
-def write_report(dataset):
+def write_report(dataset: Dataset) -> None:
     """Prints what is in a dataset and writes report.png; ends with what looks wrong and the name of the picture.
 
     Args:
@@ -50,7 +51,7 @@ def write_report(dataset):
     print(f"wrote {path}")
 
 
-def count_frames(dataset):
+def count_frames(dataset: Dataset) -> tuple[int, dict[str, int]]:
     """(frames kept, Counter of frames dropped by reason) over all clips of the manifest."""
     dropped = Counter()
     for entry in dataset.manifest["clips"]:
@@ -58,7 +59,7 @@ def count_frames(dataset):
     return sum(entry["frames_kept"] for entry in dataset.manifest["clips"]), dropped
 
 
-def find_warnings(dataset, survey):
+def find_warnings(dataset: Dataset, survey: Any) -> list[str]:
     """What looks wrong in a dataset, a line each, with its remedy.
 
     Args:
@@ -118,7 +119,7 @@ def find_warnings(dataset, survey):
     return warnings
 
 
-def find_doubtful_clips(entries):
+def find_doubtful_clips(entries: list[dict[str, Any]]) -> list[str]:
     """What speaks against clips by their entries in the manifest alone, a line for each kind, with its remedy."""
     warnings = []
     if cut := [entry for entry in entries if entry.get("cuts")]:
@@ -135,7 +136,7 @@ def find_doubtful_clips(entries):
     return warnings
 
 
-def _head(dataset):
+def _head(dataset: Dataset) -> list[str]:
     entries, sources = dataset.manifest["clips"], dataset.manifest["sources"]
     rates = Counter(entry["fps"] for entry in entries)
     shown = ", ".join(f"{rate:g} frames/s" + f" ({count} clips)" * (len(rates) > 1) for rate, count in rates.items())
@@ -147,7 +148,7 @@ def _head(dataset):
     ]
 
 
-def _table_of_splits(dataset, survey):
+def _table_of_splits(dataset: Dataset, survey: Any) -> list[str]:
     lines = [f"{'split':12} clips  minutes  frames"]
     totals = [0, 0.0, 0]
     for split in SPLITS:
@@ -158,12 +159,12 @@ def _table_of_splits(dataset, survey):
     return [*lines, _row("all", totals)]
 
 
-def _row(name, numbers):
+def _row(name: str, numbers: list[Any]) -> str:
     clips, minutes, frames = numbers
     return f"{name:12} {clips:5}  {minutes:7.1f}  {frames:6}"
 
 
-def _what_was_left_out(dataset, survey):
+def _what_was_left_out(dataset: Dataset, survey: Any) -> list[str]:
     entries, sources = dataset.manifest["clips"], dataset.manifest["sources"]
     kept, dropped = count_frames(dataset)
     frames = kept + dropped.total()
@@ -187,7 +188,7 @@ def _what_was_left_out(dataset, survey):
     return lines + [f"cannot be read: {line}" for line in survey.damaged]
 
 
-def _table_of_quantities(survey):
+def _table_of_quantities(survey: Any) -> list[str]:
     rows = [("length of a clip (seconds of speech)", np.array([of_clip.seconds for of_clip in survey.measures]), 1)]
     rows += [(name, survey.values(quantity), digits) for quantity, (name, digits) in QUANTITY_NAMES.items()]
     lines = [f"{'':37}    mean     5 %    95 %"]
@@ -197,5 +198,5 @@ def _table_of_quantities(survey):
     return lines
 
 
-def _share(part, whole):
+def _share(part: int, whole: int) -> str:
     return f"{100 * part / max(whole, 1):.1f} %"

@@ -1,5 +1,8 @@
 """The report of a dataset as histograms: lengths, pose, brightness, size of the faces, frames kept and dropped."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -12,7 +15,7 @@ COLOURS = dict(zip(SPLITS, ("#2a78b5", "#e08a1e", "#d1495b"), strict=True))
 KEPT, DROPPED = "#2a9d6f", "#8a8a8a"
 
 
-def draw_report(path, survey, kept, dropped):
+def draw_report(path: Path, survey: Any, kept: int, dropped: dict[str, int]) -> None:
     """Writes the report's PNG.
 
     Args:
@@ -56,14 +59,14 @@ def draw_report(path, survey, kept, dropped):
         figure.savefig(partial, dpi=100, format="png")
 
 
-def _edges(values, least_span):
+def _edges(values: np.ndarray, least_span: float) -> np.ndarray:
     """Edges of bins that hold all values and span at least so much, or the smallest differences would look large."""
     low, high = values.min(), values.max()
     margin = max(0.0, least_span - (high - low)) / 2
     return np.linspace(low - margin, high + margin, BINS + 1)
 
 
-def _draw_brightness(axes, survey):
+def _draw_brightness(axes: Any, survey: Any) -> None:
     """A line for each split: shares, so that a small split is seen beside a large one."""
     edges = _edges(survey.values("brightness"), 40.0)
     for split, colour in COLOURS.items():
@@ -77,7 +80,7 @@ def _draw_brightness(axes, survey):
     axes.legend(frameon=False)
 
 
-def _draw_frames(axes, kept, dropped):
+def _draw_frames(axes: Any, kept: int, dropped: dict[str, int]) -> None:
     """A bar for the frames kept and for each reason why frames were dropped, its name above it."""
     counts = {"kept": kept, **dict(dropped.most_common())}
     axes.barh(range(len(counts)), counts.values(), height=0.4, color=[KEPT] + [DROPPED] * len(dropped))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from media.reading import SPEECH_FILES, SPEECH_RATE, sound_duration
+from preprocessing.dataset import Clip, Dataset
 from preprocessing.faces import pose
 from preprocessing.faces.detection import LEFT_EYE, RIGHT_EYE
 from preprocessing.faces.tracking import look_of
@@ -58,15 +59,15 @@ class Survey:
     measures: list
     damaged: list
 
-    def of_split(self, split):
+    def of_split(self, split: str) -> list[Measures]:
         """The measures of the clips of one split."""
         return [of_clip for of_clip in self.measures if of_clip.split == split]
 
-    def seconds(self, split):
+    def seconds(self, split: str) -> float:
         """Speech in the clips of one split."""
         return sum(of_clip.seconds for of_clip in self.of_split(split))
 
-    def unlike_others(self):
+    def unlike_others(self) -> dict[str, str]:
         """How clips differ from most of the others in colour, size or look of the face: {name: words}."""
         colours = np.stack([of_clip.colour for of_clip in self.measures])
         sizes = np.array([np.median(of_clip.eye_distance) for of_clip in self.measures])
@@ -84,13 +85,13 @@ class Survey:
                 unlike[of_clip.name] = f"its face correlates by {correlation:.2f} with theirs"
         return unlike
 
-    def values(self, quantity, split=None):
+    def values(self, quantity: str, split: str | None = None) -> np.ndarray:
         """One of QUANTITIES in all clips, or those of one split, one after the other [shape=(n,)]."""
         measures = self.measures if split is None else self.of_split(split)
         return np.concatenate([np.zeros(0), *(getattr(of_clip, quantity) for of_clip in measures)])
 
 
-def survey_dataset(dataset):
+def survey_dataset(dataset: Dataset) -> Survey:
     """Measures all clips of a dataset.
 
     Raises:
@@ -110,7 +111,7 @@ def survey_dataset(dataset):
     return Survey(measures, damaged)
 
 
-def measure_clip(clip):
+def measure_clip(clip: Clip) -> Measures:
     """The `Measures` of a clip.
 
     Raises:
@@ -133,13 +134,13 @@ def measure_clip(clip):
     )
 
 
-def _correlation(look, other):
+def _correlation(look: np.ndarray, other: np.ndarray) -> float:
     """That of two looks; 1 where one has no contrast."""
     norm = np.linalg.norm(look) * np.linalg.norm(other)
     return look @ other / norm if norm > 1e-6 else 1.0
 
 
-def landmarks_in_crop(clip):
+def landmarks_in_crop(clip: Clip) -> np.ndarray:
     """Landmarks of a clip in pixels of its faces, where those of a mirrored clip are mirrored too.
 
     Returns:

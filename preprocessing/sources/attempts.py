@@ -3,8 +3,10 @@
 import random
 import textwrap
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from runtime.program import InputError
 
@@ -27,7 +29,7 @@ SAVED_BY_HAND = "see in a browser whether it is public; a file that was saved th
 class PermanentError(InputError):
     """A failure that trying again would not mend; `reason` and `remedy` are the parts of its line."""
 
-    def __init__(self, url, reason, remedy):
+    def __init__(self, url: str, reason: Any, remedy: str) -> None:
         self.reason, self.remedy = _one_line(reason), remedy
         super().__init__(f"{url}: {self.reason}; {remedy}")
 
@@ -35,13 +37,13 @@ class PermanentError(InputError):
 class TransientError(Exception):
     """A failure that may pass: a busy server, a broken connection."""
 
-    def __init__(self, reason, retry_after=None):
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
         """`retry_after`: the seconds that the server asks to wait, or None where it does not say."""
         self.reason, self.retry_after = _one_line(reason), retry_after
         super().__init__(self.reason)
 
 
-def try_again(action, url, tries=TRIES, sleep=time.sleep):
+def try_again(action: Callable, url: str, tries: int = TRIES, sleep: Callable = time.sleep) -> str | dict[str, Any]:
     """Calls `action()` until it succeeds, waiting longer and longer after each `TransientError` failure.
 
     Args:
@@ -70,7 +72,9 @@ def try_again(action, url, tries=TRIES, sleep=time.sleep):
             sleep(pause * generator.uniform(1, 1.5))  # never less than what the server asks for
 
 
-def http_failure(url, status, reason, headers, remedy=SAVED_BY_HAND):
+def http_failure(
+    url: str, status: int, reason: str, headers: Any, remedy: str = SAVED_BY_HAND
+) -> TransientError | PermanentError:
     """The exception for an HTTP answer that is an error: `TransientError` or `PermanentError`, not raised.
 
     Args:
@@ -85,11 +89,11 @@ def http_failure(url, status, reason, headers, remedy=SAVED_BY_HAND):
     return PermanentError(url, reason, REMEDIES.get(status, remedy))
 
 
-def _one_line(reason):
+def _one_line(reason: Any) -> str:
     return textwrap.shorten(str(reason), LONGEST_REASON, placeholder=" ...")
 
 
-def _seconds(retry_after):
+def _seconds(retry_after: str | None) -> float | None:
     """The wait that a `Retry-After` header asks for, given in seconds or as a date; None where it makes no sense."""
     try:
         return max(float(retry_after), 0.0)

@@ -4,7 +4,9 @@ import contextlib
 import http.client
 import socket
 import urllib.error
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from preprocessing.sources.attempts import SAVED_BY_HAND, PermanentError, TransientError, http_failure
 from runtime.files import atomic_write
@@ -15,7 +17,7 @@ INSTALL = "pip install pytube==15.0.0"
 OUTGROWN = "pytube no longer understands this site; use --downloader yt-dlp"
 
 
-def download(url, stem, max_height, progress=None):
+def download(url: str, stem: Path, max_height: int, progress: Callable | None = None) -> dict[str, Any] | None:
     """Fetches one video; files that are there already are kept.
 
     Args:
@@ -60,7 +62,7 @@ def download(url, stem, max_height, progress=None):
         raise _failure(url, error) from error
 
 
-def choose_streams(streams, max_height):
+def choose_streams(streams: Any, max_height: int) -> tuple[Any, Any]:
     """The (picture, sound) streams to take, the same one where it holds both; None for one that does not exist.
 
     The height of the picture decides; at one height, a stream that holds both goes before two.
@@ -84,12 +86,12 @@ def choose_streams(streams, max_height):
     return max(choices, key=rank, default=(None, None))
 
 
-def _number(text):
+def _number(text: str) -> int:
     """The number in "720p" or "128kbps", 0 where none is stated."""
     return int("".join(filter(str.isdigit, text or "")) or 0)
 
 
-def _save(stream, stem):
+def _save(stream: Any, stem: Path) -> Path:
     path = Path(f"{stem}.{stream.itag}.{stream.subtype}")
     if not path.exists():
         with atomic_write(path) as partial:
@@ -97,13 +99,13 @@ def _save(stream, stem):
     return path
 
 
-def _stated(video, field):
+def _stated(video: Any, field: str) -> str:
     with contextlib.suppress(Exception):
         return getattr(video, field)
 
 
 @contextlib.contextmanager
-def _timeout():
+def _timeout() -> Iterator[Any]:
     """Lets silent connections fail for a while: most of pytube's requests know no limit of their own."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)
@@ -113,7 +115,7 @@ def _timeout():
         socket.setdefaulttimeout(before)
 
 
-def _failure(url, error):
+def _failure(url: str, error: Any) -> Any:
     """What an error of pytube means: `PermanentError`, `TransientError`, or a disk error itself."""
     from pytube import exceptions
 

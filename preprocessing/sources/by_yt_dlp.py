@@ -3,7 +3,9 @@
 import contextlib
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from preprocessing.sources.attempts import SAVED_BY_HAND, PermanentError, TransientError, http_failure
 from runtime.program import REMEDIES, InputError
@@ -14,7 +16,7 @@ GAVE_UP = "Got error: "  # what yt-dlp says, without the error itself, when its 
 FIND_ANOTHER = "give the address of a page with a video, or of a video file"
 
 
-def download(url, stem, max_height, progress=None):
+def download(url: str, stem: Path, max_height: int, progress: Callable | None = None) -> dict[str, Any]:
     """Fetches one video; what an interrupted call has left of it is gone on with.
 
     Args: see `by_pytube.download`; any address will do.
@@ -51,7 +53,7 @@ def download(url, stem, max_height, progress=None):
         with contextlib.ExitStack() as answers, yt_dlp.YoutubeDL(options) as downloader:
             urlopen = downloader.urlopen
 
-            def remembering_urlopen(request):
+            def remembering_urlopen(request: Any) -> Any:
                 """The downloader's own, which remembers how the last request failed: its errors often do not say."""
                 nonlocal refused_request
                 refused_request = None
@@ -74,20 +76,20 @@ def download(url, stem, max_height, progress=None):
 class _QuietLog:
     """Takes yt-dlp's lines in place of the terminal, and keeps the warnings."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.warnings = []
 
-    def debug(self, line):
+    def debug(self, line: str) -> None:
         """Lets the line go."""
 
     info = error = debug
 
-    def warning(self, line):
+    def warning(self, line: str) -> None:
         """Keeps the line."""
         self.warnings.append(line)
 
 
-def _options(stem, max_height):
+def _options(stem: Path, max_height: int) -> dict[str, Any]:
     """Options under which yt-dlp neither prints, nor waits, nor needs another program."""
     return {
         "format": lambda context: choose_formats(context["formats"], max_height),
@@ -113,7 +115,7 @@ def _options(stem, max_height):
     }
 
 
-def choose_formats(formats, max_height):
+def choose_formats(formats: list[dict[str, Any]], max_height: int) -> list[dict[str, Any]]:
     """The formats to fetch: one with picture and sound, or one of each, side by side; [] where there are none.
 
     The height of the picture decides; at one height, whole files go before lists of parts, and one file before two.
@@ -138,12 +140,12 @@ def choose_formats(formats, max_height):
     return max(enumerate(choices), key=rank, default=(0, []))[1]
 
 
-def _is_whole_file(entry):
+def _is_whole_file(entry: dict[str, Any]) -> bool:
     """Whether a format is one file, where others are lists of parts."""
     return entry.get("protocol") in ("http", "https")
 
 
-def _fields(url, info):
+def _fields(url: str, info: dict[str, Any]) -> dict[str, Any]:
     entries = info.get("entries")
     info = next(iter(entries), {}) if entries is not None else info
     files = info.get("requested_downloads", [])
@@ -158,7 +160,7 @@ def _fields(url, info):
     }
 
 
-def _underlying(error, outer):
+def _underlying(error: Any, outer: Any) -> list[Any]:
     """The error and all those that led to it, but for `outer`; yt-dlp wraps the telling one several times."""
     found, waiting = [], [error]
     while waiting:
@@ -170,7 +172,7 @@ def _underlying(error, outer):
     return found
 
 
-def _failure(url, errors, refused_request, warnings, stem):
+def _failure(url: str, errors: list[Any], refused_request: Any, warnings: list[str], stem: Path) -> Any:
     """What an error of yt-dlp means: `PermanentError`, `TransientError`, or an `OSError` of the disk.
 
     Args:

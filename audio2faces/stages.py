@@ -97,7 +97,7 @@ def finish(folder: Path, steps: int, **notes: Any) -> None:
     write_json(folder / DONE, {"steps": steps, **notes})
 
 
-def steps_done(folder: Path) -> int:
+def steps_done(folder: Path) -> Any:
     """How many steps a finished stage has taken."""
     return read_json(folder / DONE).get("steps")
 

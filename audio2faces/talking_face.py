@@ -1,6 +1,5 @@
 """The public interface of a talking face: load one, let it speak, train and save one."""
 
-from collections.abc import Iterable
 from math import gcd
 from pathlib import Path
 from typing import Any, Self
@@ -49,7 +48,7 @@ class TalkingFace:
         return cls(load_model(find_model(preset)))
 
     @classmethod
-    def train(cls, data: Dataset | str | Path, run: str | Path, preset: str = "full", steps: int | None = None) -> Self:
+    def train(cls, data: Any, run: str | Path, preset: str = "full", steps: int | None = None) -> Self:
         """Learns the face of a speaker; called again with the same arguments, it goes on where it stopped.
 
         Args:
@@ -129,7 +128,7 @@ class TalkingFace:
         return save_model(folder, self.model)
 
 
-def prepare(sources: str | Path | Iterable[str | Path], folder: str | Path, size: int = 64, **options: Any) -> Dataset:
+def prepare(sources: Any, folder: Any, size: int = 64, **options: Any) -> Dataset:
     """Turns videos of a speaker into a dataset of aligned faces and speech, or adds to one.
 
     Args:

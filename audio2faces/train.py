@@ -28,7 +28,7 @@ SAMPLE_LICENCE = "GRID corpus (Cooke, Barker, Cunningham, Shao 2006), CC BY 4.0"
 OF_BEGAN = ("audio_encoder", "repair")  # arguments that no other mode takes
 LEARNED = "learned"  # the default of --audio-encoder
 COUNT = number(1, math.inf, int)
-MODES = {  # mode: presets, function that trains (module, name), preset with --data
+MODES: dict[str, tuple] = {  # mode: presets, function that trains (module, name), preset with --data
     "vae": (began.vae.config.VAE_PRESETS, ("began.vae.training", "train_vae"), "convolutional"),
     "began": (began.config.PRESETS, ("began.training", "train_began"), "conditional"),
     "audio2faces": (audio2faces.config.PRESETS, ("audio2faces.training", "train_system"), "full"),

@@ -6,7 +6,7 @@ unit variance, so that new faces are drawn from the standard normal (Tipping and
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -69,7 +69,7 @@ class Eigenfaces:
         return cls(rows, mean, projection.astype(np.float32), kernel.astype(np.float32), bias)
 
     @classmethod
-    def of_clips(cls, clips: list, faces: np.ndarray, z_size: int, covered: float, mouth: MouthComponents) -> Self:
+    def of_clips(cls, clips: Any, faces: np.ndarray, z_size: int, covered: float, mouth: MouthComponents) -> Self:
         """The components that say nothing, linearly, about the motion of the mouth.
 
         People nod and rise while they speak: within a clip of GRID the components of a frame, even their mean over a
@@ -108,7 +108,7 @@ class Eigenfaces:
         return (faces[:, : self.rows].reshape(len(faces), -1) - self.mean) @ self.projection
 
 
-def directions_of_mouth(together: np.ndarray, squares: np.ndarray, frames: int) -> np.ndarray:
+def directions_of_mouth(together: Any, squares: Any, frames: int) -> np.ndarray:
     """The directions in z that go with the motion of the mouth.
 
     Args:

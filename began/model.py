@@ -92,12 +92,7 @@ class Began(Trainable):
         return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
 
     def compute_loss(
-        self,
-        x: dict | None = None,
-        y: Any = None,
-        y_pred: dict[str, Any] | None = None,
-        sample_weight: Any = None,
-        training: bool = True,
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         """The loss of both players over a batch; moves k. See `Adversary`."""
         generated = (y_pred["face"], *self.more_negatives(y_pred, training))

@@ -243,7 +243,7 @@ def train_began(
         return _train(config, dataset, Path(run_dir), devices, task)
 
 
-def _train(config: Any, dataset: Dataset, run_dir: Path, devices: OneDevice, make_task: type) -> Path:
+def _train(config: Any, dataset: Dataset, run_dir: Path, devices: OneDevice, make_task: Any) -> Path:
     settings = RunSettings("began", config, dataset.fingerprint)
     if devices.chief:
         check_run(run_dir, settings)

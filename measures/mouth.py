@@ -43,7 +43,7 @@ class MouthComponents:
     basis: np.ndarray
 
     @classmethod
-    def of(cls, clips: list) -> Self:
+    def of(cls, clips: Any) -> Self:
         """The components of the real faces of some clips (objects with `.faces`).
 
         They are found by subspace iteration (Halko, Martinsson and Tropp 2011): the covariance of thousands of pixels,
@@ -70,9 +70,7 @@ class MouthComponents:
         return mouth_motion(faces) @ self.basis.T
 
 
-def mouth_measures(
-    real: list[np.ndarray], generated: list[np.ndarray], numbers: list[np.ndarray] | None = None
-) -> dict:
+def mouth_measures(real: Any, generated: list[np.ndarray], numbers: Any = None) -> dict:
     """How well generated mouth motion follows the real one, pooled over all frames.
 
     Args:
@@ -105,7 +103,7 @@ def mouth_sums(real: np.ndarray, generated: np.ndarray, numbers: np.ndarray | No
     return np.stack([*sums, pair_sums(real, generated)])
 
 
-def measures_of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
+def measures_of_sums(sums: Any) -> dict[str, np.ndarray]:
     """`mouth_measures` of sums of `mouth_sums` [shape=(..., 2 * LARGEST_LAG + 2, 6)].
 
     Returns:

@@ -91,7 +91,7 @@ def flicker(faces: Any, region: np.ndarray, numbers: np.ndarray | Sequence | Non
     return float(changes.mean()) if changes.size else 0.0
 
 
-def eye_measures(made: np.ndarray, real: list) -> dict:
+def eye_measures(made: np.ndarray, real: Any) -> dict:
     """How much the eyes of generated faces are like real ones, whatever the moment and the colour of the light.
 
     Args:
@@ -117,12 +117,12 @@ def eye_measures(made: np.ndarray, real: list) -> dict:
     return {"eye_sharpness": ratio(*sharpnesses), "eye_distance": ratio(of_made, of_real)}
 
 
-def _cut(faces: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
+def _cut(faces: Any, box: tuple[float, float, float, float]) -> np.ndarray:
     top, bottom, left, right = (round(edge * faces.shape[1]) for edge in box)
     return faces[:, top:bottom, left:right]
 
 
-def _eyes(faces: np.ndarray, eye: tuple[float, float, float, float]) -> np.ndarray:
+def _eyes(faces: Any, eye: tuple[float, float, float, float]) -> np.ndarray:
     """Pixels of one eye, each channel's mean removed [shape=(frames, pixels)]."""
     pixels = _cut(faces, eye).astype(np.float32)
     return (pixels - pixels.mean(axis=(1, 2), keepdims=True)).reshape(len(faces), -1)

@@ -23,7 +23,9 @@ class Channels:
 
     def __init__(self, path: str | Path, sample_rate: int, scale: float | None) -> None:
         self._path, self._sample_rate, self._scale = path, sample_rate, scale
-        self._resampler = self._form = self._repair = None
+        self._resampler: Any = None
+        self._form: Any = None
+        self._repair: Any = None
         self.notes = []  # what was repaired, a line each; complete after the last `rest`
 
     def of(self, frame: Any) -> list[np.ndarray]:

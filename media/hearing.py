@@ -1,6 +1,7 @@
 """What is heard of a sound: its samples repaired, its loudness, its channels made one. Arrays in, arrays out."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -57,8 +58,10 @@ class SoundRepair:
 
     def __init__(self, sample_rate: int) -> None:
         self._rate = sample_rate
-        self._before = None  # the last sample of each channel
-        self.count, self.first, self.last = 0, None, None
+        self._before: Any = None  # the last sample of each channel
+        self.count = 0
+        self.first: Any = None
+        self.last: Any = None
 
     def __call__(self, channels: np.ndarray, time: float = 0.0) -> np.ndarray:
         """The same sound with usable samples alone.
@@ -117,7 +120,7 @@ class Loudness:
 
     def __init__(self, sample_rate: int) -> None:
         self._length = round(sample_rate * BLOCK_SECONDS)
-        self._rest = None  # samples that do not make a block yet
+        self._rest: Any = None  # samples that do not make a block yet
         self._loudest = np.zeros(0)
 
     def hear(self, channels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -202,7 +205,7 @@ class ChannelListener:
         """Whether enough was heard."""
         return len(self._levels) >= ENOUGH_BLOCKS or self._heard > LONGEST_LISTENING * self._rate
 
-    def weights(self) -> np.ndarray | None:
+    def weights(self) -> Any:
         """Weights of the channels by which the voice is kept, or None where their mean keeps it.
 
         Where the mean has lost the voice, as when one channel has the opposite sign of the other, or when one of many

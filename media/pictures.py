@@ -9,7 +9,7 @@ from runtime.files import atomic_write
 from runtime.program import InputError
 
 
-def read_png(path: Path) -> np.ndarray:
+def read_png(path: str | Path) -> np.ndarray:
     """Reads a picture as uint8 RGB [shape=(height, width, 3)].
 
     Raises:
@@ -21,7 +21,7 @@ def read_png(path: Path) -> np.ndarray:
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
-def write_png(path: Path, image: np.ndarray) -> None:
+def write_png(path: str | Path, image: np.ndarray) -> None:
     """Writes a uint8 RGB image [shape=(height, width, 3)] as PNG, whole or not at all."""
     with atomic_write(path) as partial:
         if not cv2.imwrite(str(partial), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):

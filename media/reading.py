@@ -258,7 +258,7 @@ def _numbered(container: Any, frames: Iterator, stream: Any, frame_rate: float) 
         yield frame
 
 
-def read_frames(path: Path, damage: list | None = None, start: float = 0.0, end: Any = None) -> Iterator[Any]:
+def read_frames(path: str | Path, damage: list | None = None, start: float = 0.0, end: Any = None) -> Iterator[Any]:
     """Yields the frames of a video in order of presentation, as they are to be seen.
 
     They are upright, or mirrored, as the container says; they have square pixels, and are not interlaced. Their times
@@ -365,7 +365,7 @@ def _pulled(graph: Any) -> Iterator[Any]:
 
 
 def stream_speech(
-    path: Path,
+    path: str | Path,
     sample_rate: int = SPEECH_RATE,
     start: float | None = None,
     damage: list | None = None,
@@ -430,7 +430,7 @@ def stream_speech(
 
 
 @contextlib.contextmanager
-def _open_sound(path: Path) -> Iterator[Any]:
+def _open_sound(path: str | Path) -> Iterator[Any]:
     """Opens `path` and gives (container, audio stream that is heard, `Hearing`).
 
     Raises:
@@ -489,7 +489,7 @@ def _listen(path: str, track: int) -> ChannelListener:
 
 
 def read_speech(
-    path: Path, sample_rate: int = SPEECH_RATE, start: float | None = None, damage: Any = None
+    path: str | Path, sample_rate: int = SPEECH_RATE, start: float | None = None, damage: Any = None
 ) -> np.ndarray:
     """The whole of `stream_speech` in one array: float32 mono samples in [-1, 1] [shape=(n,)].
 
@@ -518,7 +518,7 @@ def sound_level(path: str | Path, enough: float = np.inf) -> float:
     return loudness.level
 
 
-def last_audible(path: Path) -> float:
+def last_audible(path: str | Path) -> float:
     """Seconds after which a file is silent, in blocks of `hearing.BLOCK_SECONDS`; 0 if all of it is.
 
     Raises:
@@ -543,7 +543,7 @@ def sound_duration(path: str | Path) -> float | None:
         return _duration(container, stream)
 
 
-def write_wav(path: Path, blocks: np.ndarray | Iterator, sample_rate: int) -> int:
+def write_wav(path: str | Path, blocks: Any, sample_rate: int) -> int:
     """Writes mono sound as a 16-bit wav file, whole or not at all.
 
     Args:

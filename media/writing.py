@@ -31,7 +31,7 @@ FORMATS = {  # by suffix: container and its options, codecs and their options
 }
 
 
-def is_synthetic(path: Path) -> bool:
+def is_synthetic(path: str | Path) -> bool:
     """Whether a file is a video whose comment says that its face was generated; False if it cannot be read."""
     try:
         with open_container(path) as container:
@@ -53,7 +53,7 @@ class TalkingVideo:
         height: of the pictures in pixels, where there is more in them than a face; width and height are even then.
     """
 
-    def __init__(self, path: str | Path, size: int, frame_rate: float, comment: str, height: int | None = None) -> None:
+    def __init__(self, path: str | Path, size: int, frame_rate: float, comment: str, height: Any = None) -> None:
         self.scale = -(-SHORTEST_SIDE // size)
         (container, options), (codec, picture_options), (sound_codec, rate) = FORMATS[Path(path).suffix.lower()]
         with self._writing():

@@ -78,7 +78,7 @@ class _Take:
         return float(times[-1]) + 1 / self.recording.frame_rate if len(times) else 0.0
 
 
-def prepare_source(task: Task, advance: Callable = lambda seconds: None) -> dict[str, Any]:
+def prepare_source(task: Any, advance: Any = lambda seconds: None) -> dict[str, Any]:
     """Makes the clips of one source and, when they are whole, its record `sources/NAME.json`.
 
     Args:
@@ -217,7 +217,7 @@ def _take(task: Task, index: int, start: float, end: float | None, scratch: Any,
     return _Take(recording, index, start, segments, voice), skipped
 
 
-def _parts(task: Task, takes: list[_Take], skipped: dict[str, float]) -> list[tuple[_Take, Part]]:
+def _parts(task: Task, takes: list[_Take], skipped: Any) -> list[tuple[_Take, Part]]:
     """The (take, `Part`) of each clip, in the order of time; what gaps between splits cost is added to `skipped`."""
     whole = task.settings.segments == "whole"
     enough = task.divided and sum(take.seconds for take in takes) >= LEAST_SECONDS - TOLERANCE
@@ -307,7 +307,7 @@ def _write_clip(task: Task, take: _Take, part: Part, others: list[dict[str, Any]
     }
 
 
-def _wrong_sound(path: Path, seconds: float) -> dict[str, int]:
+def _wrong_sound(path: Any, seconds: float) -> dict[str, int]:
     """What is wrong with the speech of a clip, as its `damage` tells it: silent, or over long before the last face.
 
     Args:
@@ -321,7 +321,7 @@ def _wrong_sound(path: Path, seconds: float) -> dict[str, int]:
     return {ENDS_EARLY: 1} if early else {}
 
 
-def _write_faces(path: Path, recording: Recording, crops: np.ndarray) -> None:
+def _write_faces(path: str | Path, recording: Recording, crops: np.ndarray) -> None:
     """Copies crops, given by their numbers, one by one: no memory for all, and a full disk is an error."""
     shape = (len(crops), recording.size, recording.size, 3)
     with open(recording.crops, "rb") as source, open(path, "wb") as file:
@@ -333,7 +333,7 @@ def _write_faces(path: Path, recording: Recording, crops: np.ndarray) -> None:
             file.write(source.read(length))
 
 
-def _cut_sound(source: Path, path: Path, segment: Segment) -> None:
+def _cut_sound(source: str | Path, path: str | Path, segment: Segment) -> None:
     with wave.open(str(source)) as whole, open(path, "wb") as file, wave.open(file, "wb") as part:
         part.setparams(whole.getparams())
         rate, length = whole.getframerate(), whole.getnframes()

@@ -66,7 +66,7 @@ class Clip:
         return read_speech(self.folder / SPEECH_FILES[sample_rate], sample_rate, start=0.0)
 
 
-def _read(path: Path, how: Callable | type) -> Any:
+def _read(path: str | Path, how: Callable | type) -> Any:
     """What `how` makes of a file of a clip.
 
     Raises:
@@ -85,7 +85,7 @@ def _read(path: Path, how: Callable | type) -> Any:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); run preprocessing again") from error
 
 
-def _arrays(path: Path, names: list[str] | None = None) -> dict[str, np.ndarray]:
+def _arrays(path: str | Path, names: list[str] | None = None) -> dict[str, np.ndarray]:
     """Arrays of an .npz file by name, all if `names` is None."""
     with np.load(path, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in names or arrays.files}
@@ -144,7 +144,7 @@ class Dataset:
         return clips
 
 
-def files_digest(folder: Path) -> str:
+def files_digest(folder: Any) -> str:
     """The SHA-256 over all that a clip is learned from: its faces, their times and the speech.
 
     Args:

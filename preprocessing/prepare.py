@@ -49,7 +49,7 @@ class Report:
 
 
 def prepare_dataset(
-    sources: list[Path],
+    sources: Any,
     folder: Path,
     splits: Path | None = None,
     settings: Settings | None = None,
@@ -58,7 +58,7 @@ def prepare_dataset(
     cluster: Any = None,
     downloader: str = "auto",
     intervals: tuple = (),
-) -> tuple[Dataset, Report] | None:
+) -> tuple[Dataset, Report]:
     """Turns videos into a dataset (see docs/formats.md) or adds to one.
 
     Args:
@@ -232,10 +232,10 @@ def _claims(record: dict) -> tuple:
 def _task(
     source: Source,
     folder: Path,
-    settings: Settings,
+    settings: Any,
     downloader: str,
     split_of: dict[str, str] | None,
-    there: _There,
+    there: Any,
     report: Report,
 ) -> Task:
     """What is to be done for a source; one from the web is fetched.

@@ -68,16 +68,16 @@ class Recording:
 
 
 def record(
-    picture: str | Path,
+    picture: Any,
     sound: str | Path,
     folder: Path,
     size: int,
     detector: Any,
     start: float = 0.0,
-    end: float | None = None,
+    end: Any = None,
     exact: bool = False,
     advance: Callable = lambda seconds: None,
-) -> Recording | None:
+) -> Recording:
     """Extracts faces and speech of a video into a folder.
 
     Args:

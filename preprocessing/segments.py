@@ -76,7 +76,7 @@ def find_segments(
     return segments, {reason: round(count * float(frame_seconds), 2) for reason, count in seconds.items()}
 
 
-def cut_segment(segment: Segment, voice: np.ndarray, longest: float) -> list[Segment]:
+def cut_segment(segment: Segment, voice: Any, longest: float) -> list[Segment]:
     """A segment cut where the voice is weakest, near its middle, and again while a piece is too long.
 
     Args:

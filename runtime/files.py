@@ -26,7 +26,7 @@ BLOCK = 1 << 22  # bytes read at a time
 
 
 @contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[Any]:
+def atomic_write(path: str | Path) -> Iterator[Any]:
     """Gives a path to write to, in a hidden folder beside `path`; on success it is renamed to `path`, or else removed.
 
     The file has the name of `path`, since writers choose the format by it. Several processes may write to the same
@@ -43,7 +43,7 @@ def atomic_write(path: Path) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: Path) -> Iterator[Any]:
+def atomic_folder(path: str | Path) -> Iterator[Any]:
     """Gives an empty folder of the same name, in a hidden folder beside `path`, to fill.
 
     On success it takes the place of `path`, on failure it goes. What stood at `path` is renamed away before it is
@@ -63,7 +63,7 @@ def atomic_folder(path: Path) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def scratch_folder(parent: Path, purpose: Path) -> Iterator[Any]:
+def scratch_folder(parent: Any, purpose: Path) -> Iterator[Any]:
     """Gives a hidden folder in `parent` to work in, and removes it; an error of writing there names `purpose`."""
     with _partial_folder(Path(parent)) as scratch, _named(purpose, scratch):
         yield scratch
@@ -97,7 +97,7 @@ def _remove_leftovers(parent: Path) -> None:
 
 
 @contextlib.contextmanager
-def _named(path: Path, scratch: Path) -> Iterator[Any]:
+def _named(path: str | Path, scratch: Path) -> Iterator[Any]:
     """Lets an error of writing say which output it was about, where it knows no name or one in `scratch`."""
     try:
         yield
@@ -136,7 +136,7 @@ def check_output(path: str | Path) -> None:
     check_output_folder(Path(path).parent)
 
 
-def check_output_folder(folder: Path) -> None:
+def check_output_folder(folder: str | Path) -> None:
     """The same for a folder that files are written to, which may be missing, as may those above it.
 
     Raises:
@@ -151,7 +151,7 @@ def check_output_folder(folder: Path) -> None:
         raise InputError(f"{there}: this folder cannot be written; choose another place for the output")
 
 
-def make_folder(path: Path) -> Path:
+def make_folder(path: str | Path) -> Path:
     """Creates the folder `path` and those above it where they are missing; returns it as a `Path`.
 
     Raises:
@@ -166,7 +166,7 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def write_json(path: Path, content: dict) -> None:
+def write_json(path: str | Path, content: dict) -> None:
     """Writes `content` as indented JSON, whole or not at all; NaN and infinity, which JSON lacks, become null."""
     with atomic_write(path) as partial:
         partial.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -181,7 +181,7 @@ def _finite(content: Any) -> Any:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
-def read_json(path: Path) -> dict:
+def read_json(path: str | Path) -> dict:
     """Reads a JSON object.
 
     Raises:
@@ -196,7 +196,7 @@ def read_json(path: Path) -> dict:
         raise InputError(f"{path}: not valid JSON ({error}); restore or make it again") from error
 
 
-def read_lines(path: Path) -> list[str]:
+def read_lines(path: str | Path) -> list[str]:
     """The lines of a text file that a person wrote: UTF-8, with or without a byte order mark, or UTF-16 with one.
 
     Raises:
@@ -214,7 +214,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def exclusive(folder: Path, complaint: str) -> Iterator[Any]:
+def exclusive(folder: str | Path, complaint: str) -> Iterator[Any]:
     """Keeps other processes from writing into a folder meanwhile: a run, a dataset, a folder of results.
 
     The lock file in it goes at the end; that of a killed process is no obstacle, since the system releases the lock.
@@ -257,7 +257,7 @@ def _refusing(lock: Path, complaint: str) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[Any]:
+def _locked(path: str | Path) -> Iterator[Any]:
     """Holds a lock file, made where missing, which goes at the end; gives False where the file system has no locks.
 
     Raises:
@@ -276,7 +276,7 @@ def _locked(path: Path) -> Iterator[Any]:
             return
 
 
-def _is_at(path: Path, file: Any) -> bool:
+def _is_at(path: str | Path, file: Any) -> bool:
     try:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     except FileNotFoundError:

@@ -177,7 +177,7 @@ def import_keras() -> None:
     keras.config.set_epsilon(EPSILON)
 
 
-def peak_memory() -> int:
+def peak_memory() -> Any:
     """The most memory that this process has held, in bytes; None where the system does not tell."""
     try:
         import resource

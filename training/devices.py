@@ -78,7 +78,7 @@ class OneDevice:
         """Waits for all processes and makes sure that they have the same `value`, a number or a text, of `what`."""
 
     def __init__(self) -> None:
-        self._step = None
+        self._step: Any = None
 
     def spread(self, model: Any, make: Callable) -> Any:
         """The model that learns on all devices, in the state of `model`; `make(**options)` builds a new one."""

@@ -70,7 +70,8 @@ class SeveralDevices:
     def __init__(self, strategy: Any, batch_size: Any, run_dir: Path, chief: bool = True, lost: Any = ()) -> None:
         self.strategy, self.run_dir, self.chief, self.lost = strategy, Path(run_dir), chief, lost
         self.replicas = strategy.num_replicas_in_sync
-        self._train, self._names = None, ()
+        self._train: Any = None
+        self._names: Any = ()
         if batch_size % self.replicas:
             raise InputError(
                 f"batch of {batch_size}: cannot be divided among {self.replicas} devices; "

@@ -73,7 +73,7 @@ class SmallerClip:
         return smaller(self._clip.faces, self._size)
 
 
-def smaller(faces: np.ndarray, size: int) -> np.ndarray:
+def smaller(faces: Any, size: int) -> np.ndarray:
     """Faces [shape=(n, larger, larger, 3)] averaged over areas to `size` pixels; as they are, if they have that."""
     if faces.shape[1] == size:
         return faces

@@ -195,7 +195,7 @@ def _summary(model: Any, reports: list[dict[str, float]]) -> dict[str, float]:
     return values | {name: reports[-1][name] for name in model.latest}
 
 
-def _examine(task: Any, run_dir: Path, model: Any, log: MetricsLog, step: int, values: dict[str, float]) -> dict:
+def _examine(task: Any, run_dir: Path, model: Any, log: MetricsLog, step: int, values: Any) -> dict:
     """Writes what an examination finds: weights if they are the best, pictures, a row of numbers, a checkpoint."""
     measured, pictures = task.examine(model)
     if task.best:

@@ -54,7 +54,7 @@ class MetricsLog:
     def _known(self, name: str) -> list[float]:
         return [row[name] for row in self.rows if row[name] is not None]
 
-    def add(self, step: int, values: dict) -> None:
+    def add(self, step: int, values: Any) -> None:
         """Logs `values`, a dictionary with the columns given at the start; None and NaN leave a cell empty."""
         values = {name: _number(value) for name, value in values.items()}
         self.rows.append({"step": step, **values})
@@ -97,7 +97,7 @@ class MetricsLog:
             writer.writerows(self.rows)
 
 
-def _number(value: float | None) -> float | None:
+def _number(value: Any) -> float | None:
     """A float, which Python writes and reads without loss; None for what is not finite."""
     if value is None or not math.isfinite(number := float(value)):
         return None

@@ -16,7 +16,7 @@ from training.checkpoints import DAMAGED
 from training.devices import OneDevice
 
 
-def computed_once(path: Path, compute: Callable, devices: OneDevice | None = None) -> dict | None:
+def computed_once(path: Path, compute: Callable, devices: OneDevice | None = None) -> dict:
     """Arrays of a run: computed and written by the process that writes the run, where they are not there; then read.
 
     Args:

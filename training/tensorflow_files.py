@@ -3,14 +3,13 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from runtime.program import REMEDIES, InputError
 
 
 @contextlib.contextmanager
-def written_by_tensorflow(path: Path) -> Iterator[Any]:
+def written_by_tensorflow(path: Any) -> Iterator[Any]:
     """Tells of an output that TensorFlow cannot write as Python tells of its own.
 
     Args:

@@ -89,7 +89,8 @@ class RequestHandlers:
 
     def __init__(self, models: Any, limits: Any) -> None:
         self.models, self.limits = models, limits
-        self.job_queue = self.live_service = None
+        self.job_queue: Any = None
+        self.live_service: Any = None
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Any) -> Iterator[Any]:

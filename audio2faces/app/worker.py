@@ -20,7 +20,8 @@ class Worker:
 
     def __init__(self, target: Callable, scratch: Path) -> None:
         self._target, self._scratch = target, str(scratch)
-        self._process = self._pipe = None
+        self._process: Any = None
+        self._pipe: Any = None
 
     def started(self) -> Any:
         """Our end of the pipe to the living process."""

@@ -1,5 +1,7 @@
 """What a model has to beat: faces made without learning."""
 
+from typing import Any
+
 import numpy as np
 
 from media.pixels import to_signed, to_uint8
@@ -9,7 +11,7 @@ from runtime.program import with_progress
 from training.frames import FrameSet, clip_maps, clip_mean
 
 
-def mean_face(clips: list[Clip]) -> np.ndarray:
+def mean_face(clips: Any) -> np.ndarray:
     """The mean face of some clips, every frame counting alike: uint8 RGB [shape=(size, size, 3)]."""
     counts = [len(clip.faces) for clip in clips]
     total = sum(len(clip.faces) * clip_mean(clip.faces) for clip in with_progress(clips, "clip", "mean face"))

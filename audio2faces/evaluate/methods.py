@@ -297,7 +297,7 @@ def _formatted(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: never -0
 
 
-def _with_interval(values: dict[str, float], key: str, digits: int) -> str:
+def _with_interval(values: Any, key: str, digits: int) -> str:
     """A value and half the width of its interval."""
     text = _formatted(values[key], digits)
     if key not in values["intervals"] or not digits:

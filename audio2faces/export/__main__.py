@@ -122,9 +122,7 @@ def write(arguments: Any) -> None:
         raise InputError(f"{failed} of {len(outputs)} outputs could not be written; the reasons are told above")
 
 
-def export(
-    model: Any, out: Path, version: int | None = None, dtype: str = "float32", seed: int | None = 0
-) -> Path | None:
+def export(model: Any, out: Path, version: int | None = None, dtype: str = "float32", seed: int | None = 0) -> Path:
     """Writes a SavedModel, whole or not at all.
 
     Args:

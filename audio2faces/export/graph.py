@@ -224,7 +224,7 @@ class _StoredIdleMotion(tf.Module):
         seed: of its course.
     """
 
-    def __init__(self, idle: Any, size: int, seed: int) -> None:
+    def __init__(self, idle: Any, size: int, seed: Any) -> None:
         super().__init__()
         course = itertools.islice(idle.course(seed), round(IDLE_SECONDS * idle.frame_rate))
         one, other, share = (np.array(values) for values in zip(*course, strict=True))

@@ -107,7 +107,7 @@ class Source:
         return frame
 
 
-def face_mask(size: int, centre: tuple[float, float] = CENTRE, radii: tuple[float, float] = RADII) -> np.ndarray:
+def face_mask(size: int, centre: Any = CENTRE, radii: Any = RADII) -> np.ndarray:
     """What is put back: 1 within the ellipse, fading to 0 at the edge of the crop [shape=(size, size)], float32."""
     mask = np.zeros((size, size), np.float32)
     centre, radii = (tuple(round(size * part) for part in parts) for parts in (centre, radii))
@@ -167,8 +167,8 @@ def match_colours(face: np.ndarray, real: np.ndarray) -> np.ndarray:
 
 
 def open_source(
-    path: str | Path, size: int, seconds: float | None, longest_side: int | None = LONGEST_SIDE, likeness: Any = None
-) -> Source | None:
+    path: Any, size: int, seconds: float | None, longest_side: int | None = LONGEST_SIDE, likeness: Any = None
+) -> Source:
     """Reads a picture or a video and finds the face in it.
 
     Args:
@@ -243,8 +243,12 @@ class _Seen:
 
     def __init__(self, longest_side: int | None) -> None:
         self._longest_side = longest_side
-        self.full = self.shape = self.found = self._glance = None
-        self.glances, self.kept = [], []
+        self.full: Any = None
+        self.shape: Any = None
+        self.found: Any = None
+        self._glance: Any = None
+        self.glances: list = []
+        self.kept: list = []
 
     @property
     def shrunk(self) -> bool:

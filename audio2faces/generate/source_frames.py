@@ -31,7 +31,8 @@ class VideoFrames:
         self._path, self._times, self.shape = path, np.asarray(times), tuple(shape)
         self._per_block = max(1, BLOCK // (3 * shape[0] * shape[1]))
         self._first, self._held = 0, []  # number of the first frame that is held; those that are
-        self._coming, self._next = iter(()), None  # numbered frames that are yet to be decoded, and where they go on
+        self._coming: Any = iter(())  # numbered frames that are yet to be decoded
+        self._next: Any = None  # where they go on
 
     def __len__(self) -> int:
         return len(self._times)
@@ -75,7 +76,7 @@ class VideoFrames:
             yield int(np.abs(self._times - (start + time)).argmin()), fitted(image, max(self.shape))
 
 
-def fitted(image: np.ndarray, longest_side: int) -> np.ndarray:
+def fitted(image: np.ndarray, longest_side: Any) -> np.ndarray:
     """An image shrunk to a longest side of so many pixels (None: as it is) and cut to even sides, as videos need them.
 
     Args:

@@ -47,12 +47,12 @@ class Options:
 
 def generate_video(
     model: Any,
-    speech: Path,
-    output: Path,
+    speech: str | Path,
+    output: str | Path,
     frames_folder: Path | None = None,
     options: Options = Options(),
     watch: Any = None,
-) -> tuple | None:
+) -> tuple:
     """Makes a video in which the model's face speaks.
 
     Args:
@@ -112,7 +112,7 @@ def generate_video(
 
 
 def stream_faces(
-    model: Any, speech: Path, frame_rate: float, options: Options, noticed: list[str] | None = None
+    model: Any, speech: str | Path, frame_rate: float, options: Options, noticed: list[str] | None = None
 ) -> Iterator[Any]:
     """Faces that speak what a sound file says, a batch at a time.
 

@@ -178,7 +178,7 @@ class Refiner(Trainable):
         return self.generator(seen if len(seen) > 1 else seen[0], training=training)
 
     def compute_loss(
-        self, x: dict | None = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         """The loss over a batch, of both players where there is an adversary; moves its k."""
         loss, paired_error = self.generator_losses(x["face"], y_pred)

@@ -8,7 +8,7 @@ exaggerate the jaw before the lips move as they should.
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class Articulation:
         moving = np.linalg.lstsq(motion @ directions.reshape(count, -1).T, motion, rcond=None)[0]
         return cls(directions.astype(np.float16), moving.reshape(directions.shape).astype(np.float16), (1.0,) * count)
 
-    def fitted(self, real: list[np.ndarray], made: list[np.ndarray]) -> Self:
+    def fitted(self, real: Any, made: Any) -> Self:
         """The same with gains that let made faces move as far as real ones, along each component that follows them.
 
         A motion that correlates with the real one by r explains 2r - 1 of its variance when it is made as large: less

@@ -190,7 +190,7 @@ class IdleMotion:
             current, begin = following, join
 
 
-def idle_frames(replay: Iterator, count: int) -> tuple[np.ndarray, np.ndarray]:
+def idle_frames(replay: Any, count: int) -> Any:
     """The next frames of a replay, as `FaceModel.paint` takes them: (codes, eyes), arrays over `count` frames."""
     return tuple(np.stack(values) for values in zip(*(next(replay) for _ in range(count)), strict=True))
 

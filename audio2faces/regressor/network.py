@@ -41,7 +41,7 @@ class Regressor(Trainable):
         return self.network(batch["speech"], training=training)
 
     def compute_loss(
-        self, x: dict | None = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         """The loss over a batch."""
         return ops.mean(weighted_error(x["motion"], y_pred, self.mouth_weights))

@@ -189,12 +189,7 @@ class Vae(Trainable):
         }
 
     def compute_loss(
-        self,
-        x: dict | None = None,
-        y: Any = None,
-        y_pred: dict[str, Any] | None = None,
-        sample_weight: Any = None,
-        training: bool = True,
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         """The loss over a batch. See the class."""
         error = ops.mean(map_error(y_pred["scaled"], y_pred["map"]))

@@ -52,7 +52,7 @@ def save_vae(run_dir: Path, config: VaeConfig, data: str, statistics: FeatureSta
 
 def load_vae_encoder(
     run_or_folder: str | Path, data: str | None = None
-) -> tuple[keras.Model, VaeConfig, FeatureStatistics] | None:
+) -> tuple[keras.Model, VaeConfig, FeatureStatistics]:
     """Reads the encoder of a VAE.
 
     Args:

@@ -112,7 +112,7 @@ def compare(paths: Any, frames: Any = None, update: Any = lambda: None) -> Any:
     return videos, rates, skipped
 
 
-def find_faces(frames: list[tuple[float, np.ndarray]], method: str, detector: TimedDetector) -> list[list[Face]]:
+def find_faces(frames: Any, method: str, detector: TimedDetector) -> list[list[Face]]:
     """The faces of each of the frames (time, image); at most one each with tracking."""
     frames = iter(frames)
     if method == TRACKED:

@@ -9,6 +9,7 @@ the mirrored or smaller size.
 """
 
 from collections import deque
+from typing import Any
 
 import cv2
 import numpy as np
@@ -106,7 +107,7 @@ def face_transform(landmarks: np.ndarray, size: int) -> np.ndarray:
     return similarity_transform(np.stack([landmarks[LEFT_EYE], landmarks[RIGHT_EYE], mouth]), template_points(size))
 
 
-def resized_transform(transform: np.ndarray, factor: int) -> np.ndarray:
+def resized_transform(transform: np.ndarray, factor: Any) -> np.ndarray:
     """The transform [shape=(2, 3)] from a frame to the same crop in `factor` times as many pixels a side."""
     return (_finer_grid(factor) @ np.vstack([transform, [0, 0, 1]]))[:2]
 

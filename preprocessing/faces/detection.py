@@ -1,7 +1,7 @@
 """What a face detector is: images in, faces with five landmarks out."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class Face:
         left, top, right, bottom = self.box
         return (right - left) * (bottom - top)
 
-    def scaled(self, factor: float) -> Self:
+    def scaled(self, factor: float) -> Any:
         """The same face in the picture enlarged by that factor."""
         return Face(factor * self.box, self.score, factor * self.landmarks, factor * self.search_box)
 

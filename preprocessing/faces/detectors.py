@@ -1,11 +1,11 @@
 """Which face detectors there are, by name."""
 
-from preprocessing.faces.detection import Detector
+from typing import Any
 
 DETECTORS = ("mtcnn", "viola-jones")
 
 
-def make_detector(name: str) -> Detector:
+def make_detector(name: str) -> Any:
     """The detector of that name, one of DETECTORS.
 
     Raises:

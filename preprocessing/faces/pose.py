@@ -1,5 +1,7 @@
 """How the head is turned, told from five landmarks, roughly and in units of the eye distance."""
 
+from typing import Any
+
 import numpy as np
 
 from preprocessing.faces.detection import LEFT_EYE, MOUTH_LEFT, MOUTH_RIGHT, NOSE, RIGHT_EYE
@@ -36,7 +38,7 @@ def pitch(landmarks: np.ndarray) -> float:
     return ((mouth - middle) * across).sum(axis=-1) / (eyes**2).sum(axis=-1)
 
 
-def _eyes(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _eyes(landmarks: Any) -> tuple[np.ndarray, np.ndarray]:
     """The way from the left eye to the right one, and the middle between them."""
     left, right = landmarks[..., LEFT_EYE, :], landmarks[..., RIGHT_EYE, :]
     return right - left, (left + right) / 2

@@ -1,10 +1,11 @@
 """Which faces are good enough to learn from, and why the others are not."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 
 from preprocessing.faces.alignment import mouth_slices
-from preprocessing.faces.detection import Face
 from preprocessing.faces.pose import pitch, yaw
 
 SMALLEST_EYE_DISTANCE = 10.0  # pixels; a smaller face has no mouth to learn from
@@ -31,7 +32,7 @@ REMEDIES = {
 }
 
 
-def why_face_unusable(face: Face | None, shape: tuple[int, int, int]) -> str:
+def why_face_unusable(face: Any, shape: tuple[int, int, int]) -> str:
     """The reason why a face in a frame is not used, or "".
 
     Args:
@@ -49,7 +50,7 @@ def why_face_unusable(face: Face | None, shape: tuple[int, int, int]) -> str:
     return "" if inside.all() else OUTSIDE
 
 
-def remedy(reasons: dict, otherwise: str) -> str:
+def remedy(reasons: Any, otherwise: str) -> str:
     """What to do about frames without a usable face: the remedy for the most frequent reason, or `otherwise`.
 
     Args:

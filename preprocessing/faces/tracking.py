@@ -47,7 +47,7 @@ class TrackedFrame:
     cut: bool = False
 
 
-def track_faces(frames: Iterator, detector: Any, exact: bool = False) -> Iterator[Any]:
+def track_faces(frames: Any, detector: Any, exact: bool = False) -> Iterator[Any]:
     """Finds the largest face of each frame.
 
     Now and then the whole picture is looked at, shrunk as far as the smallest face allows. Between two such looks the
@@ -168,11 +168,11 @@ def look_at_whole(images: Sequence, detector: Any) -> list:
     return [[face.scaled(1 / scale) for face in faces] for faces in detector.detect(small)]
 
 
-def _largest(faces: list[Face]) -> tuple[Face, int]:
+def _largest(faces: list[Face]) -> Any:
     return (faces[0] if faces else None), len(faces)
 
 
-def _leap(before: Face, after: Face) -> bool:
+def _leap(before: Face, after: Face) -> Any:
     way = np.linalg.norm(after.landmarks.mean(axis=0) - before.landmarks.mean(axis=0))
     return way > LARGEST_LEAP * before.eye_distance
 

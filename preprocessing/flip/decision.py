@@ -6,6 +6,7 @@ scores no better than one around zero, no clip is decided.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
@@ -59,7 +60,7 @@ class Decisions:
     why: str
 
 
-def decide(scores: list[np.ndarray], frame_rate: int, least_spread: float = 0.0) -> Decisions:
+def decide(scores: list[np.ndarray], frame_rate: Any, least_spread: float = 0.0) -> Decisions:
     """Decides for each clip as a whole.
 
     Args:

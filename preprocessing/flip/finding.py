@@ -49,7 +49,7 @@ class Finding:
         return [index for index, other in enumerate(self.decisions) if other == decision]
 
 
-def find_mirrored(dataset: Dataset, rule: str = "histogram") -> Finding:
+def find_mirrored(dataset: Any, rule: str = "histogram") -> Finding:
     """Tells which clips of a dataset are mirrored against the majority; changes nothing.
 
     Args:

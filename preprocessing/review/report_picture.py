@@ -80,7 +80,7 @@ def _draw_brightness(axes: Any, survey: Any) -> None:
     axes.legend(frameon=False)
 
 
-def _draw_frames(axes: Any, kept: int, dropped: dict[str, int]) -> None:
+def _draw_frames(axes: Any, kept: int, dropped: Any) -> None:
     """A bar for the frames kept and for each reason why frames were dropped, its name above it."""
     counts = {"kept": kept, **dict(dropped.most_common())}
     axes.barh(range(len(counts)), counts.values(), height=0.4, color=[KEPT] + [DROPPED] * len(dropped))

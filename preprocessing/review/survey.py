@@ -1,6 +1,7 @@
 """What is in a dataset, measured clip by clip: length, pose, brightness, size of the faces."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -111,7 +112,7 @@ def survey_dataset(dataset: Dataset) -> Survey:
     return Survey(measures, damaged)
 
 
-def measure_clip(clip: Clip) -> Measures:
+def measure_clip(clip: Any) -> Measures:
     """The `Measures` of a clip.
 
     Raises:

@@ -43,7 +43,7 @@ class TransientError(Exception):
         super().__init__(self.reason)
 
 
-def try_again(action: Callable, url: str, tries: int = TRIES, sleep: Callable = time.sleep) -> str | dict[str, Any]:
+def try_again(action: Callable, url: str, tries: int = TRIES, sleep: Callable = time.sleep) -> Any:
     """Calls `action()` until it succeeds, waiting longer and longer after each `TransientError` failure.
 
     Args:
@@ -93,7 +93,7 @@ def _one_line(reason: Any) -> str:
     return textwrap.shorten(str(reason), LONGEST_REASON, placeholder=" ...")
 
 
-def _seconds(retry_after: str | None) -> float | None:
+def _seconds(retry_after: Any) -> float | None:
     """The wait that a `Retry-After` header asks for, given in seconds or as a date; None where it makes no sense."""
     try:
         return max(float(retry_after), 0.0)

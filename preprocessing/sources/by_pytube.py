@@ -17,7 +17,7 @@ INSTALL = "pip install pytube==15.0.0"
 OUTGROWN = "pytube no longer understands this site; use --downloader yt-dlp"
 
 
-def download(url: str, stem: Path, max_height: int, progress: Callable | None = None) -> dict[str, Any] | None:
+def download(url: str, stem: Path, max_height: int, progress: Callable | None = None) -> dict[str, Any]:
     """Fetches one video; files that are there already are kept.
 
     Args:
@@ -86,7 +86,7 @@ def choose_streams(streams: Any, max_height: int) -> tuple[Any, Any]:
     return max(choices, key=rank, default=(None, None))
 
 
-def _number(text: str) -> int:
+def _number(text: Any) -> int:
     """The number in "720p" or "128kbps", 0 where none is stated."""
     return int("".join(filter(str.isdigit, text or "")) or 0)
 
@@ -99,7 +99,7 @@ def _save(stream: Any, stem: Path) -> Path:
     return path
 
 
-def _stated(video: Any, field: str) -> str:
+def _stated(video: Any, field: str) -> Any:
     with contextlib.suppress(Exception):
         return getattr(video, field)
 

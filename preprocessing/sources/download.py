@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from preprocessing.sources import by_pytube, by_yt_dlp
 from preprocessing.sources.attempts import TRIES, PermanentError, try_again
@@ -32,13 +33,13 @@ class Fetched:
 
 def fetch(
     url: str,
-    folder: Path,
+    folder: Any,
     downloader: str = "auto",
     max_height: int = MAX_HEIGHT,
     tries: int = TRIES,
     sleep: Callable = time.sleep,
     progress: Callable | None = None,
-) -> Fetched | None:
+) -> Fetched:
     """Fetches the video at an address, or finds it in the folder without asking the network.
 
     The height of the picture decides; where no file with sound has the best one, there are two files.

@@ -139,7 +139,7 @@ def url_name(url: str) -> str:
     return name[:LONGEST_OF_ADDRESS] or "video"
 
 
-def _videos(path: Path, refused: list[str]) -> list[Path]:
+def _videos(path: Any, refused: list[str]) -> list[Path]:
     """The file itself, or the videos of a folder; what else looks like one there is named in `refused`."""
     if not path.is_dir():
         check_is_file(path)
@@ -170,7 +170,7 @@ def _holds_videos(folder: Path) -> bool:
         return False
 
 
-def _rows(path: Path) -> Iterator[Any]:
+def _rows(path: str | Path) -> Iterator[Any]:
     """Yields ("FILE, line N", {column: text}) for the rows of a list; too many cells stand under None."""
     expected = f"expected {','.join(COLUMNS[:2])} or {','.join(COLUMNS)}"
     header, count = None, 0
@@ -283,7 +283,7 @@ def _named(drafts: dict[str, _Draft], refused: list[str]) -> list[Source]:
     return [source for source in sources if source is not None]
 
 
-def _source(name: str, draft: _Draft, taken: dict[str, _Draft], refused: list[str]) -> Source:
+def _source(name: str, draft: _Draft, taken: dict[str, _Draft], refused: list[str]) -> Any:
     """The source of a draft, without the intervals whose names other sources have; None if no other is left."""
     if len(draft.given_names) < 2:
         return Source(draft.location, name, tuple(sorted(draft.intervals)))

@@ -6,7 +6,7 @@ row is computed only once (neighbouring frames share most of theirs), from the l
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -126,7 +126,7 @@ def _mfcc_rows(frames: np.ndarray, chosen: np.ndarray, settings: FeatureSettings
 
 
 @lru_cache
-def mfcc_constants(settings: FeatureSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def mfcc_constants(settings: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What MFCC maps are computed with, the library's own, float64.
 
     Args:

@@ -118,17 +118,17 @@ class FaceModel:
             uint8 RGB [shape=(n, size, size, 3)].
         """
         if not self.config.motion:
-            faces, pair = motion, (motion,)
+            faces, pair = motion, [motion]
         else:
-            if idle is not None:
+            if idle is not None and self.idle is not None:
                 motion = motion + self.idle.motion(idle[0])
             still = to_signed(self.reference if reference is None else reference)[None]
             faces = np.asarray(add_motion(still, motion))
-            pair = faces, np.broadcast_to(still, faces.shape)
+            pair = [faces, np.broadcast_to(still, faces.shape)]
         if refined and self.refiner is not None:
             faces = in_batches(self.refiner.predict_on_batch, *pair[: len(self.refiner.inputs)])
         faces = to_uint8(faces)
-        return faces if idle is None else self.idle.with_eyes(faces, idle[1])
+        return faces if idle is None or self.idle is None else self.idle.with_eyes(faces, idle[1])
 
     def articulated(self, strength: float) -> Self:
         """The same face with another strength of its articulation.
@@ -232,7 +232,8 @@ def load_model(folder: Any) -> Any:
                 raise InputError(f"{folder / name}: missing; copy the whole model folder again")
         articulation = idle = None
         if gains is not None:
-            articulation = Articulation(*_array(folder / "articulation.npy"), tuple(map(float, gains)))
+            directions, moving = _array(folder / "articulation.npy")
+            articulation = Articulation(directions, moving, tuple(map(float, gains)))
         if config.idle:
             idle = _idle_motion(folder, config.size, frame_rate)
         model = FaceModel(

@@ -137,7 +137,7 @@ def main() -> None:
         dataset = open_dataset(arguments.data)
     else:
         settings = Settings(size=arguments.size or Settings().size)
-        folder = SAMPLE_DATASET if settings == Settings() else f"{SAMPLE_DATASET}-{settings.size}"
+        folder = SAMPLE_DATASET if settings == Settings() else Path(f"{SAMPLE_DATASET}-{settings.size}")
         dataset, _ = prepare_dataset([SAMPLES], folder, SAMPLES / "splits", settings, SAMPLE_LICENCE)
     if arguments.mode == "audio2faces" and not arguments.size and dataset.size in SIZES:
         config = config.with_settings(audio2faces.config.STAGES, size=dataset.size)

@@ -179,7 +179,9 @@ def evaluate(models: list[Any], dataset: Dataset, split: str, samples: int) -> d
         InputError: the dataset has faces of another size, or lacks a split.
     """
     store = FrameStore(dataset)
-    methods, examine, heard, components = {}, None, None, None
+    methods: dict[str, dict] = {}
+    examine: Any = None
+    heard = components = None
     for model in models:
         if dataset.size != model.config.size:
             raise InputError(

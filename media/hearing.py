@@ -191,7 +191,7 @@ class ChannelListener:
         blocks, levels = self._loudness.hear(np.nan_to_num(channels, posinf=0, neginf=0))
         changes = np.diff(blocks, axis=-1)  # in which hum, often the same in all channels, hardly counts
         for place in np.flatnonzero(levels > AUDIBLE):
-            of_block = np.float64(changes[:, place])
+            of_block = np.asarray(changes[:, place], np.float64)
             self._levels.append(levels[place])
             self._products.append(of_block @ of_block.T)
 

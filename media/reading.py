@@ -105,7 +105,7 @@ def video_info(path: str | Path) -> VideoInfo:
     """The `VideoInfo` of a video file."""
     with open_media(path, "video") as (container, stream):
         # Where a browser recorded, the container's rate may be that of its clock, 1000.
-        rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+        rates: tuple = (stream.average_rate, stream.guessed_rate, stream.base_rate)
         if container.format.name == "avi":  # its clock may tick more often than frames come
             rates = (_counted_rate(container, stream), *rates)
         rate = next((rate for rate in rates if rate and rate <= HIGHEST_RATE), 25)
@@ -396,7 +396,7 @@ def stream_speech(
     with _open_sound(path) as (container, stream, hearing):
         damage += hearing.notes
         channels = Channels(path, sample_rate, hearing.scale)
-        position = None  # of the next sample, counted from time zero
+        position: Any = None  # of the next sample, counted from time zero
         end = np.inf if duration is None else round(duration * sample_rate)
 
         def placed(parts: list[np.ndarray]) -> Iterator[Any]:
@@ -419,7 +419,7 @@ def stream_speech(
                 start = frame.time or 0.0
             due = position or 0 if frame.time is None else round((frame.time - start) * sample_rate)
             if position is None:
-                position, allowed_gap = min(due, 0), 0
+                position, allowed_gap = min(due, 0), 0.0
             if due - position > allowed_gap:
                 yield np.zeros(max(min(due, end) - max(position, 0), 0), np.float32)
                 position = due

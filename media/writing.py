@@ -60,11 +60,12 @@ class TalkingVideo:
             self._container = av.open(media_path(path), "w", format=container, options=options)
         self._container.metadata["comment"] = comment
         self._frame_time = 1 / Fraction(frame_rate).limit_denominator(1001)
-        self._picture = self._container.add_stream(codec, rate=1 / self._frame_time, options=picture_options)
-        self._picture.width, self._picture.height = size * self.scale, (height or size) * self.scale
-        self._picture.pix_fmt = "yuv420p"
-        self._sound = self._container.add_stream(sound_codec, rate=rate, layout="mono")
-        self._sound.bit_rate = SOUND_BIT_RATE
+        picture: Any = self._container.add_stream(codec, rate=1 / self._frame_time, options=picture_options)
+        picture.width, picture.height = size * self.scale, (height or size) * self.scale
+        picture.pix_fmt = "yuv420p"
+        sound: Any = self._container.add_stream(sound_codec, rate=rate, layout="mono")
+        sound.bit_rate = SOUND_BIT_RATE
+        self._picture, self._sound = picture, sound
         self._sound_samples = 0
         self._frames = 0
 
@@ -99,7 +100,7 @@ class TalkingVideo:
         """Appends faces: uint8 RGB [shape=(n, height, size, 3)], or an iterable of single ones."""
         for face in faces:
             large = cv2.resize(face, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_LANCZOS4)
-            frame = av.VideoFrame.from_ndarray(large, format="rgb24")
+            frame = av.VideoFrame.from_ndarray(np.asarray(large, np.uint8), format="rgb24")
             frame.pts = self._frames
             frame.time_base = self._frame_time
             self._frames += 1

@@ -92,7 +92,8 @@ def prepare_source(task: Any, advance: Any = lambda seconds: None) -> dict[str, 
     Raises:
         OSError: a file cannot be written, as on a full disk.
     """
-    clips, left_out, skipped, odd, takes = [], [], Counter(), [], []
+    clips, left_out, odd, takes = [], [], [], []
+    skipped: Any = Counter()
     with contextlib.ExitStack() as scratch:
         for index, (start, end) in enumerate(task.intervals or ((0.0, None),)):
             with _leaving_out(task, left_out, odd):
@@ -184,7 +185,7 @@ def _leaving_out(task: Task, left_out: list[str], odd: list) -> Iterator[Any]:
         left_out.append(odd[-1])
 
 
-def _take(task: Task, index: int, start: float, end: float | None, scratch: Any, advance: Callable) -> tuple | None:
+def _take(task: Task, index: int, start: float, end: float | None, scratch: Any, advance: Callable) -> tuple:
     """(`_Take`, seconds not kept by reason) of one interval; `end` is None for the whole video.
 
     Args:
@@ -317,7 +318,7 @@ def _wrong_sound(path: Any, seconds: float) -> dict[str, int]:
     heard = last_audible(path)
     if not heard:
         return {SILENT: 1}
-    early = sound_duration(path) < seconds - LEAST_MISSING or heard < seconds - LONGEST_SILENCE
+    early = (sound_duration(path) or 0.0) < seconds - LEAST_MISSING or heard < seconds - LONGEST_SILENCE
     return {ENDS_EARLY: 1} if early else {}
 
 

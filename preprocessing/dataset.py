@@ -155,7 +155,7 @@ def files_digest(folder: Any) -> str:
     """
     folder = Path(folder)
     digests = {name: _read(folder / name, sha256) for name in LEARNED_FROM if (folder / name).exists()}
-    digests["time"] = hashlib.sha256(np.ascontiguousarray(Clip(folder, {}).times, np.float64)).hexdigest()
+    digests["time"] = hashlib.sha256(np.ascontiguousarray(Clip(folder, {}).times, np.float64).tobytes()).hexdigest()
     return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 

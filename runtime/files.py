@@ -10,6 +10,7 @@ import math
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -286,7 +287,7 @@ def _is_at(path: str | Path, file: Any) -> bool:
 def _lock(file: Any) -> bool:
     """Locks an open file; False where the file system has no locks."""
     try:
-        if os.name == "nt":
+        if sys.platform == "win32":
             import msvcrt
 
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)

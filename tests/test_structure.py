@@ -65,3 +65,17 @@ def test_commands_that_need_no_network_do_not_wait_for_tensorflow():
     )
     done = run_program("-c", f"import sys, {programs}; print('tensorflow' in sys.modules)")
     assert done.stdout.strip() == "False", done.stderr
+
+
+def test_public_functions_are_annotated():
+    """Parameters and results of every public function and method of the packages; mypy checks that they are right."""
+    missing = []
+    for path in [path for layer in LAYERS for path in (ROOT / layer).rglob("*.py")]:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        methods = [node for kind in body if isinstance(kind, ast.ClassDef) for node in kind.body]
+        for node in [*body, *methods]:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                arguments = [a for a in (*node.args.args, *node.args.kwonlyargs) if a.arg not in ("self", "cls")]
+                if node.returns is None or any(argument.annotation is None for argument in arguments):
+                    missing.append(f"{path.relative_to(ROOT)}: {node.name}")
+    assert not missing

@@ -135,8 +135,8 @@ def train(task: Task, run_dir: Path, devices: Any = None) -> Trainable:
     task.prepare()
     learner = devices.spread(model, task.new_model)
     log = MetricsLog(run_dir, (*model.watched, *task.measured, *OF_LOOP), first, writes=devices.chief)
-    if devices.chief and not log.rows and (values := task.examine_before()):
-        log.add(0, dict.fromkeys(log.columns[1:]) | values)
+    if devices.chief and not log.rows and (before := task.examine_before()):
+        log.add(0, dict.fromkeys(log.columns[1:]) | before)
     reports, read, since, waited, share = [], [], time.monotonic(), 0.0, 0.0
     steps = range(first, settings.steps)
     with prefetched(task.batch, steps) as batches, progress(settings.steps, "step", task.description, first) as bar:

@@ -31,7 +31,7 @@ class MetricsLog:
         self.writes = writes
         self.rows = [row for row in self._read() if row["step"] <= step]
         self._write()
-        self.board = None
+        self.board: Any = None
         if writes and keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 

@@ -81,7 +81,8 @@ def main() -> None:
     limits = Limits(upload=arguments.most_upload * 1_000_000, speech=arguments.most_speech,
                     waiting=arguments.most_waiting, seconds=arguments.most_seconds)  # fmt: skip
     app = build_app(models_of(arguments.model), limits, secret)
-    settings = {"log_level": "error", "ws_max_size": LONGEST_PUSH, "timeout_graceful_shutdown": LAST_SECONDS}
+    settings: dict[str, Any] = {"log_level": "error", "ws_max_size": LONGEST_PUSH}
+    settings["timeout_graceful_shutdown"] = LAST_SECONDS
     with listening(arguments.host, arguments.port) as place:
         address = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
         query = f"/?token={quote(secret)}" if secret else ""

@@ -41,7 +41,7 @@ class Guard:
             if scope["type"] == "websocket":
                 return await send({"type": "websocket.close", "code": 1008})
             page = scope["path"] == "/"
-            answer = PlainTextResponse(problem, 403) if page else JSONResponse({"error": problem}, 403)
+            answer: Any = PlainTextResponse(problem, 403) if page else JSONResponse({"error": problem}, 403)
             answer.headers.update(HEADERS)
             return await answer(scope, receive, send)
         if self.token and "token" in connection.query_params and scope["path"] == "/":

@@ -6,7 +6,7 @@ import io
 import json
 import tempfile
 import wave
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ class RequestHandlers:
         self.live_service: Any = None
 
     @contextlib.asynccontextmanager
-    async def lifespan(self, app: Any) -> Iterator[Any]:
+    async def lifespan(self, app: Any) -> AsyncIterator[None]:
         """What runs as long as the server does, and its folder."""
         folder = Path(tempfile.mkdtemp(prefix="audio2faces-"))
         self.job_queue, self.live_service = JobQueue(self.limits, folder), LiveService(self.models, folder)

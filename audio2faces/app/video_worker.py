@@ -34,7 +34,9 @@ def make_videos(pipe: Any) -> None:
         try:
             if folder not in models:
                 models[folder] = load_model(folder)
-            pipe.send(("made", _made(models[folder], *task, lambda share: pipe.send(("share", share)))))
+            speech, source, output, longest = task
+            made = _made(models[folder], speech, source, output, longest, lambda share: pipe.send(("share", share)))
+            pipe.send(("made", made))
         except InputError as error:
             pipe.send(("failed", str(error)))
         except MemoryError:

@@ -189,7 +189,7 @@ def measure(
     generated: list[np.ndarray],
     components: MouthComponents,
     references: list[dict[str, np.ndarray]] | None = None,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """All measures of generated clips, pooled over their frames, each with a confidence interval over clips.
 
     Args:
@@ -220,7 +220,7 @@ def measure(
     draws = np.random.default_rng(0).integers(count, size=(RESAMPLED, count))
     drawn = _pooled(sums, np.stack([np.bincount(draw, minlength=count) for draw in draws]))
     tails = (1 - CONFIDENCE) / 2
-    intervals = {}
+    intervals: dict[str, list] = {}
     for name, of_draws in drawn.items():
         known = of_draws[~np.isnan(of_draws)]
         if count > 1 and len(known):

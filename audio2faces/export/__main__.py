@@ -99,11 +99,11 @@ def write(arguments: Any) -> None:
     dtype = "float16" if arguments.half else "float32"
     seed = None if arguments.still else arguments.seed
     signatures, maps = "signatures serving_default, stream and features", "MFCC maps -> frames"
-    outputs = (
+    outputs: list[tuple] = [
         (arguments.out, signatures, export, arguments.model_version, dtype, seed),
         (arguments.onnx, maps, write_onnx),
         (arguments.litert, maps, write_litert, dtype),
-    )
+    ]
     outputs = [output for output in outputs if output[0]]
     failed = 0
     for place, content, function, *settings in outputs:
@@ -245,11 +245,11 @@ def _warm_up(face: Any) -> dict[str, dict[str, np.ndarray]]:
     count = int(WARM_SECONDS * face.features.sample_rate)
     around = face.context + face.look_ahead
     return {
-        "serving_default": {"samples": np.zeros((1, count), np.float32), "lengths": np.int32([count])},
+        "serving_default": {"samples": np.zeros((1, count), np.float32), "lengths": np.array([count], np.int32)},
         "stream": {
             "samples": np.zeros((1, count + around), np.float32),
-            "lengths": np.int32([count + around]),
-            "start": np.int32([0]),
+            "lengths": np.array([count + around], np.int32),
+            "start": np.array([0], np.int32),
             "last": np.array([False]),
         },
         "features": {"maps": np.zeros((1, face.features.rows, face.features.coefficients), np.float32)},

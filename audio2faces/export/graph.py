@@ -81,7 +81,7 @@ class ServedFace(tf.Module):
         self.maps = SpeechMaps(self.features, model.statistics if config.speech.standardised else None)
         self._painter = (_DrawnFace if isinstance(model, BeganFace) else _MovedFace)(model, dtype)
         moves = model.idle is not None and seed is not None
-        self._idle = _StoredIdleMotion(model.idle, model.config.size, seed) if moves else None
+        self._idle: Any = _StoredIdleMotion(model.idle, model.config.size, seed) if moves else None
 
     def centres(self, frames: Any) -> Any:
         """Sample nearest to the time of each frame: int32 of the same shape."""
@@ -268,7 +268,7 @@ class _MovedFace(tf.Module):
             self.articulation = None
             if model.articulation is not None:
                 added = model.articulation.strength * (np.array(model.articulation.gains) - 1)
-                moved = np.float32(added)[:, None, None, None] * model.articulation.moving
+                moved = added.astype(np.float32)[:, None, None, None] * model.articulation.moving
                 self.articulation = stored(model.articulation.directions, dtype), stored(moved, "float32")
             self.kernel = None if model.idle is None else stored(model.idle.kernel, dtype)
 

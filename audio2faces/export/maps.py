@@ -71,7 +71,7 @@ class SpeechMaps:
 
         return tf.clip_by_value(tf.cond(tf.reduce_all(usable), lambda: samples, bridged), -1, 1)
 
-    def standardise(self, maps: np.ndarray) -> Any:
+    def standardise(self, maps: Any) -> Any:
         """What the networks hear of raw maps, float32 of the same shape; values that are no numbers become the mean."""
         if self.statistics is not None:
             kind = maps.dtype.as_numpy_dtype

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ class Source:
 
     name: str
     times: np.ndarray
-    frames: Sequence
+    frames: Any
     transforms: np.ndarray
     opacity: np.ndarray
     size: int
@@ -109,7 +109,7 @@ class Source:
 
 def face_mask(size: int, centre: Any = CENTRE, radii: Any = RADII) -> np.ndarray:
     """What is put back: 1 within the ellipse, fading to 0 at the edge of the crop [shape=(size, size)], float32."""
-    mask = np.zeros((size, size), np.float32)
+    mask: Any = np.zeros((size, size), np.float32)
     centre, radii = (tuple(round(size * part) for part in parts) for parts in (centre, radii))
     cv2.ellipse(mask, centre, radii, 0, 0, 360, 1.0, cv2.FILLED)
     mask = cv2.GaussianBlur(mask, (0, 0), FEATHER * size, borderType=cv2.BORDER_CONSTANT)
@@ -182,7 +182,8 @@ def open_source(
         InputError: the file cannot be read, or no frame shows a face that can be used (the reasons are named).
     """
     if is_picture(path):
-        info, frames, total = None, [(0.0, read_png(path))], 1
+        info, total = None, 1
+        frames: Any = [(0.0, read_png(path))]
     else:
         info = video_info(path)
         end = min(LONGEST, seconds or LONGEST)

@@ -80,7 +80,7 @@ def generate_video(
         source = open_source(options.source, model.config.size, duration, options.longest_side, likeness)
     sound = stream_speech(speech, SOUND_RATE)
     comment = f"Synthetic video: this face was {SYNTHETIC}, model {model.name}. It does not show a real recording."
-    count = sounded = 0
+    count, sounded = 0, 0.0
     noticed = []
     with contextlib.ExitStack() as stack:
         partial = stack.enter_context(atomic_write(output))

@@ -188,10 +188,10 @@ class Refiner(Trainable):
             if self.config.seen == "mouth":
                 rows, columns = mouth_square(self.config.size)
                 real, refined = real[:, rows, columns], refined[:, rows, columns]
-            adversarial_loss, *errors = self.adversary.adversarial_loss(
+            adversarial_loss, real_error, refined_error = self.adversary.adversarial_loss(
                 real, [refined], x["speech"], x["foreign_speech"], training
             )
-            balance, loss = self.adversary.balance(*errors, training), adversarial_loss + loss
+            balance, loss = self.adversary.balance(real_error, refined_error, training), adversarial_loss + loss
         self.report(**balance, paired_error=paired_error)
         return loss
 

@@ -71,7 +71,9 @@ class Articulation:
 
     def __call__(self, motion: np.ndarray) -> np.ndarray:
         """Motion [shape=(n, size, size, 3)] made stronger, same shape."""
-        directions, moving = (np.float32(array).reshape(len(array), -1) for array in (self.directions, self.moving))
+        directions, moving = (
+            array.astype(np.float32).reshape(len(array), -1) for array in (self.directions, self.moving)
+        )
         positions = np.einsum("np,cp->nc", motion.reshape(len(motion), -1), directions)  # alike however many there are
-        added = positions * (self.strength * (np.float32(self.gains) - 1))
+        added = positions * (self.strength * (np.array(self.gains, np.float32) - 1))
         return motion + np.einsum("nc,cp->np", added, moving).reshape(motion.shape)

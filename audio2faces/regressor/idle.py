@@ -176,14 +176,14 @@ class IdleMotion:
         generator = np.random.default_rng(seed)
         join = join_frames(length, self.frame_rate)
         codes = self.codes.astype(np.float32)
-        current, begin = generator.integers(count), 0
+        current, begin = int(generator.integers(count)), 0
         while True:
             for frame in range(begin, length - join):
                 yield current * length + frame, current * length + frame, np.float32(0)
             others = [index for index in range(count) if index != current] or [current]
             drawn = generator.choice(others, size=min(CANDIDATES, len(others)), replace=False)
             leap = np.linalg.norm(codes[drawn, 0] - codes[current, length - join], axis=-1)
-            following = drawn[leap.argmin()]
+            following = int(drawn[leap.argmin()])
             for frame in range(join):
                 share = np.float32((frame + 1) / (join + 1))
                 yield current * length + length - join + frame, following * length + frame, share

@@ -55,7 +55,8 @@ def draw_codes(
         the picture as uint8 RGB.
     """
     figure = Figure(figsize=(13, 6.2), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.25))
+    halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.25))
+    left, right = halves
     cloud, bars = left.subplots(2, 1, height_ratios=(3, 1))
     centred = codes - codes.mean(axis=0)
     _, strengths, directions = np.linalg.svd(centred, full_matrices=False)

@@ -40,7 +40,8 @@ def draw_comparison(path: Path, videos: list[Any]) -> None:
     """
     typical = _typical(videos)
     figure = Figure(figsize=(13, 9.6), dpi=75, layout="constrained")
-    in_frames, as_crops, over_time = figure.subfigures(3, 1, height_ratios=[1, 1.3, 0.95])
+    parts: Any = figure.subfigures(3, 1, height_ratios=[1, 1.3, 0.95])
+    in_frames, as_crops, over_time = parts
     _draw_frames(in_frames, videos)
     _draw_crops(as_crops, typical)
     _draw_curves(over_time, typical)

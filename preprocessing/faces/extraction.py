@@ -60,7 +60,8 @@ def extract_faces(frames: Iterator, detector: Any, frame_rate: float, size: int,
     """
     smoother = LandmarkSmoother(frame_rate)
     orientation = Orientation(detector)
-    waiting, stretch, before = deque(), 0, ""  # stretch: frames of the unbroken one; before: why the last was dropped
+    waiting: Any = deque()
+    stretch, before = 0, ""  # stretch: frames of the unbroken one; before: why the last was dropped
     usable = None  # the last usable frame
 
     def finish(reason):
@@ -72,7 +73,7 @@ def extract_faces(frames: Iterator, detector: Any, frame_rate: float, size: int,
                 yield ExtractedFace(time, NO_FACE, faces, face.score, face.landmarks)
         else:
             for of_frame, landmarks in zip(waiting, smooth, strict=True):
-                yield _cut_out(*of_frame, landmarks, size)
+                yield _cut_out(of_frame, landmarks, size)
         waiting.clear()
 
     for number, frame in enumerate(track_faces(frames, detector, exact)):
@@ -90,7 +91,7 @@ def extract_faces(frames: Iterator, detector: Any, frame_rate: float, size: int,
         cut, usable = usable is not None and is_cut(usable, frame), frame
         waiting.append((frame.time, frame.faces, frame.face, cut, *_surroundings(frame.image, frame.face)))
         for landmarks in smoother.push(frame.face.landmarks):
-            yield _cut_out(*waiting.popleft(), landmarks, size)
+            yield _cut_out(waiting.popleft(), landmarks, size)
     yield from finish("")
 
 
@@ -102,16 +103,8 @@ def _surroundings(image: np.ndarray, face: Face) -> tuple[np.ndarray, np.ndarray
     return image[top:bottom, left:right].copy(), np.array([left, top])
 
 
-def _cut_out(
-    time: float,
-    faces: int,
-    face: Face,
-    cut: bool,
-    image: np.ndarray,
-    corner: np.ndarray,
-    smooth_landmarks: np.ndarray,
-    size: int,
-) -> ExtractedFace:
+def _cut_out(of_frame: tuple, smooth_landmarks: np.ndarray, size: int) -> ExtractedFace:
+    time, faces, face, cut, image, corner = of_frame
     transform = face_transform(smooth_landmarks, size)
     of_part = transform.copy()
     of_part[:, 2] += transform[:, :2] @ corner

@@ -10,7 +10,10 @@ from preprocessing.faces.pose import pitch, yaw
 
 SMALLEST_EYE_DISTANCE = 10.0  # pixels; a smaller face has no mouth to learn from
 LARGEST_YAW = 0.35  # of the eye distance; a profile has .5 and more
-PITCHES = (0.7, 1.8)  # distance of eyes and mouth over that of the eyes; in a level head 1.1 to 1.3
+PITCHES: tuple[float, float] = (
+    0.7,
+    1.8,
+)  # distance of eyes and mouth over that of the eyes; in a level head 1.1 to 1.3
 LEAST_SHARPNESS = 0.005  # sharp GRID faces have .017 to .044, blurred by 1.5 of 64 pixels they have .002 to .0055
 MOUTH_DETAIL = (0.45, 20.0)  # vertical over horizontal; whole mouths have .7 to 10, one smeared by a lost packet .25
 
@@ -44,7 +47,7 @@ def why_face_unusable(face: Any, shape: tuple[int, int, int]) -> str:
     if face.eye_distance < SMALLEST_EYE_DISTANCE:
         return TOO_SMALL
     least, most = PITCHES
-    if abs(yaw(face.landmarks)) > LARGEST_YAW or not least < pitch(face.landmarks) < most:
+    if np.abs(yaw(face.landmarks)) > LARGEST_YAW or not least < float(pitch(face.landmarks)) < most:
         return TURNED
     inside = (face.landmarks >= 0) & (face.landmarks < [shape[1], shape[0]])
     return "" if inside.all() else OUTSIDE

@@ -111,7 +111,7 @@ class _Places:
         return np.average(self.boxes, axis=0, weights=np.exp(-0.5 * away**2))
 
 
-def _faces_of_chunk(images: tuple, key: list[Face] | None, places: _Places, detector: Any) -> tuple | None:
+def _faces_of_chunk(images: tuple, key: list[Face] | None, places: _Places, detector: Any) -> tuple:
     """(largest face or None, number of faces) of each image, and the faces of the last one, the new key frame.
 
     `key` are the faces of the image before the first, or None where there is none: the first is then a key frame too.
@@ -122,10 +122,10 @@ def _faces_of_chunk(images: tuple, key: list[Face] | None, places: _Places, dete
         seen[0], before = key, 0
     (new_key,) = look_at_whole(images[-1:], detector)
     seen[last] = new_key
-    found = {}
+    found: dict = {}
     if key and new_key:
         between = [(index - before) / max(last - before, 1) for index in range(len(images))]
-        boxes = [(1 - share) * key[0].search_box + share * new_key[0].search_box for share in between]
+        boxes: Any = [(1 - share) * key[0].search_box + share * new_key[0].search_box for share in between]
         some = sorted({*range(0, last, PLACE_INTERVAL), last})
         for index, face in zip(some, detector.follow(*_of(some, images, boxes)), strict=True):
             if face is not None:
@@ -192,10 +192,10 @@ def _recoloured(before: np.ndarray, after: np.ndarray) -> float:
         step = max(1, image.shape[0] // (2 * THUMBNAIL))
         red, green, blue = (image[::step, ::step] // 32).reshape(-1, 3).astype(int).T
         shares.append(np.bincount(64 * red + 8 * green + blue, minlength=512) / red.size)
-    return np.abs(shares[1] - shares[0]).sum() / 2
+    return float(np.abs(shares[1] - shares[0]).sum() / 2)
 
 
-def _unlikeness(before: TrackedFrame, after: TrackedFrame) -> float:
+def _unlikeness(before: Any, after: Any) -> float:
     """1 - correlation of the aligned faces of two frames, in grey and blurred; 0 where one has no contrast."""
     looks = []
     for frame in (before, after):
@@ -215,4 +215,4 @@ def look_of(crop: np.ndarray) -> np.ndarray:
     grey = cv2.cvtColor(cv2.resize(crop, (LOOK, LOOK), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
     look = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), LOOK / 20).ravel()
     look -= look.mean()
-    return look / max(np.linalg.norm(look), 1e-6)
+    return look / max(float(np.linalg.norm(look)), 1e-6)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -26,7 +27,7 @@ class ViolaJonesDetector:
 
     @cached_property
     def _cascade(self) -> Any:
-        return cv2.CascadeClassifier(cv2.data.haarcascades + CASCADE)
+        return cv2.CascadeClassifier(str(Path(cv2.__file__).parent / "data" / CASCADE))
 
     def detect(self, images: Sequence) -> list:
         """The faces of each image; see `detection.Detector.detect`."""

@@ -42,7 +42,7 @@ class Finding:
     scores: list
     thresholds: tuple
     why: str
-    references: tuple = ()
+    references: Any = ()
 
     def of(self, decision: str) -> list[int]:
         """Indices of the clips that were so decided."""
@@ -67,9 +67,9 @@ def find_mirrored(dataset: Any, rule: str = "histogram") -> Finding:
         raise InputError(f"{dataset.folder}: {len(clips)} clip; mirrored clips show among two or more, add some")
     if rule == "2017":
         return _find_by_2017(dataset, clips)
-    references = ()
+    references: Any = ()
     if rule == "landmarks":
-        decisions = decide([yaw(clip.landmarks) for clip in clips], dataset.frame_rate, YAW_SPREAD)
+        decisions = decide([np.asarray(yaw(clip.landmarks)) for clip in clips], dataset.frame_rate, YAW_SPREAD)
     else:
         with progress(2 * len(clips), "clip", "comparing") as bar:
             scores, references = histogram_scores([clip.faces for clip in clips], update=bar.update)

@@ -74,11 +74,11 @@ def histogram_scores(
         (scores, references): for each clip scores in [-1, 1] [shape=(frames,)], positive on one side and negative on
         the other (which is the right one is not decided here), and the indices of the eight clips.
     """
-    means = []
+    of_clips = []
     for faces in clips:
-        means.append(side_histograms(faces, ranked).mean(axis=0))
+        of_clips.append(side_histograms(faces, ranked).mean(axis=0))
         update(1)
-    means = np.stack(means)
+    means = np.stack(of_clips)
     compared = np.arange(0, len(clips), -(-len(clips) // MOST_COMPARED))
     signs, typicality = orientation(means[compared])
     most_typical = np.argsort(-typicality)[: REFERENCE_FACES + 1]  # one to spare for those that are references

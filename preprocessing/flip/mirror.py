@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,8 @@ def mirror_clip(folder: Path) -> bool:
     clip = Clip(Path(folder), {})
     if is_mirrored(clip):
         return False
-    faces, track, landmarks = np.array(clip.faces), dict(clip.track), clip.landmarks
+    faces, landmarks = np.array(clip.faces), clip.landmarks
+    track: dict[str, Any] = dict(clip.track)
     track["landmarks"] = mirror_landmarks(landmarks)
     track["transform"] = mirror_transforms(track["transform"], faces.shape[2])
     track["mirrored"] = np.ones(len(faces), bool)

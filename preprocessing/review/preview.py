@@ -127,7 +127,7 @@ def draw_excerpt(excerpt: Excerpt, voice: np.ndarray) -> Iterator[Any]:
     longest = 0.75 / min(frame_rate, clip.entry["fps"])  # seconds that a face shows before it counts as held
     for number in range(excerpt.frames):
         time = excerpt.start + number / frame_rate
-        latest = max(0, np.searchsorted(clip.times, time + 0.5 / frame_rate) - 1)
+        latest = max(0, int(np.searchsorted(clip.times, time + 0.5 / frame_rate)) - 1)
         face = cv2.resize(clip.faces[latest], (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
         picture = np.concatenate([face, panel])
         if abs(time - clip.times[latest]) > longest:

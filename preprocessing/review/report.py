@@ -51,7 +51,7 @@ def write_report(dataset: Dataset) -> None:
     print(f"wrote {path}")
 
 
-def count_frames(dataset: Dataset) -> tuple[int, dict[str, int]]:
+def count_frames(dataset: Dataset) -> tuple[int, Counter]:
     """(frames kept, Counter of frames dropped by reason) over all clips of the manifest."""
     dropped = Counter()
     for entry in dataset.manifest["clips"]:

@@ -39,9 +39,9 @@ class Measures:
 
     name: str
     split: str
-    seconds: float
-    yaw: np.ndarray
-    pitch: np.ndarray
+    seconds: float | None
+    yaw: Any
+    pitch: Any
     brightness: np.ndarray
     eye_distance: np.ndarray
     colour: np.ndarray
@@ -66,7 +66,7 @@ class Survey:
 
     def seconds(self, split: str) -> float:
         """Speech in the clips of one split."""
-        return sum(of_clip.seconds for of_clip in self.of_split(split))
+        return sum(of_clip.seconds or 0.0 for of_clip in self.of_split(split))
 
     def unlike_others(self) -> dict[str, str]:
         """How clips differ from most of the others in colour, size or look of the face: {name: words}."""

@@ -65,8 +65,8 @@ def try_again(action: Callable, url: str, tries: int = TRIES, sleep: Callable = 
         except TransientError as error:
             if count == tries:
                 raise PermanentError(url, f"{error.reason} ({tries} tries)", LATER) from error
-            if (error.retry_after or 0) > LONGEST_WAIT:
-                minutes = round(error.retry_after / 60)
+            if (wait := error.retry_after or 0) > LONGEST_WAIT:
+                minutes = round(wait / 60)
                 raise PermanentError(url, f"{error.reason}, asks to wait {minutes} minutes", LATER) from error
             pause = max(FIRST_WAIT * 2 ** (count - 1), error.retry_after or 0)
             sleep(pause * generator.uniform(1, 1.5))  # never less than what the server asks for

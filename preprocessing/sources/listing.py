@@ -197,7 +197,7 @@ def _rows(path: str | Path) -> Iterator[Any]:
         raise InputError(f"{path}: a list without a row; {expected} and below it a row for each video")
 
 
-def _read_row(row: dict[Any, Any], folder: Path) -> tuple | None:
+def _read_row(row: dict[Any, Any], folder: Path) -> tuple:
     """The (location, intervals, name or None) of a row."""
     if any(row[None]):
         raise InputError("more cells than the header has; put quotes around a cell with a comma in it")

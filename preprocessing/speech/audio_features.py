@@ -65,7 +65,7 @@ FEATURE_PRESETS = {
     "2017-networks": FeatureSettings(44100, 88, 44, dropped=2, rows=35, window="rectangular"),
     "2017-long": FeatureSettings(44100, 176, 88, dropped=1, rows=32, window="rectangular"),
 }
-WINDOWS = {"hamming": np.hamming, "rectangular": np.ones}
+WINDOWS: dict[str, Any] = {"hamming": np.hamming, "rectangular": np.ones}
 
 
 def pre_emphasise(samples: np.ndarray, previous: float = 0.0) -> np.ndarray:
@@ -160,7 +160,7 @@ class FeatureStatistics:
     @classmethod
     def of(cls, maps: list[np.ndarray]) -> Self:
         """Statistics of an iterable of map arrays [shape=(n, rows, n_mfcc) each]."""
-        count, total, squares = 0, 0.0, 0.0
+        count, total, squares = 0, np.zeros(()), np.zeros(())
         for of_clip in maps:
             rows = of_clip.reshape(-1, of_clip.shape[-1])
             count += len(rows)

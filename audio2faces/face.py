@@ -71,7 +71,7 @@ class FaceModel:
     refiner: keras.Model | None = None
     articulation: Articulation | None = None
 
-    def heard(self, maps: np.ndarray) -> np.ndarray:
+    def predict_motion(self, maps: np.ndarray) -> np.ndarray:
         """What the regressor makes of raw MFCC maps [shape=(n, rows, coefficients)].
 
         Returns:
@@ -83,23 +83,23 @@ class FaceModel:
         """Motion since the moment of the reference, or faces, if not `config.motion`.
 
         Args:
-            maps: as for `heard`.
-            still: what `heard` gave for the moment of another reference [shape=(motion_size, motion_size, 3)]; 0 for
-                the mean face.
+            maps: as for `predict_motion`.
+            still: what `predict_motion` gave for the moment of another reference
+                [shape=(motion_size, motion_size, 3)]; 0 for the mean face.
 
         Returns:
-            as `heard`.
+            as `predict_motion`.
         """
-        return self.since(self.heard(maps), still)
+        return self.relative_motion(self.predict_motion(maps), still)
 
-    def since(self, heard: np.ndarray, still: float | np.ndarray | None = None) -> np.ndarray:
-        """The same of what `heard` gave."""
+    def relative_motion(self, predicted: np.ndarray, still: float | np.ndarray | None = None) -> np.ndarray:
+        """The same of what `predict_motion` gave."""
         if not self.config.motion:
-            return heard
-        motion = heard - (self._heard_of_reference if still is None else still)
+            return predicted
+        motion = predicted - (self._reference_motion if still is None else still)
         return motion if self.articulation is None else self.articulation(motion)
 
-    def paint(
+    def render(
         self,
         motion: np.ndarray,
         idle: Any = None,
@@ -141,12 +141,12 @@ class FaceModel:
         return dataclasses.replace(self, articulation=dataclasses.replace(self.articulation, strength=strength))
 
     def faces(self, maps: np.ndarray, **options: Any) -> np.ndarray:
-        """Faces for raw MFCC maps [shape=(n, rows, coefficients)]; options as for `paint`."""
-        return self.paint(self.motion(maps), **options)
+        """Faces for raw MFCC maps [shape=(n, rows, coefficients)]; options as for `render`."""
+        return self.render(self.motion(maps), **options)
 
     @cached_property
-    def _heard_of_reference(self) -> np.ndarray:
-        return self.heard(self.reference_map[None])[0]
+    def _reference_motion(self) -> np.ndarray:
+        return self.predict_motion(self.reference_map[None])[0]
 
 
 def save_model(folder: Path, model: FaceModel) -> Path:

@@ -16,7 +16,7 @@ from preprocessing.clips import Settings
 from preprocessing.dataset import SIZES, check_size, open_dataset
 from preprocessing.prepare import prepare_dataset
 from runtime.files import check_output_folder
-from runtime.interrupts import say_when_interrupted
+from runtime.interrupts import set_interrupt_message
 from runtime.program import ArgumentParser, InputError, check_backend, command, import_keras, number, program
 from training.config import OF_VAE
 from training.devices import read_cluster
@@ -145,7 +145,7 @@ def main() -> None:
     if not read_cluster():  # where several processes share a run, one of them holds it
         check(arguments.mode, config, dataset, run_dir, arguments.stage)
     print(f"training on {dataset.folder}, run {run_dir}", file=sys.stderr)
-    say_when_interrupted(f"stopped; the same command with --run {run_dir} goes on from its last checkpoint, if any")
+    set_interrupt_message(f"stopped; the same command with --run {run_dir} goes on from its last checkpoint, if any")
 
     print("loading Keras", file=sys.stderr)
     import_keras()

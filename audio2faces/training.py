@@ -90,8 +90,8 @@ def articulate(face: FaceModel, components: MouthComponents, store: FrameStore) 
     for clip, of_clip in with_progress(
         list(zip(held_out.clips, held_out.maps, strict=True)), "clip", "how far the mouth moves"
     ):
-        heard.append(face.heard(of_clip))
-        real.append(components.of_faces(smaller(clip.faces, size)))
-        made.append(components.of_faces(smaller(face.paint(face.since(heard[-1])), size)))
-    articulation = Articulation.of(components, heard)
+        heard.append(face.predict_motion(of_clip))
+        real.append(components.transform(smaller(clip.faces, size)))
+        made.append(components.transform(smaller(face.render(face.relative_motion(heard[-1])), size)))
+    articulation = Articulation.from_components(components, heard)
     return dataclasses.replace(face, articulation=articulation.fitted(real, made))

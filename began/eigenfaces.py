@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from scipy.linalg import eigh
 
 from measures.mouth import COMPONENTS, STILL, MouthComponents
 from media.pixels import to_signed
@@ -39,7 +40,7 @@ class Eigenfaces:
     bias: np.ndarray
 
     @classmethod
-    def of(cls, faces: np.ndarray, z_size: int, covered: float) -> Self:
+    def fit(cls, faces: np.ndarray, z_size: int, covered: float) -> Self:
         """The components of training faces.
 
         Args:
@@ -54,9 +55,10 @@ class Eigenfaces:
         with progress(4, "product", "eigenfaces", short=True) as bar:
             products = seen @ seen.T
             bar.update(1)
-            variances, vectors = np.linalg.eigh(products)
+            wanted = (max(0, len(products) - z_size), len(products) - 1)
+            variances, vectors = eigh(products, subset_by_index=wanted)
             bar.update(1)
-            variances, vectors = variances[::-1][:z_size], vectors[:, ::-1][:, :z_size]  # the strongest first
+            variances, vectors = variances[::-1], vectors[:, ::-1]  # the strongest first
             vectors = vectors * np.sqrt(len(faces))  # of unit variance
             there = variances > NOTHING * variances[0]  # few faces have fewer components; the others stay 0
             codes = vectors * there
@@ -69,7 +71,7 @@ class Eigenfaces:
         return cls(rows, mean, projection.astype(np.float32), kernel.astype(np.float32), bias)
 
     @classmethod
-    def of_clips(cls, clips: Any, faces: np.ndarray, z_size: int, covered: float, mouth: MouthComponents) -> Self:
+    def fit_clips(cls, clips: Any, faces: np.ndarray, z_size: int, covered: float, mouth: MouthComponents) -> Self:
         """The components that say nothing, linearly, about the motion of the mouth.
 
         People nod and rise while they speak: within a clip of GRID the components of a frame, even their mean over a
@@ -83,10 +85,10 @@ class Eigenfaces:
             covered: as for `of`.
             mouth: `MouthComponents` of the clips.
         """
-        eigenfaces = cls.of(faces, z_size + COMPONENTS, covered)
+        eigenfaces = cls.fit(faces, z_size + COMPONENTS, covered)
         together, squares, frames = 0.0, 0.0, 0  # of z and mouth within clips, summed
         for clip in with_progress(clips, "clip", "what goes with the mouth"):
-            codes, motion = eigenfaces.codes(to_signed(clip.faces)), mouth.of_faces(clip.faces)
+            codes, motion = eigenfaces.transform(to_signed(clip.faces)), mouth.transform(clip.faces)
             together = together + (codes - codes.mean(axis=0)).T @ motion
             squares, frames = squares + (motion**2).sum(axis=0), frames + len(motion)
         return eigenfaces.without(directions_of_mouth(together, squares, frames))[0]
@@ -103,8 +105,8 @@ class Eigenfaces:
         kept = (orthogonal @ vectors[:, ::-1])[:, : len(directions) - directions.shape[1]].astype(np.float32)
         return dataclasses.replace(self, projection=self.projection @ kept, kernel=kept.T @ self.kernel), kept
 
-    def codes(self, faces: np.ndarray) -> np.ndarray:
-        """Components of faces, as they were given to `of` [shape=(n, size, size, 3)] -> float32 [shape=(n, z_size)]."""
+    def transform(self, faces: np.ndarray) -> np.ndarray:
+        """Components of faces as `fit` takes them [shape=(n, size, size, 3)] -> float32 [shape=(n, z_size)]."""
         return (faces[:, : self.rows].reshape(len(faces), -1) - self.mean) @ self.projection
 
 

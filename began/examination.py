@@ -60,7 +60,7 @@ class Examination:
                 bar.update(1)
             for clip in held_out.clips:
                 faces = clip.faces[:]
-                self.real_motion.append(components.of_faces(faces))
+                self.real_motion.append(components.transform(faces))
                 stills.append(faces[:: max(1, min(5, len(faces) - 1))])  # two at the least
                 bar.update(1)
         self.gallery = np.concatenate(gallery)
@@ -95,7 +95,7 @@ class Examination:
                 bar.update(self.samples)
             for index, maps in enumerate(self.held_out.maps):
                 talking.append(face.faces(maps, z[[index % len(z)]]))
-                made.append(self.components.of_faces(talking[-1]))
+                made.append(self.components.transform(talking[-1]))
                 bar.update(len(maps))
         generated, swapped, learned = drawn
         motion = mouth_measures(self.real_motion, made)
@@ -191,7 +191,7 @@ def evaluate(models: list[Any], dataset: Dataset, split: str, samples: int) -> d
         if heard != model.config.speech.feature_settings:
             heard = model.config.speech.feature_settings
             train, held_out = (store.frames(part, heard) for part in ("train", split))
-            components = components or MouthComponents.of(train.clips)
+            components = components or MouthComponents.fit(train.clips)
             examine = Examination(train, held_out, components, samples)
         if not methods:
             others = train.faces(np.sort(np.random.default_rng(1).permutation(len(train))[:samples]))

@@ -77,9 +77,9 @@ class BeganFace:
             maps: [shape=(n, rows, coefficients)].
             z: [shape=(n or 1, z_size)]; that of this face for all if None.
         """
-        return self.paint(self.motion(maps, z))
+        return self.render(self.motion(maps, z))
 
-    def paint(self, motion: np.ndarray, idle: Any = None) -> np.ndarray:
+    def render(self, motion: np.ndarray, idle: Any = None) -> np.ndarray:
         """The faces that `motion` gave, as uint8: see `audio2faces.face.FaceModel`."""
         return to_uint8(motion)
 

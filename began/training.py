@@ -63,10 +63,10 @@ class BeganTask(Task):
         self.frames = store.frames("train", features)
         self.held_out = store.frames("validation", features)
         self.frame_rate = store.dataset.frame_rate
-        self.statistics = FeatureStatistics.of(self.frames.maps)
+        self.statistics = FeatureStatistics.fit(self.frames.maps)
         self.audio_network = audio_network_of(config.speech, store.dataset.fingerprint)
         self.mouth = MouthComponents(
-            **computed_once(run_dir / "mouth.npz", lambda: vars(MouthComponents.of(self.frames.clips)), self.devices)
+            **computed_once(run_dir / "mouth.npz", lambda: vars(MouthComponents.fit(self.frames.clips)), self.devices)
         )
         self.eigenfaces = None
         if config.z == "eigenfaces":
@@ -80,7 +80,7 @@ class BeganTask(Task):
 
     def find_eigenfaces(self) -> Eigenfaces:
         """The components that z is made of."""
-        return Eigenfaces.of_clips(self.frames.clips, self.fit_faces, self.config.z_size, COVERED, self.mouth)
+        return Eigenfaces.fit_clips(self.frames.clips, self.fit_faces, self.config.z_size, COVERED, self.mouth)
 
     def build(self, **options: Any) -> Began:
         """See `Task.build`."""
@@ -98,7 +98,7 @@ class BeganTask(Task):
         if self.eigenfaces:
             codes = []
             for clip in with_progress(self.frames.clips, "clip", "codes of faces"):
-                codes.append(self.eigenfaces.codes(to_signed(clip.faces)))
+                codes.append(self.eigenfaces.transform(to_signed(clip.faces)))
             self.codes = np.concatenate(codes)
         if self.devices.chief:
             self.examination = Examination(self.frames, self.held_out, self.mouth)
@@ -179,7 +179,7 @@ class BeganTask(Task):
 
     def face_codes(self, model: Began) -> np.ndarray | None:
         """Codes of training faces, from which z is drawn [shape=(n, z_size)]; None where it is not."""
-        return self.eigenfaces.codes(self.fit_faces) if self.eigenfaces else None
+        return self.eigenfaces.transform(self.fit_faces) if self.eigenfaces else None
 
     def write_model(self, folder: Path, model: Began, suffix: str = "") -> Path:
         """Writes a model folder, in float32."""

@@ -38,7 +38,7 @@ def main():
     clips = dataset.split(arguments.split)
     maps = [clip_maps(clip, features) for clip in clips]
     real = [np.asarray(clip.faces) for clip in clips]
-    components = MouthComponents.of(dataset.split("train"))
+    components = MouthComponents.fit(dataset.split("train"))
     references = real_measures(real, components, [frame_numbers(clip) for clip in clips])
     print(f"{model.name}, {len(clips)} {arguments.split} clips; its own strength is {model.articulation.strength:g}\n")
     print("| strength | " + " | ".join(name.replace("_", " ") for name in SHOWN) + " |\n|--:|" + "--:|" * len(SHOWN))

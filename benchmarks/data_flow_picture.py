@@ -83,7 +83,7 @@ def draw(path):
     real, speech = frames[FRAME].crop, read_speech(CLIP)
     (of_moment,) = maps = speech_maps(speech, np.array([FRAME / 25]), features)
     motion = model.motion(maps)
-    moved, refined = (model.paint(motion, refined=refined)[0] for refined in (False, True))
+    moved, refined = (model.render(motion, refined=refined)[0] for refined in (False, True))
 
     def landmarks(axes):
         face = frames[FRAME]

@@ -33,7 +33,7 @@ def main():
     from audio2faces.generate.likeness import Likeness
     from audio2faces.generate.source import JUDGED_SIZE
 
-    likeness = Likeness.of_model(load_model(arguments.model))
+    likeness = Likeness.from_model(load_model(arguments.model))
     if likeness is None:
         raise InputError(f"{arguments.model}: holds no motion of its speaker, by which others would be told")
     print(f"{likeness.name}\n")

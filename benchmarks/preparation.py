@@ -16,7 +16,7 @@ import av
 
 from benchmarks.extraction import SIZES, scaled_video
 from media.reading import media_path, read_speech
-from preprocessing.clips import Settings, Task, content_hash, prepare_source
+from preprocessing.clips import Settings, SourceTask, content_hash, prepare_source
 from preprocessing.scheduling import run_tasks
 from runtime.files import make_folder
 from runtime.program import ArgumentParser
@@ -54,7 +54,9 @@ def tasks_of(videos, folder):
     for name in ("clips", "sources"):
         make_folder(folder / name)
     return [
-        Task(str(folder), video.stem, str(video), str(video), str(video), content_hash(video, video), (), Settings())
+        SourceTask(
+            str(folder), video.stem, str(video), str(video), str(video), content_hash(video, video), (), Settings()
+        )
         for video in videos
     ]
 

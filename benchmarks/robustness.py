@@ -88,7 +88,7 @@ def measure(model, dataset, clips, others, recordings):
 
     features = model.config.speech.feature_settings
     rate = features.sample_rate
-    components = MouthComponents.of(dataset.split("train"))
+    components = MouthComponents.fit(dataset.split("train"))
 
     def faces(samples, times):
         return model.faces(speech_maps(samples, times, features))
@@ -97,7 +97,7 @@ def measure(model, dataset, clips, others, recordings):
         return correlation(*(np.concatenate([_centred(curve(each)) for each in side]) for side in (real, made)))
 
     def first_component(each):
-        return components.of_faces(each)[:, 0]
+        return components.transform(each)[:, 0]
 
     real = [np.asarray(clip.faces) for clip in clips]
     lines, own = [], None
@@ -121,7 +121,7 @@ def measure(model, dataset, clips, others, recordings):
         lines.append((f"{name} (open {ajar:.2f})", None, None, np.mean(np.std(made, axis=1)) / own))
     for speaker in sorted({Path(clip.entry["source"]).parent.name for clip in others}):
         of_speaker = [clip for clip in others if Path(clip.entry["source"]).parent.name == speaker]
-        their_components = MouthComponents.of(of_speaker)
+        their_components = MouthComponents.fit(of_speaker)
         theirs = np.concatenate([their_components.of_faces(clip.faces)[:, 0] for clip in of_speaker])
         made = [faces(clip.speech(rate), clip.times) for clip in of_speaker]
         follows = abs(correlation(theirs, np.concatenate([_centred(first_component(each)) for each in made])))

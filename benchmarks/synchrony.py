@@ -38,15 +38,15 @@ def main():
     model = load_model(arguments.model)
     features = model.config.speech.feature_settings
     clips = dataset.split(arguments.split)
-    components = MouthComponents.of(dataset.split("train"))
+    components = MouthComponents.fit(dataset.split("train"))
     made, best = [], []
     with progress(len(clips), "clip", "listening") as bar:
         for clip in clips:
-            real, samples = components.of_faces(clip.faces)[:, 0], clip.speech(features.sample_rate)
+            real, samples = components.transform(clip.faces)[:, 0], clip.speech(features.sample_rate)
             fits = {}
             for shift in SHIFTS:
                 faces = model.faces(speech_maps(samples, clip.times - shift / 1000, features))
-                fits[shift] = correlation(real, components.of_faces(faces)[:, 0])
+                fits[shift] = correlation(real, components.transform(faces)[:, 0])
                 if shift == 0:
                     made.append(faces)
             best.append((max(fits, key=fits.get), max(fits.values()), fits[0]))

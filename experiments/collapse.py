@@ -108,7 +108,7 @@ class Ladder:
         if speech.features not in self.examinations:
             store = FrameStore(self.dataset)
             train, held_out = (store.frames(part, speech.feature_settings) for part in ("train", self.split))
-            self.components = self.components or MouthComponents.of(train.clips)
+            self.components = self.components or MouthComponents.fit(train.clips)
             self.examinations[speech.features] = Examination(train, held_out, self.components)
         return self.examinations[speech.features]
 

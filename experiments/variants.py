@@ -91,7 +91,7 @@ class VariantTask(BeganTask):
         """See `BeganTask.find_eigenfaces`."""
         if self.config.mouth_left_out:
             return super().find_eigenfaces()
-        return Eigenfaces.of(self.fit_faces, self.config.z_size, COVERED)
+        return Eigenfaces.fit(self.fit_faces, self.config.z_size, COVERED)
 
     def build(self, **options: Any) -> VariantBegan:
         """See `Task.build`."""

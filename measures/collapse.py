@@ -19,12 +19,13 @@ def mouths(faces: np.ndarray) -> np.ndarray:
 
 
 def distances(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Euclidean distances in grey levels, every face to every other [shape=(len(faces), len(others))]."""
-    x, y = (np.asarray(images, np.float32).reshape(len(images), -1) for images in (faces, others))
-    centre = y.mean(axis=0)  # what is far from it would drown small distances in rounding
-    x, y = x - centre, y - centre
-    squares = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2 * x @ y.T
-    return np.sqrt(np.maximum(squares, 0))
+    """Euclidean distances in grey levels, every face to every other [shape=(len(faces), len(others))].
+
+    Grey levels are whole numbers, so that sums of their products are exact in float64 in whatever order they are added:
+    no library, number of threads or memory alignment gives others.
+    """
+    x, y = (np.asarray(images, np.float64).reshape(len(images), -1) for images in (faces, others))
+    return np.sqrt((x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2 * x @ y.T)
 
 
 def pair_distances(faces: np.ndarray) -> np.ndarray:

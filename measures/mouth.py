@@ -43,7 +43,7 @@ class MouthComponents:
     basis: np.ndarray
 
     @classmethod
-    def of(cls, clips: Any) -> Self:
+    def fit(cls, clips: Any) -> Self:
         """The components of the real faces of some clips (objects with `.faces`).
 
         They are found by subspace iteration (Halko, Martinsson and Tropp 2011): the covariance of thousands of pixels,
@@ -65,7 +65,7 @@ class MouthComponents:
         _, turn = np.linalg.eigh(subspace.T @ images)
         return cls((subspace @ turn)[:, : -COMPONENTS - 1 : -1].T.astype(np.float32))
 
-    def of_faces(self, faces: Any) -> np.ndarray:
+    def transform(self, faces: Any) -> np.ndarray:
         """Position of each frame along each component, the clip's mean removed [shape=(frames, COMPONENTS)]."""
         return mouth_motion(faces) @ self.basis.T
 

@@ -6,7 +6,7 @@ from typing import Any
 import av
 import numpy as np
 
-from media.hearing import SoundRepair
+from media.sound import SoundRepair
 from runtime.program import InputError
 
 MOST_PLANES = 8  # of a frame; PyAV cannot read more

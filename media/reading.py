@@ -16,7 +16,7 @@ from av.format import Flags
 from av.video.reformatter import VideoReformatter
 
 from media.channels import Channels, holds_floats
-from media.hearing import BLOCK_SECONDS, NORMAL_LEVEL, SILENCE, ChannelListener, Hearing, Loudness
+from media.sound import BLOCK_SECONDS, NORMAL_LEVEL, SILENCE, ChannelAnalysis, Loudness, SoundTrack
 from runtime.files import atomic_write, check_is_file
 from runtime.program import InputError
 
@@ -376,7 +376,7 @@ def stream_speech(
     Of several tracks, the one marked as default is taken, or the first; another one where it is silent. Two channels
     are averaged; more are first mixed down to two by FFmpeg, which keeps the level of a voice that sits in the middle.
     Where the average would lose the voice, as of a microphone with the opposite sign, they are weighted
-    (`hearing.ChannelListener`). Samples that are no sound are replaced (`hearing.SoundRepair`), and sound whose samples
+    (`sound.ChannelAnalysis`). Samples that are no sound are replaced (`sound.SoundRepair`), and sound whose samples
     are in other units is scaled. Gaps in the presentation times become silence.
 
     Args:
@@ -393,9 +393,9 @@ def stream_speech(
         InputError: the file cannot be opened or has no audio that can be decoded.
     """
     damage = [] if damage is None else damage
-    with _open_sound(path) as (container, stream, hearing):
-        damage += hearing.notes
-        channels = Channels(path, sample_rate, hearing.scale)
+    with _open_sound(path) as (container, stream, sound):
+        damage += sound.notes
+        channels = Channels(path, sample_rate, sound.scale)
         position: Any = None  # of the next sample, counted from time zero
         end = np.inf if duration is None else round(duration * sample_rate)
 
@@ -403,7 +403,7 @@ def stream_speech(
             """The samples as mono, without what lies before time zero."""
             nonlocal position
             for part in parts:
-                samples = hearing.mix(part)
+                samples = sound.mix(part)
                 yield samples[max(-position, 0) : max(min(end - position, len(samples)), 0)]
                 position += len(samples)
 
@@ -431,21 +431,21 @@ def stream_speech(
 
 @contextlib.contextmanager
 def _open_sound(path: str | Path) -> Iterator[Any]:
-    """Opens `path` and gives (container, audio stream that is heard, `Hearing`).
+    """Opens `path` and gives (container, audio stream that is heard, `SoundTrack`).
 
     Raises:
         InputError: as `open_media`.
     """
     check_is_file(path)
     about = os.stat(path)
-    hearing = _hearing(str(path), media_path(path), about.st_mtime_ns, about.st_size)
+    sound = _sound_track(str(path), media_path(path), about.st_mtime_ns, about.st_size)
     with open_media(path, "audio") as (container, _):
-        yield container, container.streams[hearing.track], hearing
+        yield container, container.streams[sound.track], sound
 
 
 @lru_cache(maxsize=64)
-def _hearing(path: str, absolute: str, modified: int, size: int) -> Hearing:
-    """The `Hearing` of a file that was modified at a time; only what may be odd is listened to.
+def _sound_track(path: str, absolute: str, modified: int, size: int) -> SoundTrack:
+    """The `SoundTrack` of a file that was modified at a time; only what may be odd is listened to.
 
     Raises:
         InputError: as `open_media`.
@@ -455,10 +455,10 @@ def _hearing(path: str, absolute: str, modified: int, size: int) -> Hearing:
         tracks = [stream.index for stream in _decodable(container, "audio")]
         form = stream.codec_context.format
         if len(every) == 1 and stream.codec_context.layout.nb_channels == 1 and form and not holds_floats(form):
-            return Hearing(stream.index)
+            return SoundTrack(stream.index)
     heard = {}
     for track in tracks:
-        heard[track] = _listen(path, track)
+        heard[track] = _analyse(path, track)
         if heard[track].level >= SILENCE:
             break
     else:
@@ -473,16 +473,16 @@ def _hearing(path: str, absolute: str, modified: int, size: int) -> Hearing:
         notes.append("averaging its channels would lose the voice (opposite signs?): they are weighted")
     if level > 1:
         notes.append(f"the sound is {level:.{int(level < 10)}f} times as loud as full scale: it is scaled down")
-    return Hearing(track, weights, NORMAL_LEVEL / level if level > 1 else 1.0, tuple(notes))
+    return SoundTrack(track, weights, NORMAL_LEVEL / level if level > 1 else 1.0, tuple(notes))
 
 
-def _listen(path: str, track: int) -> ChannelListener:
-    """A `ChannelListener` that has heard a track of a file, as far as it needs."""
-    channels, listener = Channels(path, SPEECH_RATE, None), ChannelListener(SPEECH_RATE)
+def _analyse(path: str, track: int) -> ChannelAnalysis:
+    """A `ChannelAnalysis` that has heard a track of a file, as far as it needs."""
+    channels, listener = Channels(path, SPEECH_RATE, None), ChannelAnalysis(SPEECH_RATE)
     with open_media(path, "audio") as (container, _):
         for frame in _decode(container, container.streams[track], []):
             for part in [*channels.rest(frame), *channels.of(frame)]:
-                listener.hear(part)
+                listener.update(part)
             if listener.done:
                 break
     return listener
@@ -503,7 +503,7 @@ def read_speech(
 
 
 def sound_level(path: str | Path, enough: float = np.inf) -> float:
-    """How loud the sound of a file is, full scale being 1: see `hearing.Loudness`.
+    """How loud the sound of a file is, full scale being 1: see `sound.Loudness`.
 
     Reading ends where the level is above `enough`; memory does not grow with the length.
 
@@ -512,21 +512,21 @@ def sound_level(path: str | Path, enough: float = np.inf) -> float:
     """
     loudness = Loudness(SPEECH_RATE)
     for samples in stream_speech(path):
-        loudness.hear(samples[None])
+        loudness.update(samples[None])
         if loudness.reaches(enough):
             break
     return loudness.level
 
 
 def last_audible(path: str | Path) -> float:
-    """Seconds after which a file is silent, in blocks of `hearing.BLOCK_SECONDS`; 0 if all of it is.
+    """Seconds after which a file is silent, in blocks of `sound.BLOCK_SECONDS`; 0 if all of it is.
 
     Raises:
         InputError: the file cannot be opened or has no audio that can be decoded.
     """
     loudness, blocks, last = Loudness(SPEECH_RATE), 0, 0
     for samples in stream_speech(path, SPEECH_RATE, 0.0):
-        _, levels = loudness.hear(samples[None])
+        _, levels = loudness.update(samples[None])
         audible = np.flatnonzero(levels >= SILENCE)
         last = blocks + int(audible[-1]) + 1 if len(audible) else last
         blocks += len(levels)

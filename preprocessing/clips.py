@@ -12,8 +12,8 @@ from typing import Any
 import av
 import numpy as np
 
-from media.hearing import ENDS_EARLY, SILENT
 from media.reading import SPEECH_FILES, SPEECH_RATE, last_audible, sound_duration
+from media.sound import ENDS_EARLY, SILENT
 from preprocessing.blocks import GAP_REASON, LEAST_SECONDS, TOLERANCE, Part, divide
 from preprocessing.dataset import files_digest
 from preprocessing.faces.detectors import make_detector
@@ -45,7 +45,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Task:
+class SourceTask:
     """One source to prepare: plain values, so that it can be sent to another process or machine."""
 
     dataset: str  # folder of the dataset
@@ -82,7 +82,7 @@ def prepare_source(task: Any, advance: Any = lambda seconds: None) -> dict[str, 
     """Makes the clips of one source and, when they are whole, its record `sources/NAME.json`.
 
     Args:
-        task: a `Task`.
+        task: a `SourceTask`.
         advance: as in `recording.record`.
 
     Returns:
@@ -172,7 +172,7 @@ class _TooFew(InputError):
 
 
 @contextlib.contextmanager
-def _leaving_out(task: Task, left_out: list[str], odd: list) -> Iterator[Any]:
+def _leaving_out(task: SourceTask, left_out: list[str], odd: list) -> Iterator[Any]:
     """Lets what is wrong with a part of a source cost that part alone: a line in `left_out`, and in `odd` if odd."""
     try:
         yield
@@ -185,11 +185,11 @@ def _leaving_out(task: Task, left_out: list[str], odd: list) -> Iterator[Any]:
         left_out.append(odd[-1])
 
 
-def _take(task: Task, index: int, start: float, end: float | None, scratch: Any, advance: Callable) -> tuple:
+def _take(task: SourceTask, index: int, start: float, end: float | None, scratch: Any, advance: Callable) -> tuple:
     """(`_Take`, seconds not kept by reason) of one interval; `end` is None for the whole video.
 
     Args:
-        task: the `Task`.
+        task: the `SourceTask`.
         index: of the interval.
         start: of the interval, in seconds.
         end: of the interval.
@@ -218,7 +218,7 @@ def _take(task: Task, index: int, start: float, end: float | None, scratch: Any,
     return _Take(recording, index, start, segments, voice), skipped
 
 
-def _parts(task: Task, takes: list[_Take], skipped: Any) -> list[tuple[_Take, Part]]:
+def _parts(task: SourceTask, takes: list[_Take], skipped: Any) -> list[tuple[_Take, Part]]:
     """The (take, `Part`) of each clip, in the order of time; what gaps between splits cost is added to `skipped`."""
     whole = task.settings.segments == "whole"
     enough = task.divided and sum(take.seconds for take in takes) >= LEAST_SECONDS - TOLERANCE
@@ -239,7 +239,7 @@ def _parts(task: Task, takes: list[_Take], skipped: Any) -> list[tuple[_Take, Pa
     return [(take_of[part.piece_of], part) for part in parts]
 
 
-def _frames_of(task: Task, recording: Recording, segment: Segment) -> tuple:
+def _frames_of(task: SourceTask, recording: Recording, segment: Segment) -> tuple:
     """(all frames, usable frames, Counter of the reasons of the others) of a part of a recording.
 
     Raises:
@@ -259,7 +259,7 @@ def _frames_of(task: Task, recording: Recording, segment: Segment) -> tuple:
     return frames, kept, dropped
 
 
-def _write_clip(task: Task, take: _Take, part: Part, others: list[dict[str, Any]]) -> dict[str, Any]:
+def _write_clip(task: SourceTask, take: _Take, part: Part, others: list[dict[str, Any]]) -> dict[str, Any]:
     """Writes faces.npy, track.npz and the speech of one part of a take, all of them or none.
 
     Returns:

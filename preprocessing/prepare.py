@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from media.reading import video_info
-from preprocessing.clips import Settings, Task, clip_names, content_hash, name_stems, prepare_source
+from preprocessing.clips import Settings, SourceTask, clip_names, content_hash, name_stems, prepare_source
 from preprocessing.dataset import (
     Dataset,
     fill_empty_splits,
@@ -237,7 +237,7 @@ def _task(
     split_of: dict[str, str] | None,
     there: Any,
     report: Report,
-) -> Task:
+) -> SourceTask:
     """What is to be done for a source; one from the web is fetched.
 
     Raises:
@@ -258,7 +258,7 @@ def _task(
     if before and before["location"] != source.location and before["sha256"] != digest:
         raise InputError(f"{source.location}: the name {source.name} is taken by {before['location']}; rename one")
     source = _without_what_is_there(source, there.others_of(digest, source.name), report)
-    task = Task(
+    task = SourceTask(
         str(folder),
         source.name,
         source.location,
@@ -332,7 +332,7 @@ def _fetch(url: str, folder: Path, downloader: str) -> Any:
         return fetch(url, folder, downloader, progress=show)
 
 
-def _is_done(record: dict[str, Any] | None, task: Task) -> bool:
+def _is_done(record: dict[str, Any] | None, task: SourceTask) -> bool:
     """Whether a record tells of the same content, prepared in the same way, and its clips are there."""
     if record is None or record["sha256"] != task.sha256 or record["again"]:
         return False
@@ -350,7 +350,7 @@ def _remove_clips(folder: Path, before: dict[str, Any] | None, after: dict[str, 
             shutil.rmtree(folder / "clips" / clip["name"], ignore_errors=True)
 
 
-def _run(tasks: list[Task], workers: int, cluster: None) -> Iterator[Any]:
+def _run(tasks: list[SourceTask], workers: int, cluster: None) -> Iterator[Any]:
     """The tasks and their results as they are done, with a progress bar in seconds of video."""
     if not tasks:
         return
@@ -381,7 +381,7 @@ def _begun(seconds: float) -> int:
     return math.ceil(seconds - 1e-6)
 
 
-def _seconds(task: Task) -> float:
+def _seconds(task: SourceTask) -> float:
     if task.intervals:
         return sum(end - start for start, end in task.intervals)
     try:

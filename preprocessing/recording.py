@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from media.hearing import QUIET, gain_of
 from media.reading import (
     SPEECH_FILES,
     SPEECH_RATE,
@@ -22,6 +21,7 @@ from media.reading import (
     video_info,
     write_wav,
 )
+from media.sound import QUIET, gain_of
 from preprocessing.faces.extraction import extract_faces
 from runtime.program import InputError
 

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 
 from media import reading as media
-from preprocessing.clips import Task
+from preprocessing.clips import SourceTask
 from runtime.program import InputError
 
 TRIES = 3  # how often a task may lose its process before it is given up
@@ -100,7 +100,7 @@ def _pool(workers: int, threads: int) -> Any:
     return ProcessPoolExecutor(workers, context, _start_worker, (threads,))
 
 
-def _on_cluster(function: Callable, tasks: list[Task], address: str) -> Iterator[Any]:
+def _on_cluster(function: Callable, tasks: list[SourceTask], address: str) -> Iterator[Any]:
     try:
         from dask.distributed import Client, KilledWorker
         from dask.distributed import as_completed as completed

@@ -21,12 +21,12 @@ INTERRUPTED = 130  # the shell's status of a program ended by Ctrl-C
 LAST_WORDS = ["interrupted: only finished files are kept"]  # what an interrupted program says
 
 
-def say_when_interrupted(line: str) -> None:
+def set_interrupt_message(line: str) -> None:
     """Adds a line to what this program says when it is interrupted."""
     LAST_WORDS.insert(0, line)
 
 
-def say_last_words() -> Any:
+def report_interrupt() -> Any:
     """Prints what an interrupted program says; returns its exit status."""
     print("\n".join(LAST_WORDS), file=sys.stderr, flush=True)
     return INTERRUPTED
@@ -57,7 +57,7 @@ def prompt_interrupts() -> Iterator[Any]:
             since = time.monotonic()
             if told[0] != signal.SIGINT or ended.wait(PATIENCE) or heard > since - AT_ONCE:
                 continue
-            say_last_words()
+            report_interrupt()
             os._exit(INTERRUPTED)
 
     ended = threading.Event()

@@ -15,7 +15,7 @@ from typing import Any, Self
 from tqdm import tqdm
 
 from runtime import __version__
-from runtime.interrupts import prompt_interrupts, say_last_words
+from runtime.interrupts import prompt_interrupts, report_interrupt
 
 WHOLE = {int: "whole ", float: ""}
 REMEDIES = {
@@ -66,7 +66,7 @@ def program(main: Callable) -> Callable:
         except (InputError, OSError) as error:
             return _complain(f"error: {error_text(error)}", 1)
         except KeyboardInterrupt:
-            return say_last_words()
+            return report_interrupt()
         return 0
 
     return run

@@ -54,7 +54,7 @@ def train_noted(config, dataset, run, kill_at=None):
     from measures.mouth import MouthComponents
 
     opened, kept, computed = training.open_devices, [], []
-    of_clips = MouthComponents.of
+    of_clips = MouthComponents.fit
 
     def open_noting(*arguments):
         kept.append(Noting(opened(*arguments), kill_at))
@@ -62,7 +62,7 @@ def train_noted(config, dataset, run, kill_at=None):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "open_devices", open_noting)
-        patch.setattr(MouthComponents, "of", lambda clips: computed.append(0) or of_clips(clips))
+        patch.setattr(MouthComponents, "fit", lambda clips: computed.append(0) or of_clips(clips))
         patch.setattr(training, "draw_rows", lambda *_, **__: np.zeros((1, 1, 3), np.uint8))
         patch.setattr(training, "draw_curves", lambda *_: None)
         training.train_began(config, dataset, run)

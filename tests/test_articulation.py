@@ -40,7 +40,7 @@ def positions_of(motion, components):
 
 def test_each_component_gets_back_what_averaging_took():
     components, real, heard = heard_clips(np.random.default_rng(0))
-    articulation = Articulation.of(components, heard).fitted(
+    articulation = Articulation.from_components(components, heard).fitted(
         real, [positions_of(of_clip, components) for of_clip in heard]
     )
     made = articulation(np.concatenate(heard))
@@ -54,14 +54,14 @@ def test_what_does_not_follow_the_speaker_gets_no_gain():
     components, real, heard = heard_clips(np.random.default_rng(0))
     made = [positions_of(of_clip, components) for of_clip in heard]
     made[0][:, 1:], made[1][:, 1:], made[2][:, 1:] = (real[place][:, 1:] * 0.6 for place in (1, 2, 0))
-    gains = Articulation.of(components, heard).fitted(real, made).gains
+    gains = Articulation.from_components(components, heard).fitted(real, made).gains
     assert gains[0] == pytest.approx(1 / SHARES[0], rel=1e-2) and gains[1:] == (1.0,) * 4
 
 
 def test_a_mouth_that_never_moved_stays_shut():
     components, real, heard = heard_clips(np.random.default_rng(0))
     motion = np.zeros_like(heard[0])
-    articulation = Articulation.of(components, [motion] * 3)
+    articulation = Articulation.from_components(components, [motion] * 3)
     nothing = [np.zeros_like(of_clip) for of_clip in real]
     np.testing.assert_array_equal(articulation.fitted(real, nothing)(motion), 0)
 

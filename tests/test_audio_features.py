@@ -121,7 +121,7 @@ def test_no_sound_gives_no_frame_and_a_moment_gives_one():
 
 def test_standardised_speech_has_no_mean_unit_deviation_and_bounds(speech):
     maps = speech_maps(speech, np.arange(75) / 25, SETTINGS)
-    statistics = FeatureStatistics.of([maps[:30], maps[30:]])
+    statistics = FeatureStatistics.fit([maps[:30], maps[30:]])
     rows = (maps.reshape(-1, 13) - statistics.mean) / statistics.deviation
     np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-9)
     np.testing.assert_allclose(rows.std(axis=0), 1, atol=1e-9)

@@ -124,7 +124,7 @@ def test_a_run_goes_on_with_the_eigenfaces_that_it_keeps(tiny_dataset, tiny_run,
     run = shutil.copytree(tiny_run, tmp_path / "run")
     kept = dict(np.load(run / "eigenfaces.npz"))
     np.savez(run / "eigenfaces.npz", **kept | {"projection": -kept["projection"]})
-    for computed in ("MouthComponents.of", "Eigenfaces.of", "Eigenfaces.of_clips"):
+    for computed in ("MouthComponents.fit", "Eigenfaces.fit", "Eigenfaces.fit_clips"):
         monkeypatch.setattr(f"began.training.{computed}", None)
     train_began(TINY, tiny_dataset, run)
     np.testing.assert_array_equal(load_model(run / "model").codes, -load_model(tiny_run / "model").codes)

@@ -101,7 +101,7 @@ class Puppet:
 def examine(tiny_dataset):
     features = BeganConfig().speech.feature_settings
     train, held_out = (FrameSet(tiny_dataset.split(name), features) for name in ("train", "test"))
-    return Examination(train, held_out, MouthComponents.of(train.clips), samples=30)
+    return Examination(train, held_out, MouthComponents.fit(train.clips), samples=30)
 
 
 def test_a_generator_that_hears_and_varies_passes(examine):
@@ -128,7 +128,7 @@ def test_clips_of_five_frames_and_clips_that_stand_still_can_be_measured(tiny_da
             np.save(clip.folder / "faces.npy", np.full((5, 16, 16, 3), 90, np.uint8))
     features = BeganConfig().speech.feature_settings
     train, held_out = (FrameSet(part, features) for part in (tiny_dataset.split("train"), dataset.clips))
-    examine = Examination(train, held_out, MouthComponents.of(train.clips), samples=9)
+    examine = Examination(train, held_out, MouthComponents.fit(train.clips), samples=9)
     values, _ = examine(Puppet())
     assert all(value is None or np.isfinite(value) for value in values.values())
     for name in ("swap", "mouth_swap", "diversity", "sharpness", "amplitude"):

@@ -46,7 +46,7 @@ def test_more_clips_than_files_may_be_open(tmp_path, few_files, tiny_config):
     features = tiny_config.speech.feature_settings
     frames = FrameSet(clips, features)
     np.testing.assert_array_equal(frames.faces(np.arange(len(frames))), np.concatenate([expected] * 40))
-    baseline = NearestAudio(frames, FeatureStatistics.of(frames.maps), features)
+    baseline = NearestAudio(frames, FeatureStatistics.fit(frames.maps), features)
     np.testing.assert_array_equal(baseline(clips[7]), expected)
     np.testing.assert_array_equal(mean_face(clips), np.rint(expected.mean(axis=0)))
     assert len(find_mirrored(dataset).decisions) == 40

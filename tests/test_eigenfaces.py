@@ -24,27 +24,27 @@ def faces():
 
 
 def test_components_are_uncorrelated_and_of_unit_variance(faces):
-    codes = Eigenfaces.of(to_signed(faces), 2, COVERED).codes(to_signed(faces))
+    codes = Eigenfaces.fit(to_signed(faces), 2, COVERED).transform(to_signed(faces))
     np.testing.assert_allclose(codes.mean(axis=0), 0, atol=1e-3)
     np.testing.assert_allclose(np.cov(codes, rowvar=False, bias=True), np.eye(2), atol=1e-3)
 
 
 def test_components_that_are_not_there_are_zero():
     faces = np.repeat(np.array([0, 100, 200], np.uint8), SIZE * SIZE * 3).reshape(3, SIZE, SIZE, 3)
-    codes = Eigenfaces.of(to_signed(faces), 2, COVERED).codes(to_signed(faces))
+    codes = Eigenfaces.fit(to_signed(faces), 2, COVERED).transform(to_signed(faces))
     assert np.abs(codes[:, 1]).max() < 1e-6 and codes[:, 0].std() == pytest.approx(1, abs=1e-3)
 
 
 def test_what_is_covered_is_not_seen(faces):
-    eigenfaces = Eigenfaces.of(to_signed(faces), 2, COVERED)
+    eigenfaces = Eigenfaces.fit(to_signed(faces), 2, COVERED)
     other = faces.copy()
     other[:, SIZE // 2 :] = 0
-    np.testing.assert_array_equal(eigenfaces.codes(to_signed(other)), eigenfaces.codes(to_signed(faces)))
+    np.testing.assert_array_equal(eigenfaces.transform(to_signed(other)), eigenfaces.transform(to_signed(faces)))
 
 
 def test_the_face_that_goes_with_z_has_all_that_z_tells(faces):
-    eigenfaces = Eigenfaces.of(to_signed(faces), 2, COVERED)
-    whole = (eigenfaces.codes(to_signed(faces)) @ eigenfaces.kernel + eigenfaces.bias).reshape(faces.shape)
+    eigenfaces = Eigenfaces.fit(to_signed(faces), 2, COVERED)
+    whole = (eigenfaces.transform(to_signed(faces)) @ eigenfaces.kernel + eigenfaces.bias).reshape(faces.shape)
     error = np.abs(whole - to_signed(faces))
     assert error[:, : SIZE // 2].max() < 0.02  # rounding to grey levels
     unheard = np.abs(to_signed(faces) - to_signed(faces).mean(axis=0))[:, SIZE // 2 :].mean()
@@ -53,12 +53,12 @@ def test_the_face_that_goes_with_z_has_all_that_z_tells(faces):
 
 def test_the_generator_adds_to_that_face(faces):
     config = BeganConfig(size=SIZE, speech=SpeechConfig(code_size=4), z_size=2, generator_n=4)
-    eigenfaces = Eigenfaces.of(to_signed(faces), 2, COVERED)
+    eigenfaces = Eigenfaces.fit(to_signed(faces), 2, COVERED)
     generator = build_generator(config)
     generator.get_layer(BASE).set_weights([eigenfaces.kernel, eigenfaces.bias])
     for weight in generator.get_layer("decoder").weights:
         weight.assign(np.zeros(weight.shape))
-    z = eigenfaces.codes(to_signed(faces[:3]))
+    z = eigenfaces.transform(to_signed(faces[:3]))
     made = np.asarray(generator(np.concatenate([np.ones((3, 4), np.float32), z], axis=1)))
     np.testing.assert_allclose(made.reshape(3, -1), z @ eigenfaces.kernel + eigenfaces.bias, atol=1e-3)
     assert not any(weight.path.startswith(BASE) for weight in generator.trainable_weights)
@@ -76,12 +76,12 @@ def test_the_decoder_sees_the_first_components_alone(faces, monkeypatch):
 
 
 def test_the_strongest_components_come_first(faces):
-    whole = np.linalg.norm(Eigenfaces.of(to_signed(faces), 3, COVERED).kernel, axis=1)
+    whole = np.linalg.norm(Eigenfaces.fit(to_signed(faces), 3, COVERED).kernel, axis=1)
     assert whole[0] > whole[1] > whole[2]
 
 
 def test_no_component_is_lost_for_a_mouth_that_has_nothing_to_do_with_them(faces):
-    eigenfaces = Eigenfaces.of(to_signed(faces), 4, COVERED)  # two of which are there
+    eigenfaces = Eigenfaces.fit(to_signed(faces), 4, COVERED)  # two of which are there
     directions = np.zeros((4, 2))
     left, turn = eigenfaces.without(directions)
     assert np.linalg.norm(left.kernel) == pytest.approx(np.linalg.norm(eigenfaces.kernel), rel=1e-3)
@@ -89,7 +89,7 @@ def test_no_component_is_lost_for_a_mouth_that_has_nothing_to_do_with_them(faces
     left, turn = eigenfaces.without(directions)
     assert np.linalg.norm(left.kernel[0]) == pytest.approx(np.linalg.norm(eigenfaces.kernel[1]), rel=1e-3)
     pictures = to_signed(faces[:5])
-    np.testing.assert_allclose(eigenfaces.codes(pictures) @ turn, left.codes(pictures), atol=1e-4)
+    np.testing.assert_allclose(eigenfaces.transform(pictures) @ turn, left.transform(pictures), atol=1e-4)
 
 
 def test_only_eigenfaces_have_such_a_face():
@@ -108,16 +108,16 @@ def test_what_tells_of_the_mouth_is_left_out():
         faces[:, 12:, 5:11] += opening[:, None, None, None]
         clips.append(SimpleNamespace(faces=faces.astype(np.uint8)))
     every = np.concatenate([clip.faces for clip in clips])
-    mouth = MouthComponents.of(clips)
-    motion = np.concatenate([mouth.of_faces(clip.faces)[:, 0] for clip in clips])
+    mouth = MouthComponents.fit(clips)
+    motion = np.concatenate([mouth.transform(clip.faces)[:, 0] for clip in clips])
 
     def foretold(eigenfaces):
-        codes = np.concatenate([(z := eigenfaces.codes(to_signed(clip.faces))) - z.mean(axis=0) for clip in clips])
+        codes = np.concatenate([(z := eigenfaces.transform(to_signed(clip.faces))) - z.mean(axis=0) for clip in clips])
         return np.corrcoef(codes @ np.linalg.lstsq(codes, motion)[0], motion)[0, 1]
 
-    assert foretold(Eigenfaces.of(to_signed(every), 3, COVERED)) > 0.9
-    left = Eigenfaces.of_clips(clips, to_signed(every), 3, COVERED, mouth)
+    assert foretold(Eigenfaces.fit(to_signed(every), 3, COVERED)) > 0.9
+    left = Eigenfaces.fit_clips(clips, to_signed(every), 3, COVERED, mouth)
     assert foretold(left) < 0.05 and left.kernel.shape == (3, SIZE * SIZE * 3)
     strengths = np.linalg.norm(left.kernel, axis=1)
     assert list(strengths) == sorted(strengths, reverse=True)
-    np.testing.assert_allclose(np.cov(left.codes(to_signed(every)), rowvar=False, bias=True), np.eye(3), atol=1e-3)
+    np.testing.assert_allclose(np.cov(left.transform(to_signed(every)), rowvar=False, bias=True), np.eye(3), atol=1e-3)

@@ -160,7 +160,7 @@ def test_the_2017_networks_are_exported_at_their_own_rate(tiny_dataset, tmp_path
         name="old",
         config=config,
         frame_rate=30000 / 1001,  # rows of neighbouring maps do not coincide
-        statistics=FeatureStatistics.of(frames.maps),
+        statistics=FeatureStatistics.fit(frames.maps),
         network=build_regressor(config),
         reference=np.zeros((16, 16, 3), np.uint8),
         reference_map=frames.maps[0][0],

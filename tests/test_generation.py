@@ -196,18 +196,18 @@ def test_evaluation_sets_the_model_beside_its_baselines(model, tiny_dataset):
 
 
 def test_an_evaluation_hears_each_clip_once(model, tiny_dataset, monkeypatch):
-    clips, hear = tiny_dataset.split("test"), type(model).heard
+    clips, hear = tiny_dataset.split("test"), type(model).predict_motion
     maps = [clip_maps(clip, model.config.speech.feature_settings) for clip in clips]
     first = [model.motion(of_clip, still=hear(model, of_clip[:1])[0]) for of_clip in maps]
     calls = []
-    monkeypatch.setattr(type(model), "heard", lambda self, maps: calls.append(len(maps)) or hear(self, maps))
+    monkeypatch.setattr(type(model), "predict_motion", lambda self, maps: calls.append(len(maps)) or hear(self, maps))
     _, faces = evaluate([model], FrameStore(tiny_dataset), "test")
     assert calls == [20, 20]
     for clip, of_clip, motion, *made in zip(
         clips, maps, first, faces["model, refined"], faces["model, refined, on the clip's first frame"], strict=True
     ):
         np.testing.assert_array_equal(made[0], model.faces(of_clip))
-        np.testing.assert_array_equal(made[1], model.paint(motion, reference=clip.faces[0]))
+        np.testing.assert_array_equal(made[1], model.render(motion, reference=clip.faces[0]))
 
 
 def test_real_clips_score_perfectly_against_themselves(tiny_dataset):
@@ -215,7 +215,7 @@ def test_real_clips_score_perfectly_against_themselves(tiny_dataset):
     from measures.mouth import MouthComponents
 
     real = [np.asarray(clip.faces) for clip in tiny_dataset.split("test")]
-    values = measure(real, real, MouthComponents.of(tiny_dataset.split("train")))
+    values = measure(real, real, MouthComponents.fit(tiny_dataset.split("train")))
     for name in ("ssim", "correlation", "amplitude", "explained_variance", "sharpness"):
         assert values[name] == pytest.approx(1, abs=1e-5)
     assert values["psnr"] == values["mouth_psnr"] == 100 and values["best_lag"] == 0

@@ -141,8 +141,8 @@ def test_white_and_blurred_eyes_are_told_from_real_ones():
 def test_idle_motion_is_what_the_regressor_leaves_less_what_goes_with_the_mouth(tiny_dataset, tiny_config):
     """Of the drawn clips, in which the mouth alone moves, made to nod on their own, and to blush with the mouth."""
     frames = FrameSet(tiny_dataset.split("train"), tiny_config.speech.feature_settings)
-    mouth = MouthComponents.of(frames.clips)
-    opening = np.concatenate([mouth.of_faces(clip.faces) for clip in frames.clips])
+    mouth = MouthComponents.fit(frames.clips)
+    opening = np.concatenate([mouth.transform(clip.faces) for clip in frames.clips])
     generator = np.random.default_rng(0)
     nods = generator.normal(size=(len(frames), 8)).astype(np.float32)
     shapes = generator.normal(size=(9, 16, 16, 3)).astype(np.float32)

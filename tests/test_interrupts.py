@@ -10,12 +10,12 @@ from .conftest import ROOT
 STUCK = """
 import ctypes, os, signal, threading
 from runtime.files import atomic_write
-from runtime.interrupts import say_when_interrupted
+from runtime.interrupts import set_interrupt_message
 from runtime.program import program
 
 @program
 def main():
-    say_when_interrupted("stopped; the same command goes on")
+    set_interrupt_message("stopped; the same command goes on")
     libc, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(256)
     with atomic_write("output.txt") as partial:
         partial.write_text("half")

@@ -30,10 +30,10 @@ def talking(frames, seed, size=32):
 
 def test_components_find_the_one_way_in_which_mouths_move():
     clips = [talking(40, seed) for seed in range(3)]
-    components = MouthComponents.of([SimpleNamespace(faces=faces) for faces, _ in clips])
+    components = MouthComponents.fit([SimpleNamespace(faces=faces) for faces, _ in clips])
     np.testing.assert_allclose(components.basis @ components.basis.T, np.eye(5), atol=1e-5)
     faces, opening = talking(40, 7)
-    first = components.of_faces(faces)[:, 0]
+    first = components.transform(faces)[:, 0]
     assert abs(np.corrcoef(first, opening)[0, 1]) == pytest.approx(1)
     pixels = mouth_motion(faces).shape[1]
     assert first.std() == pytest.approx(opening.std() / 255 * np.sqrt(pixels), rel=1e-4)
@@ -49,10 +49,10 @@ def test_components_are_the_eigenvectors_of_the_covariance(monkeypatch):
         clip.faces = clip.faces.clip(0, 255).astype(np.uint8)
     motion = np.concatenate([mouth_motion(clip.faces) for clip in clips])
     expected = np.linalg.eigh(motion.T @ motion)[1][:, :-6:-1]
-    found = MouthComponents.of(clips).basis
+    found = MouthComponents.fit(clips).basis
     np.testing.assert_allclose(np.abs((found @ expected).diagonal()), 1, atol=1e-4)
     still = [SimpleNamespace(faces=np.zeros((40, 32, 32, 3), np.uint8))]
-    np.testing.assert_array_equal(MouthComponents.of(still).of_faces(still[0].faces), 0)
+    np.testing.assert_array_equal(MouthComponents.fit(still).of_faces(still[0].faces), 0)
 
 
 def test_the_clip_s_mean_does_not_count():
@@ -152,7 +152,7 @@ def test_the_nearest_audio_is_heard_at_the_rate_of_the_features(tmp_path):
         write_wav(clip.folder / "speech.wav", np.zeros(16000), 16000)  # which features of 2017 do not hear
     features = FEATURE_PRESETS["2017-networks"]
     frames = FrameSet(dataset.clips, features)
-    statistics = FeatureStatistics.of(frames.maps)
+    statistics = FeatureStatistics.fit(frames.maps)
     for clip in dataset.clips:
         np.testing.assert_array_equal(NearestAudio(frames, statistics, features)(clip), clip.faces)
 
@@ -181,7 +181,7 @@ def test_confidence_intervals_hold_the_value():
     real = [faces for faces, _ in clips]
     generator = np.random.default_rng(0)
     noisy = [np.clip(faces + generator.normal(0, 8, faces.shape), 0, 255).astype(np.uint8) for faces in real]
-    values = measure(real, noisy, MouthComponents.of([SimpleNamespace(faces=faces) for faces in real]))
+    values = measure(real, noisy, MouthComponents.fit([SimpleNamespace(faces=faces) for faces in real]))
     for name, (low, high) in values["intervals"].items():
         assert low <= values[name] <= high, name
     assert (
@@ -194,7 +194,7 @@ def test_an_interval_is_that_of_clips_drawn_anew(monkeypatch):
     monkeypatch.setattr(evaluation, "mouth_sums", lambda *of_clip: calls.append(0) or mouth_sums(*of_clip))
     real = [talking(20, seed)[0] for seed in range(4)]
     made = [np.roll(faces, 1, axis=0) // 2 + faces // 4 for faces in real]
-    components = MouthComponents.of([SimpleNamespace(faces=faces) for faces in real])
+    components = MouthComponents.fit([SimpleNamespace(faces=faces) for faces in real])
     measure(real, made, components)
     assert len(calls) == 4  # what is drawn 400 times are the sums
     draws = np.random.default_rng(0).integers(4, size=(400, 4))
@@ -223,5 +223,5 @@ def test_the_verdict_in_words(correlation, explained, begins):
 def test_swapped_speech_that_moves_nothing_counts_nothing():
     real = [talking(20, seed)[0] for seed in range(3)]
     held = [np.broadcast_to(faces[0], faces.shape) for faces in real]
-    values = measure(real, held, MouthComponents.of([SimpleNamespace(faces=faces) for faces in real]))
+    values = measure(real, held, MouthComponents.fit([SimpleNamespace(faces=faces) for faces in real]))
     assert values["swap"] == pytest.approx(0, abs=1e-6) and values["flicker"] is None

@@ -48,7 +48,7 @@ def training(tiny_dataset, tiny_config, tiny_model_folder):
 
 @pytest.fixture(scope="module")
 def trained(training, tiny_model_folder):
-    return TrainedRegressor.of(training, load_model(tiny_model_folder).network)
+    return TrainedRegressor.from_task(training, load_model(tiny_model_folder).network)
 
 
 @pytest.mark.parametrize("size", [16, 64, 128])

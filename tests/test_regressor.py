@@ -197,7 +197,7 @@ def test_a_run_goes_on_with_the_components_that_it_keeps(
     idle = dict(np.load(run / "idle.npz"))
     np.savez(run / "mouth.npz", motion=-bases["motion"], full=bases["full"])
     np.savez(run / "idle.npz", kernel=idle["kernel"], codes=idle["codes"] + 1)
-    for computed in ("MouthComponents.of", "fit_idle_motion"):
+    for computed in ("MouthComponents.fit", "fit_idle_motion"):
         monkeypatch.setattr(f"audio2faces.regressor.training.{computed}", None)
     trained = train_regressor(tiny_config, FrameStore(tiny_dataset), run)
     np.testing.assert_array_equal(trained.task.mouth.basis, -bases["motion"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from preprocessing import scheduling
-from preprocessing.clips import Settings, Task, content_hash, prepare_source
+from preprocessing.clips import Settings, SourceTask, content_hash, prepare_source
 from preprocessing.scheduling import run_tasks
 from runtime.program import InputError
 
@@ -54,7 +54,7 @@ def test_a_cluster_loses_a_worker_and_no_clip(tmp_path):
     tasks = []
     for name in names:
         path = str(SAMPLES / f"{name}.mkv")
-        tasks.append(Task(str(tmp_path), name, path, path, path, content_hash(path, path), (), Settings()))
+        tasks.append(SourceTask(str(tmp_path), name, path, path, path, content_hash(path, path), (), Settings()))
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         with distributed.Client(cluster) as client:
             victim = min(client.run(os.getpid).values())

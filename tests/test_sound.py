@@ -10,8 +10,8 @@ import pytest
 from audio2faces.face import load_model
 from audio2faces.generate.video import Options, generate_video, stream_faces
 from audio2faces.published import DEFAULT_MODEL
-from media.hearing import SILENCE
 from media.reading import read_frames, read_speech, sound_duration, sound_level, stream_speech, video_info
+from media.sound import SILENCE
 from media.writing import TalkingVideo, is_synthetic
 from preprocessing import recording
 from preprocessing.faces.alignment import mouth_slices

@@ -237,17 +237,17 @@ def test_another_person_is_told_from_the_speaker_in_any_light_and_pose():
     speaker, turn = drawn_face(0), (drawn_face(1) - 130) / 127.5
     idle = SimpleNamespace(kernel=turn[None].astype(np.float16))
     model = SimpleNamespace(name="m", idle=idle, articulation=None, reference=np.uint8(np.clip(speaker, 0, 255)))
-    likeness = Likeness.of_model(model)
+    likeness = Likeness.from_model(model)
     light = np.linspace(0.7, 1.3, 64)[None, :, None] * np.array([1.1, 0.9, 0.8])
     for face in (speaker, speaker * light, speaker + 0.5 * 127.5 * turn):
         assert not likeness.is_another([np.uint8(np.clip(face, 0, 255))])
     others = [np.uint8(np.clip(drawn_face(seed), 0, 255)) for seed in (2, 3)]
     assert likeness.is_another(others) and not likeness.is_another([*others, model.reference])
-    assert Likeness.of_model(SimpleNamespace(name="m", idle=None, reference=model.reference)) is None
+    assert Likeness.from_model(SimpleNamespace(name="m", idle=None, reference=model.reference)) is None
 
 
 def test_a_source_of_another_person_is_noted():
-    likeness = Likeness.of_model(load_model(MODELS / "grid-s1-64"))
+    likeness = Likeness.from_model(load_model(MODELS / "grid-s1-64"))
     assert open_source(CLIP, 64, 1.0, likeness=likeness).notes == ()
     someone = SimpleNamespace(name="someone", is_another=lambda faces: len(faces) == 25)
     (note,) = open_source(CLIP, 64, 1.0, likeness=someone).notes

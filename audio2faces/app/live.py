@@ -17,7 +17,7 @@ import numpy as np
 from starlette.websockets import WebSocketDisconnect
 
 from audio2faces.app.worker import Worker
-from media.hearing import SoundRepair
+from media.sound import SoundRepair
 from preprocessing.speech.audio_features import frame_centres
 from runtime.program import InputError, import_keras
 

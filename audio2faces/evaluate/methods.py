@@ -67,7 +67,7 @@ def evaluate(
             )
     features = models[0].config.speech.feature_settings
     train, clips = store.frames("train", features), dataset.split(split)
-    components = components or MouthComponents.of(train.clips)
+    components = components or MouthComponents.fit(train.clips)
     methods = _methods(models, train)
     faces: dict[str, list] = {name: [] for name in methods}
     for clip in with_progress(clips, "clip", "evaluating"):
@@ -124,26 +124,26 @@ def _methods_of(name: str, model: Any, mean: np.ndarray) -> dict[str, Callable]:
     def heard(clip):
         if clip.folder not in last:
             last.clear()
-            last[clip.folder] = model.heard(clip_maps(clip, model.config.speech.feature_settings))
+            last[clip.folder] = model.predict_motion(clip_maps(clip, model.config.speech.feature_settings))
         return last[clip.folder]
 
     def on_first_frame(refined):
         def faces(clip):
-            motion = model.since(heard(clip), still=heard(clip)[0])
-            return model.paint(motion, refined=refined, reference=clip.faces[0])
+            motion = model.relative_motion(heard(clip), still=heard(clip)[0])
+            return model.render(motion, refined=refined, reference=clip.faces[0])
 
         return faces
 
     def on_mean_face(clip):
-        return model.paint(model.since(heard(clip), still=0.0), refined=False, reference=mean)
+        return model.render(model.relative_motion(heard(clip), still=0.0), refined=False, reference=mean)
 
     regressor, refined = f"{name}, regressor alone" if model.refiner else name, f"{name}, refined"
-    methods = {regressor: lambda clip: model.paint(model.since(heard(clip)), refined=False)}
+    methods = {regressor: lambda clip: model.render(model.relative_motion(heard(clip)), refined=False)}
     if model.config.motion:
         methods[f"{regressor}, on the mean face"] = on_mean_face
         methods[f"{regressor}, on the clip's first frame"] = on_first_frame(refined=False)
     if model.refiner:
-        methods[refined] = lambda clip: model.paint(model.since(heard(clip)))
+        methods[refined] = lambda clip: model.render(model.relative_motion(heard(clip)))
         if model.config.motion:
             methods[f"{refined}, on the clip's first frame"] = on_first_frame(refined=True)
     if model.idle:
@@ -151,7 +151,7 @@ def _methods_of(name: str, model: Any, mean: np.ndarray) -> dict[str, Callable]:
         def with_idle_motion(clip: Clip) -> np.ndarray:
             numbers = frame_numbers(clip)
             codes, eyes = idle_frames(model.idle.replay(clip.entry["fps"], seed=0), numbers[-1] + 1)
-            return model.paint(model.since(heard(clip)), idle=(codes[numbers], eyes[numbers]))
+            return model.render(model.relative_motion(heard(clip)), idle=(codes[numbers], eyes[numbers]))
 
         methods[f"{refined if model.refiner else regressor}, idle motion replayed"] = with_idle_motion
     return methods
@@ -166,7 +166,7 @@ def idle_measures(model: Any, real: list[Any]) -> dict:
     """
     idle = idle_frames(model.idle.replay(model.frame_rate, seed=0), round(IDLE_SECONDS * model.frame_rate))
     still = np.zeros((len(idle[0]), *[model.config.motion_size] * 2, 3), np.float32)
-    return eye_measures(model.paint(still, idle), real)
+    return eye_measures(model.render(still, idle), real)
 
 
 def real_measures(
@@ -175,7 +175,7 @@ def real_measures(
     """What is computed of the real clips once; `numbers` are as for `mouth_measures`."""
     return [
         {
-            "components": components.of_faces(faces),
+            "components": components.transform(faces),
             "opening": _centred(mouth_opening(faces)),
             "region": still_region(faces),
             "numbers": of_clip,
@@ -212,8 +212,8 @@ def measure(
     for of_clip, following in zip(
         of_clips, followings, strict=True
     ):  # on hearing this clip's speech, and the next one's
-        real_apart, apart = map(_apart, of_clip.pop("positions"), following)
-        of_clip["swap"] = (apart, real_apart)
+        real_distance, distance = map(_distance, of_clip.pop("positions"), following)
+        of_clip["swap"] = (distance, real_distance)
     sums = {name: np.stack([of_clip[name] for of_clip in of_clips]) for name in of_clips[0]}
     count = len(of_clips)
     values = {name: _known(value) for name, (value,) in _pooled(sums, np.ones((1, count))).items()}
@@ -233,7 +233,7 @@ def _centred(values: np.ndarray) -> np.ndarray:
     return values - values.mean()
 
 
-def _apart(one: np.ndarray, other: np.ndarray) -> float:
+def _distance(one: np.ndarray, other: np.ndarray) -> float:
     """Mean distance of two clips' positions along the mouth components, moment by moment."""
     shared = min(len(one), len(other))
     return float(np.linalg.norm(one[:shared] - other[:shared], axis=1).mean())
@@ -246,7 +246,7 @@ def _of_clip(
     rows, columns = mouth_slices(real.shape[1])
     mouth, generated_mouth = real[:, rows, columns], generated[:, rows, columns]
     region, numbers = reference["region"], reference["numbers"]
-    positions = (reference["components"], components.of_faces(generated))
+    positions = (reference["components"], components.transform(generated))
     of_frames = {
         "psnr": psnr(real, generated),
         "ssim": ssim(real, generated),

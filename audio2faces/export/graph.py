@@ -264,7 +264,7 @@ class _MovedFace(tf.Module):
         self.moves, self.pair = model.config.motion, model.refiner is not None and len(model.refiner.inputs) > 1
         if self.moves:
             self.reference = stored(to_signed(model.reference)[None], "float32")
-            self.at_reference = stored(model.heard(model.reference_map[None]), "float32")
+            self.at_reference = stored(model.predict_motion(model.reference_map[None]), "float32")
             self.articulation = None
             if model.articulation is not None:
                 added = model.articulation.strength * (np.array(model.articulation.gains) - 1)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from media.hearing import LARGEST, LONGEST_BRIDGE
+from media.sound import LARGEST, LONGEST_BRIDGE
 from preprocessing.speech.audio_features import (
     CLIPPING,
     PRE_EMPHASIS,
@@ -33,7 +33,7 @@ class SpeechMaps:
         """Standardised maps of one stretch of speech: float32 [frames, rows, coefficients].
 
         Args:
-            samples: float32 [n], in [-1, 1]; those that are no sound are replaced, as by `hearing.SoundRepair`.
+            samples: float32 [n], in [-1, 1]; those that are no sound are replaced, as by `sound.SoundRepair`.
             spoken: which of them belong to the speech, bool [n]; around it is silence.
             centres: index into `samples` of the middle of each map, int32 [frames]; may lie outside.
         """

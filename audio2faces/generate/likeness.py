@@ -31,7 +31,7 @@ class Likeness:
     motion: np.ndarray
 
     @classmethod
-    def of_model(cls, model: Any) -> Self | None:
+    def from_model(cls, model: Any) -> Self | None:
         """The `Likeness` of a model; None where it holds no motion of its speaker, without which pose decides."""
         idle, articulation = getattr(model, "idle", None), getattr(model, "articulation", None)
         if idle is None:
@@ -58,9 +58,9 @@ class Likeness:
             0 for the reference face, 1 for one that has nothing in common with it.
         """
         some = np.unique(np.linspace(0, len(faces) - 1, MOST_FACES).round().astype(int))
-        apart = np.stack([_details(_grey(faces[number])) for number in some]) - self.reference
-        apart -= apart @ self.motion @ self.motion.T
-        return float((apart**2).sum(axis=1).min() / 2)
+        difference = np.stack([_details(_grey(faces[number])) for number in some]) - self.reference
+        difference -= difference @ self.motion @ self.motion.T
+        return float((difference**2).sum(axis=1).min() / 2)
 
 
 def _grey(face: np.ndarray) -> np.ndarray:

@@ -131,9 +131,9 @@ def blend_mask(face: np.ndarray, real: np.ndarray) -> np.ndarray:
         float32 in 0..1 [shape=(size, size)].
     """
     size = len(face)
-    apart = np.abs(np.asarray(face, np.float32) - real).max(axis=-1)
-    apart = cv2.GaussianBlur(cv2.dilate(apart, np.ones((3, 3))), (0, 0), 0.015 * size)
-    alike = 1 / (1 + (apart / ANOTHER_THING) ** 4)
+    distance = np.abs(np.asarray(face, np.float32) - real).max(axis=-1)
+    distance = cv2.GaussianBlur(cv2.dilate(distance, np.ones((3, 3))), (0, 0), 0.015 * size)
+    alike = 1 / (1 + (distance / ANOTHER_THING) ** 4)
     return face_mask(size) * np.maximum(alike, face_mask(size, INNER_CENTRE, INNER_RADII))
 
 
@@ -160,8 +160,8 @@ def match_colours(face: np.ndarray, real: np.ndarray) -> np.ndarray:
 
     light = np.median(difference[around > 0.5], axis=0)
     for _ in range(2):  # what differs by more than light does, background against skin, does not count
-        apart = np.abs(difference - light).max(axis=-1)
-        known = around / (1 + (apart / ANOTHER_THING) ** 4) + 1e-4
+        distance = np.abs(difference - light).max(axis=-1)
+        known = around / (1 + (distance / ANOTHER_THING) ** 4) + 1e-4
         light = blurred(difference * known[..., None]) / blurred(known)[..., None]
     return face + light
 

@@ -12,9 +12,9 @@ import numpy as np
 from audio2faces.generate.likeness import Likeness
 from audio2faces.generate.source import LONGEST_SIDE, open_source
 from audio2faces.regressor.idle import idle_frames
-from media.hearing import QUIET, gain_of
 from media.pictures import write_png
 from media.reading import sound_duration, sound_level, stream_speech
+from media.sound import QUIET, gain_of
 from media.writing import SOUND_RATE, SYNTHETIC, TalkingVideo
 from preprocessing.speech.audio_features import FeatureSettings, frame_centres, mfcc_maps, pre_emphasise
 from runtime.files import atomic_folder, atomic_write
@@ -76,7 +76,7 @@ def generate_video(
     total = None if duration is None else frame_count(duration, frame_rate)
     source = None
     if options.source:
-        likeness = Likeness.of_model(model)
+        likeness = Likeness.from_model(model)
         source = open_source(options.source, model.config.size, duration, options.longest_side, likeness)
     sound = stream_speech(speech, SOUND_RATE)
     comment = f"Synthetic video: this face was {SYNTHETIC}, model {model.name}. It does not show a real recording."
@@ -138,7 +138,7 @@ def stream_faces(
     still = options.seed is None or options.source is not None or model.idle is None
     replay = None if still else model.idle.replay(frame_rate, options.seed)
     for of_batch in motion:
-        yield model.paint(of_batch, None if still else idle_frames(replay, len(of_batch)))
+        yield model.render(of_batch, None if still else idle_frames(replay, len(of_batch)))
 
 
 def smoothed(batches: Iterator | list[np.ndarray], deviation: float) -> Iterator[Any]:

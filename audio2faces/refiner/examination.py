@@ -32,7 +32,7 @@ class RefinerExamination:
             list(zip(held_out.maps, self.real, strict=True)), "clip", "motion of validation clips"
         ):
             self.motion.append(face.motion(of_clip))
-            self.real_motion.append(components.of_faces(faces))
+            self.real_motion.append(components.transform(faces))
 
     def __call__(self, refiner: keras.Model | None) -> tuple:
         """Examines a network; None stands for the regressor alone.
@@ -43,12 +43,12 @@ class RefinerExamination:
         face = dataclasses.replace(self.face, refiner=refiner)
         made = []
         for motion in with_progress(self.motion, "clip", "validation"):
-            made.append(face.paint(motion))
-        measures = mouth_measures(self.real_motion, [self.components.of_faces(faces) for faces in made])
+            made.append(face.render(motion))
+        measures = mouth_measures(self.real_motion, [self.components.transform(faces) for faces in made])
         real, refined = ([faces[:, self.rows, self.columns] for faces in of_clips] for of_clips in (self.real, made))
         values = {name: measures[name] for name in ("correlation", "amplitude", "explained_variance")}
         values["mouth_sharpness"] = ratio(sum(map(sharpness, refined)), sum(map(sharpness, real)))
         values["mouth_psnr"] = float(np.mean(np.concatenate([psnr(x, y) for x, y in zip(real, refined, strict=True)])))
         moments = shown_moments(len(self.real[0]))
-        rows = {"real": self.real[0], "regressor": self.face.paint(self.motion[0], refined=False), "refined": made[0]}
+        rows = {"real": self.real[0], "regressor": self.face.render(self.motion[0], refined=False), "refined": made[0]}
         return values, {label: faces[moments] for label, faces in rows.items()}

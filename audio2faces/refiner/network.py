@@ -25,7 +25,7 @@ SQUARE = 0.5, 0.25  # likewise: what the discriminator sees
 MARGIN = 0.06  # of the face's side: the refiner changes the mouth box and so much around it
 FEATHER = 0.04  # standard deviation of the seam, in the same unit
 NEARBY = 0.06  # so far around a place motion counts, in the same unit
-STIRRED = 0.015  # root mean square of motion, in pixels of [-1, 1], at which half of a change comes through
+HALF_OPEN = 0.015  # root mean square of motion, in pixels of [-1, 1], at which half of a change comes through
 BLOCKS_2017 = 4  # residual blocks
 COARSE = 32  # pixels of the small faces
 DETAIL_WINDOW = 5  # pixels at 64, over which detail is compared
@@ -110,7 +110,7 @@ def mouth_mask(size: int) -> np.ndarray:
 class MotionGate(layers.Layer):
     """Lets changes of a face through around the mouth, as far as the face moves there: a face at rest stays itself.
 
-    Multiplies them by `mouth_mask` and by e / (e + STIRRED^2), e being the mean square of the motion nearby.
+    Multiplies them by `mouth_mask` and by e / (e + HALF_OPEN^2), e being the mean square of the motion nearby.
 
     Args:
         size: of the faces, of which it gets what lies in `window`.
@@ -126,7 +126,7 @@ class MotionGate(layers.Layer):
         changes, moving, reference = inputs
         energy = ops.mean(ops.square(moving - reference), axis=-1, keepdims=True)
         energy = ops.average_pool(energy, 2 * round(NEARBY * self.size) + 1, 1, padding="same")
-        return changes * self.mask * energy / (energy + STIRRED**2)
+        return changes * self.mask * energy / (energy + HALF_OPEN**2)
 
     def compute_output_shape(self, input_shape: list[tuple[None, int, int, int]]) -> tuple[None, int, int, int]:
         """That of the changes."""

@@ -36,7 +36,7 @@ class Articulation:
     strength: float = 1.0
 
     @classmethod
-    def of(cls, components: MouthComponents, heard: list[np.ndarray]) -> Self:
+    def from_components(cls, components: MouthComponents, heard: list[np.ndarray]) -> Self:
         """Along some components, with gains of 1.
 
         Args:

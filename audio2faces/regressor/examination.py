@@ -45,7 +45,7 @@ class RegressorExamination:
         self.clips, self.frames = held_out.clips, held_out
         self.maps = [standardise(of_clip) for of_clip in [*held_out.maps, reference_map]]
         self.components = components
-        self.real = [self.components.of_faces(clip.faces) for clip in self.clips]
+        self.real = [self.components.transform(clip.faces) for clip in self.clips]
 
     def __call__(self, network: keras.Model) -> tuple:
         """Examines a regressor.
@@ -67,7 +67,7 @@ class RegressorExamination:
         ]
         still = self.reference - of_reference if self.motion else 0.0
         faces = [to_uint8(still + of_clip) for of_clip in made]
-        measures = mouth_measures(self.real, [self.components.of_faces(of_clip) for of_clip in faces])
+        measures = mouth_measures(self.real, [self.components.transform(of_clip) for of_clip in faces])
         values = {
             "validation_loss": float(np.concatenate(losses).mean()),
             **{name: measures[name] for name in ("correlation", "amplitude", "explained_variance")},

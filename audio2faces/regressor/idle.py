@@ -64,9 +64,9 @@ def fit_idle_motion(
                 yield frames.motion(part) - in_batches(network.predict_on_batch, standardise(maps[part]))
                 bar.update(len(part))
 
-        eigenfaces = Eigenfaces.of(np.concatenate(list(left(some))), z_size + COMPONENTS, covered)
-        codes = np.concatenate([eigenfaces.codes(part) for part in left(np.arange(len(frames)))])
-    motion = np.concatenate([mouth.of_faces(clip.faces) for clip in frames.clips])
+        eigenfaces = Eigenfaces.fit(np.concatenate(list(left(some))), z_size + COMPONENTS, covered)
+        codes = np.concatenate([eigenfaces.transform(part) for part in left(np.arange(len(frames)))])
+    motion = np.concatenate([mouth.transform(clip.faces) for clip in frames.clips])
     with_mouth = directions_of_mouth(codes.T @ motion, (motion**2).sum(axis=0), len(motion))
     eigenfaces, turn = eigenfaces.without(with_mouth)
     return eigenfaces.kernel.reshape(z_size, *frames.clip_means.shape[1:]), codes @ turn
@@ -90,7 +90,9 @@ class IdleMotion:
     frame_rate: float
 
     @classmethod
-    def of(cls, kernel: np.ndarray, codes: np.ndarray, faces: FrameSet, reference: int, frame_rate: float) -> Self:
+    def from_clips(
+        cls, kernel: np.ndarray, codes: np.ndarray, faces: FrameSet, reference: int, frame_rate: float
+    ) -> Self:
         """Chooses the stretches of training clips that a model replays.
 
         Args:
@@ -191,7 +193,7 @@ class IdleMotion:
 
 
 def idle_frames(replay: Any, count: int) -> Any:
-    """The next frames of a replay, as `FaceModel.paint` takes them: (codes, eyes), arrays over `count` frames."""
+    """The next frames of a replay, as `FaceModel.render` takes them: (codes, eyes), arrays over `count` frames."""
     return tuple(np.stack(values) for values in zip(*(next(replay) for _ in range(count)), strict=True))
 
 

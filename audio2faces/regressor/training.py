@@ -61,13 +61,13 @@ class RegressorTask(Task):
         self.config, self.settings, self.store, self.run_dir = config, config.training, store, run_dir
         features, size = config.speech.feature_settings, config.motion_size
         self.frames, self.full = store.frames("train", features, size), store.frames("train", features)
-        self.statistics = FeatureStatistics.of(self.frames.maps)
+        self.statistics = FeatureStatistics.fit(self.frames.maps)
         self.standardise = config.speech.standardiser(self.statistics)
 
         def components():
-            of_motion = MouthComponents.of(self.frames.clips).basis
+            of_motion = MouthComponents.fit(self.frames.clips).basis
             same = size == config.size
-            return {"motion": of_motion, "full": of_motion if same else MouthComponents.of(self.full.clips).basis}
+            return {"motion": of_motion, "full": of_motion if same else MouthComponents.fit(self.full.clips).basis}
 
         bases = computed_once(run_dir / "mouth.npz", components)
         self.mouth, self.full_mouth = (MouthComponents(bases[name]) for name in ("motion", "full"))
@@ -166,7 +166,7 @@ class TrainedRegressor:
     codes: np.ndarray
 
     @classmethod
-    def of(cls, task: RegressorTask, network: keras.Model) -> "TrainedRegressor":
+    def from_task(cls, task: RegressorTask, network: keras.Model) -> "TrainedRegressor":
         """Finds the idle motion that the settings ask for, which the folder of the run keeps."""
         config, frames = task.config, task.frames
         if not config.idle:
@@ -196,7 +196,7 @@ class TrainedRegressor:
         task, idle = self.task, None
         frame_rate = task.store.dataset.frame_rate
         if self.kernel is not None:
-            idle = IdleMotion.of(self.kernel, self.codes, task.full, task.reference, frame_rate)
+            idle = IdleMotion.from_clips(self.kernel, self.codes, task.full, task.reference, frame_rate)
         return FaceModel(
             name=name,
             config=task.config,
@@ -231,7 +231,7 @@ def train_regressor(config: RegressorConfig, store: FrameStore, run_dir: Path) -
     task = RegressorTask(config, store, run_dir)
     model = train(task, run_dir)
     load_weights(run_dir / BEST, model)
-    return TrainedRegressor.of(task, in_float32(build_regressor, config, model.network))
+    return TrainedRegressor.from_task(task, in_float32(build_regressor, config, model.network))
 
 
 def in_float32(build: Callable[[Any], keras.Model], config: Any, network: keras.Model) -> keras.Model:

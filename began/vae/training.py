@@ -35,7 +35,7 @@ class VaeTask(Task):
         self.frames, self.held_out = (
             store.frames(split, config.speech.feature_settings) for split in ("train", "validation")
         )
-        self.statistics = FeatureStatistics.of(self.frames.maps)
+        self.statistics = FeatureStatistics.fit(self.frames.maps)
 
     def build(self, **options: Any) -> Vae:
         """See `Task.build`."""

@@ -106,7 +106,7 @@ class FaceNetworks:
         self._propose_large = tf.function(partial(_propose, self._compiled_proposals), input_signature=shapes)
         shapes = [shapes[0], tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, 4], tf.float32)]
         self._refined = tf.function(self._refine, input_signature=shapes)
-        self._told = tf.function(self._output, input_signature=shapes)
+        self._landmarked = tf.function(self._output, input_signature=shapes)
 
     def propose(self, images: np.ndarray, height: int, width: int) -> list[np.ndarray]:
         """P-Net on images shrunk to one level of the pyramid.
@@ -143,7 +143,7 @@ class FaceNetworks:
             offsets of the box's sides in units of its size [shape=(m, 4)], landmarks (x, y) in units of the box
             [shape=(m, 5, 2)], scores [shape=(m,)].
         """
-        return [part.numpy() for part in self._told(images, index.astype("i"), boxes.astype("f"))]
+        return [part.numpy() for part in self._landmarked(images, index.astype("i"), boxes.astype("f"))]
 
     def _proposals(self, x: Any) -> Any:
         p = self._p

@@ -58,12 +58,12 @@ class MtcnnDetector:
         if not len(images):
             return []
         faces = self._look_at(images, np.asarray(search_boxes, float))
-        astray = [index for index, face in enumerate(faces) if face.score >= OUTPUT_SCORE and _is_astray(face)]
+        astray = [index for index, face in enumerate(faces) if face.score >= OUTPUT_SCORE and _has_drifted(face)]
         if astray:
             boxes = np.stack([self.search_box(faces[index].landmarks) for index in astray])
             for index, face in zip(astray, self._look_at([images[index] for index in astray], boxes), strict=True):
                 faces[index] = face
-        return [face if face.score >= MINIMUM_SCORE and not _is_astray(face) else None for face in faces]
+        return [face if face.score >= MINIMUM_SCORE and not _has_drifted(face) else None for face in faces]
 
     def search_box(self, landmarks: np.ndarray) -> np.ndarray:
         """The square around landmarks [shape=(5, 2)] from which they are told best."""
@@ -174,7 +174,7 @@ def _faces(search_boxes: np.ndarray, offsets: np.ndarray, landmarks: np.ndarray,
     return [Face(*parts) for parts in zip(boxes, scores.tolist(), landmarks, search_boxes, strict=True)]
 
 
-def _is_astray(face: Face) -> bool:
+def _has_drifted(face: Face) -> bool:
     """Whether the landmarks have left their place in the search box."""
     corner, side = face.search_box[:2], face.search_box[2] - face.search_box[0]
     return np.abs((face.landmarks.mean(axis=0) - corner) / side - CENTRE).max() > LARGEST_DRIFT

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from media.hearing import ENDS_EARLY, SILENT
+from media.sound import ENDS_EARLY, SILENT
 from preprocessing.dataset import SPLITS, Dataset, missing_splits
 from preprocessing.faces.alignment import TEMPLATE
 from preprocessing.review.survey import survey_dataset

@@ -72,14 +72,14 @@ class Survey:
         """How clips differ from most of the others in colour, size or look of the face: {name: words}."""
         colours = np.stack([of_clip.colour for of_clip in self.measures])
         sizes = np.array([np.median(of_clip.eye_distance) for of_clip in self.measures])
-        colour_apart = np.abs(colours - np.median(colours, axis=0)).max(axis=1)
+        colour_difference = np.abs(colours - np.median(colours, axis=0)).max(axis=1)
         times_larger = sizes / np.median(sizes)
         usual = np.median([of_clip.look for of_clip in self.measures], axis=0)
         unlike = {}
-        for of_clip, apart, larger in zip(self.measures, colour_apart, times_larger, strict=True):
+        for of_clip, difference, larger in zip(self.measures, colour_difference, times_larger, strict=True):
             correlation = _correlation(of_clip.look, usual)
-            if apart > LARGEST_COLOUR_DIFFERENCE:
-                unlike[of_clip.name] = f"its colour differs by {apart:.0f} of 255"
+            if difference > LARGEST_COLOUR_DIFFERENCE:
+                unlike[of_clip.name] = f"its colour differs by {difference:.0f} of 255"
             elif max(larger, 1 / larger) > LARGEST_SIZE_RATIO:
                 unlike[of_clip.name] = f"its face is {larger:.1f} times as large"
             elif correlation < LEAST_CORRELATION:

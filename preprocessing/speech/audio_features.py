@@ -158,7 +158,7 @@ class FeatureStatistics:
     deviation: np.ndarray
 
     @classmethod
-    def of(cls, maps: list[np.ndarray]) -> Self:
+    def fit(cls, maps: list[np.ndarray]) -> Self:
         """Statistics of an iterable of map arrays [shape=(n, rows, n_mfcc) each]."""
         count, total, squares = 0, np.zeros(()), np.zeros(())
         for of_clip in maps:

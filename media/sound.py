@@ -15,13 +15,13 @@ SILENT = "the sound is silent"
 ENDS_EARLY = "the sound ends before the picture"
 AUDIBLE = 1e-3  # level of blocks that tell how channels belong together
 ENOUGH_BLOCKS = 1500  # such blocks, 30 s of them
-LONGEST_LISTENING = 600.0  # seconds after which a track is given up as silent
+LONGEST_ANALYSIS = 600.0  # seconds after which a track is given up as silent
 LOSS = 0.1  # share of the channels' power below which their mean has lost the voice; unlike channels keep half of it
 NORMAL_LEVEL = 0.25  # of a sound whose unit was not full scale
 
 
 @dataclass(frozen=True)
-class Hearing:
+class SoundTrack:
     """How the sound of a file is heard.
 
     Attributes:
@@ -123,8 +123,8 @@ class Loudness:
         self._rest: Any = None  # samples that do not make a block yet
         self._loudest = np.zeros(0)
 
-    def hear(self, channels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Hears a part.
+    def update(self, channels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Takes a part.
 
         Args:
             channels: floats [shape=(channels, n)].
@@ -174,21 +174,21 @@ def _levels(blocks: np.ndarray) -> np.ndarray:
     return np.std(blocks, axis=-1, dtype=np.float64).max(axis=0)
 
 
-class ChannelListener:
-    """Listens to the channels of a sound until it is known how they are mixed.
+class ChannelAnalysis:
+    """Looks at the channels of a sound until it is known how they are mixed.
 
     Args:
         sample_rate: in Hz.
     """
 
     def __init__(self, sample_rate: int) -> None:
-        self._loudness, self._rate, self._heard = Loudness(sample_rate), sample_rate, 0
+        self._loudness, self._rate, self._taken = Loudness(sample_rate), sample_rate, 0
         self._levels, self._products = [], []  # of audible blocks
 
-    def hear(self, channels: np.ndarray) -> None:
-        """Hears a part: floats [shape=(channels, n)]; samples that are no numbers count as silence."""
-        self._heard += channels.shape[1]
-        blocks, levels = self._loudness.hear(np.nan_to_num(channels, posinf=0, neginf=0))
+    def update(self, channels: np.ndarray) -> None:
+        """Takes a part: floats [shape=(channels, n)]; samples that are no numbers count as silence."""
+        self._taken += channels.shape[1]
+        blocks, levels = self._loudness.update(np.nan_to_num(channels, posinf=0, neginf=0))
         changes = np.diff(blocks, axis=-1)  # in which hum, often the same in all channels, hardly counts
         for place in np.flatnonzero(levels > AUDIBLE):
             of_block = np.asarray(changes[:, place], np.float64)
@@ -202,8 +202,8 @@ class ChannelListener:
 
     @property
     def done(self) -> bool:
-        """Whether enough was heard."""
-        return len(self._levels) >= ENOUGH_BLOCKS or self._heard > LONGEST_LISTENING * self._rate
+        """Whether enough was taken."""
+        return len(self._levels) >= ENOUGH_BLOCKS or self._taken > LONGEST_ANALYSIS * self._rate
 
     def weights(self) -> Any:
         """Weights of the channels by which the voice is kept, or None where their mean keeps it.

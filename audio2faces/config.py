@@ -27,9 +27,9 @@ class RegressorConfig(Config):
 
     def __post_init__(self) -> None:
         if not self.speech.code_size:
-            raise InputError("a regressor that hears nothing: give its speech a code")
+            raise InputError("a regressor needs speech: speech.code_size is 0")
         if self.idle and not self.motion:
-            raise InputError("idle motion: a regressor of whole faces leaves none; set idle to 0")
+            raise InputError("idle motion: a regressor of whole faces has none; set idle to 0")
 
     @property
     def motion_size(self) -> int:

@@ -81,7 +81,7 @@ def models_of(given: Any) -> Any:
     for folder in map(Path, given):
         check_model(folder)
         if not (folder / "config.json").is_file():
-            raise InputError(f"{folder}: no model folder; it has no config.json")
+            raise InputError(f"{folder}: not a model folder; it has no config.json")
         name = str(read_json(folder / "config.json").get("name", folder.name))
         if name in models:
             raise InputError(f"--model: {folder} and {models[name]} are both named {name}; the page tells them by name")

@@ -63,19 +63,19 @@ def plan_stages(config: SystemConfig, dataset: Dataset, run_dir: Path, stage: st
         if name == stage and (differing or done):
             anew.append(name)
             why = in_words(differing) or f"it was done, {steps_done(folder)} steps"
-            lines.append(f"{name}: begins anew ({why}); the old one is set aside in {free_name(folder).name}")
+            lines.append(f"{name}: starts over ({why}); the old one is set aside in {free_name(folder).name}")
         elif list(differing) == ["regressor"]:
             first = "" if differing["regressor"][1] else "--stage regressor to finish the new one, then "
-            raise InputError(f"{folder}: trained on another regressor; give {first}--stage refiner to train it anew")
+            raise InputError(f"{folder}: trained on another regressor; give {first}--stage refiner to train it again")
         elif differing:
             raise InputError(
                 f"{folder}: a run of other settings ({in_words(differing)}); give the same --data and settings, "
-                f"--stage {name} to begin this stage anew, or another --run"
+                f"--stage {name} to start this stage over, or another --run"
             )
         elif done:
             lines.append(f"{name}: done, {steps_done(folder)} steps")
         elif (folder / "checkpoint.weights.h5").exists():
-            lines.append(f"{name}: goes on from its last checkpoint")
+            lines.append(f"{name}: resumes from its last checkpoint")
         else:
             lines.append(f"{name}: begins")
     return Plan(config, tuple(lines), tuple(anew))

@@ -60,7 +60,7 @@ def parse_arguments() -> Any:
     parser.add_argument(
         "--stage",
         choices=audio2faces.config.STAGES,
-        help="audio2faces: do this one alone; interrupted, it goes on, and begins anew if it was done or its "
+        help="audio2faces: do this one alone; interrupted, it goes on, and starts over if it was done or its "
         "settings are others (default: the regressor, then the refiner)",
     )
     parser.add_argument("--seed", type=number(0, 2**32 - 1, int), help="of weights, order and noise (default: 0)")
@@ -145,7 +145,7 @@ def main() -> None:
     if not read_cluster():  # where several processes share a run, one of them holds it
         check(arguments.mode, config, dataset, run_dir, arguments.stage)
     print(f"training on {dataset.folder}, run {run_dir}", file=sys.stderr)
-    set_interrupt_message(f"stopped; the same command with --run {run_dir} goes on from its last checkpoint, if any")
+    set_interrupt_message(f"stopped; the same command with --run {run_dir} resumes from its last checkpoint, if any")
 
     print("loading Keras", file=sys.stderr)
     import_keras()

@@ -88,7 +88,7 @@ def articulate(face: FaceModel, components: MouthComponents, store: FrameStore) 
     held_out = store.frames("validation", face.config.speech.feature_settings)
     heard, real, made = [], [], []
     for clip, of_clip in with_progress(
-        list(zip(held_out.clips, held_out.maps, strict=True)), "clip", "how far the mouth moves"
+        list(zip(held_out.clips, held_out.maps, strict=True)), "clip", "fitting articulation"
     ):
         heard.append(face.predict_motion(of_clip))
         real.append(components.transform(smaller(clip.faces, size)))

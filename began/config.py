@@ -39,7 +39,7 @@ class AdversaryConfig(Config):
     def __post_init__(self) -> None:
         _check_defects(self.defects, (NO_BOTTLENECK, WIDE_ERRORS, CODE_MATCHING))
         if self.mismatched and not self.conditional:
-            raise InputError("mismatched speech: a discriminator that does not hear cannot tell; set conditional")
+            raise InputError("mismatched pairs need a conditional discriminator")
 
     @property
     def pixel_scale(self) -> float:
@@ -73,9 +73,9 @@ class BeganConfig(Config):
         if (self.z == "none") != (self.z_size == 0):
             raise InputError(f"z {self.z!r} of {self.z_size} numbers: the two do not go together")
         if not self.z_size and not self.speech.code_size:
-            raise InputError("a generator that hears nothing needs a z")
+            raise InputError("a generator without speech needs a z")
         if self.adversary.conditional and not self.speech.code_size:
-            raise InputError("conditional: the discriminator cannot hear speech that has no code")
+            raise InputError("conditional: the discriminator needs speech, but speech.code_size is 0")
 
     @property
     def has_base(self) -> bool:

@@ -87,7 +87,7 @@ class Eigenfaces:
         """
         eigenfaces = cls.fit(faces, z_size + COMPONENTS, covered)
         together, squares, frames = 0.0, 0.0, 0  # of z and mouth within clips, summed
-        for clip in with_progress(clips, "clip", "what goes with the mouth"):
+        for clip in with_progress(clips, "clip", "separating pose from mouth motion"):
             codes, motion = eigenfaces.transform(to_signed(clip.faces)), mouth.transform(clip.faces)
             together = together + (codes - codes.mean(axis=0)).T @ motion
             squares, frames = squares + (motion**2).sum(axis=0), frames + len(motion)

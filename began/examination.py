@@ -54,7 +54,7 @@ class Examination:
 
         moments = [np.linspace(0, len(clip.faces) - 1, GALLERY).round().astype(int) for clip in train.clips]
         gallery, self.real_motion, stills = [], [], []
-        with progress(len(train.clips) + len(held_out.clips), "clip", "looking at real faces", short=True) as bar:
+        with progress(len(train.clips) + len(held_out.clips), "clip", "measuring real faces", short=True) as bar:
             for clip, at in zip(train.clips, moments, strict=True):
                 gallery.append(clip.faces[at])
                 bar.update(1)

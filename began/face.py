@@ -89,7 +89,9 @@ class BeganFace:
         Raises:
             InputError: always.
         """
-        raise InputError(f"{self.name}: makes whole faces, no motion to strengthen; leave out --articulation")
+        raise InputError(
+            f"{self.name}: predicts whole faces, so that there is no motion to scale; leave out --articulation"
+        )
 
     def motion(self, maps: np.ndarray, z: np.ndarray | None = None) -> np.ndarray:
         """The faces of `faces` in about [-1, 1], before they are rounded."""

@@ -97,7 +97,7 @@ class BeganTask(Task):
         self.maps = self.frames.standardised(self.config.speech.standardiser(self.statistics))
         if self.eigenfaces:
             codes = []
-            for clip in with_progress(self.frames.clips, "clip", "codes of faces"):
+            for clip in with_progress(self.frames.clips, "clip", "encoding faces"):
                 codes.append(self.eigenfaces.transform(to_signed(clip.faces)))
             self.codes = np.concatenate(codes)
         if self.devices.chief:

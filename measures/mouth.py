@@ -51,7 +51,7 @@ class MouthComponents:
         """
         every = max(1, sum(len(clip.faces) for clip in clips) // FIT_FRAMES)
         mouths = []
-        for clip in with_progress(clips, "clip", "how mouths move"):
+        for clip in with_progress(clips, "clip", "reading mouths"):
             mouth = _mouth(clip.faces)
             mouths.append((mouth[::every].copy(), mouth.mean(axis=0, dtype=np.float32)))
         pixels = mouths[0][0].shape[1]

@@ -17,7 +17,7 @@ def read_png(path: str | Path) -> np.ndarray:
     """
     picture = cv2.imread(str(path)) if Path(path).is_file() else None
     if picture is None:
-        raise InputError(f"{path}: missing, or no picture; restore it")
+        raise InputError(f"{path}: missing, or not a picture; restore it")
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 

@@ -226,7 +226,7 @@ def _decode(container: Any, stream: Any, damage: list) -> Iterator[Any]:
         try:
             yield from packet.decode()
         except av.error.FFmpegError as error:
-            damage.append(f"packet left out: {error.strerror}")
+            damage.append(f"packet skipped: {error.strerror}")
 
 
 def _decode_from(path: str | Path, container: Any, stream: Any, damage: list[str], time: float) -> Any:

@@ -98,7 +98,7 @@ def main() -> Any:
     damaged = sum(bool(entry["damage"]) for entry in entries)
     print(
         f"wrote {dataset.folder}: {len(entries)} clips (from {report.made} new and {report.kept} kept sources, "
-        f"{len(report.failed)} left out), {faces} faces, {dropped} frames dropped, "
+        f"{len(report.failed)} skipped), {faces} faces, {dropped} frames dropped, "
         f"{damaged} clips with damage"
     )
     sizes = {split: sum(entry["split"] == split for entry in entries) for split in SPLITS}

@@ -119,7 +119,7 @@ class Dataset:
         """
         digests = {entry["name"]: entry.get("files_sha256") for entry in self.manifest["clips"]}
         if unknown := [name for name, digest in digests.items() if not digest]:  # mirroring was interrupted
-            with progress(len(unknown), "clip", "looking at files") as bar:
+            with progress(len(unknown), "clip", "reading files") as bar:
                 for name in unknown:
                     digests[name] = files_digest(self.folder / "clips" / name)
                     bar.update(1)
@@ -143,7 +143,7 @@ class Dataset:
             InputError: the split holds no clip.
         """
         if name not in SPLITS:
-            raise InputError(f"{name!r} is no split; choose one of {', '.join(SPLITS)}")
+            raise InputError(f"{name!r} is not a split; choose one of {', '.join(SPLITS)}")
         clips = [clip for clip in self.clips if clip.entry["split"] == name]
         if not clips:
             raise InputError(f"{self.folder}: no clip in the {name} split; {MORE_CLIPS}")
@@ -173,7 +173,7 @@ def open_dataset(folder: Path) -> Dataset:
     """
     folder = Path(folder)
     if not (folder / "manifest.json").is_file():
-        raise InputError(f"{folder}: no dataset here (no manifest.json); make one with python -m preprocessing")
+        raise InputError(f"{folder}: not a dataset (no manifest.json); make one with python -m preprocessing")
     manifest = read_json(folder / "manifest.json")
     if manifest.get("schema") != SCHEMA:
         raise InputError(

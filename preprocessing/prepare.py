@@ -45,7 +45,7 @@ class Report:
     def leave_out(self, line: str) -> None:
         """Notes and shows a line on what was left out."""
         self.failed.append(line)
-        print(f"left out: {line}", file=sys.stderr)
+        print(f"skipped: {line}", file=sys.stderr)
 
 
 def prepare_dataset(

@@ -147,7 +147,7 @@ def check_output_folder(folder: str | Path) -> None:
     while not there.exists() and there != there.parent:
         there = there.parent
     if not there.is_dir():
-        raise InputError(f"{there}: this is a file, no folder; choose another place for the output")
+        raise InputError(f"{there}: this is a file, not a folder; choose another place for the output")
     if not os.access(there, os.W_OK):
         raise InputError(f"{there}: this folder cannot be written; choose another place for the output")
 

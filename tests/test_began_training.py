@@ -220,15 +220,15 @@ def test_z_lies_where_the_codes_of_real_faces_do(tiny_run):
 
 PHASES = {
     "none": (
-        "features of the speech",
-        "how mouths move",
-        "looking at real faces",
+        "speech features",
+        "reading mouths",
+        "measuring real faces",
         "training",
         "examining",
         "writing the models",
     )
 }
-PHASES["eigenfaces"] = (*PHASES["none"], "eigenfaces", "what goes with the mouth", "codes of faces")
+PHASES["eigenfaces"] = (*PHASES["none"], "eigenfaces", "separating pose from mouth motion", "encoding faces")
 
 
 @pytest.mark.parametrize("source", ["eigenfaces", "none"])

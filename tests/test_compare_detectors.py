@@ -218,7 +218,7 @@ def test_bad_input_gives_one_line(tmp_path):
     assert "no.mp4: no such file" in error("no.mp4")
     assert "no.mp4: no such file, and 1 more videos skipped" in error("no.mp4", "neither.mp4")
     assert "ends in .png" in error(CLIP, "--picture", "a.jpg")
-    assert "this is a file, no folder" in error(CLIP, "--picture", tmp_path / "file" / "a.png")
+    assert "this is a file, not a folder" in error(CLIP, "--picture", tmp_path / "file" / "a.png")
     assert "above zero" in error(CLIP, "--frames", "0")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

@@ -156,7 +156,7 @@ def test_a_killed_process_ends_all_and_all_go_on_from_the_checkpoint(tiny_datase
         assert processes[victim].returncode == -9
         error = one_line(processes[1 - victim])
         assert "another process of this run ended" in error
-        assert f"start all of them again with the same commands, and they go on from {run}/checkpoint" in error
+        assert f"start all of them again with the same commands, and they resume from {run}/checkpoint" in error
         assert not (run / "model").exists()
     files = [tmp_path / f"run-{index}.npz" for index in (0, 1)]
     for notes in notes_of(train("run"), files):
@@ -211,16 +211,16 @@ def test_tf_config_names_the_processes():
     ("text", "complaint"),
     [
         ("{", "not valid JSON"),
-        ("[]", "cluster is no list of addresses"),
-        ('{"cluster": ["first:1"]}', "cluster is no list of addresses"),
-        ('{"cluster": {"worker": "first:1"}}', "cluster is no list of addresses"),
+        ("[]", "cluster is not a list of addresses"),
+        ('{"cluster": ["first:1"]}', "cluster is not a list of addresses"),
+        ('{"cluster": {"worker": "first:1"}}', "cluster is not a list of addresses"),
         ('{"cluster": {"ps": ["first:1"], "worker": ["a:1", "b:1"]}}', "job ps: training has only chief and worker"),
         ('{"cluster": {"worker": ["first", "b:1"]}}', "address 'first': each process needs a host:port"),
         ('{"cluster": {"worker": ["a:1", "a:1"]}}', "address 'a:1': each process needs a host:port of its own"),
         ('{"cluster": {"worker": ["a:1", 7]}}', "address 7"),
-        ('{"cluster": {"worker": ["a:1", "b:1"]}}', "its task is none of worker 0, worker 1"),
-        ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}', "its task is none of"),
-        ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": []}}', "its task is none of"),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}}', "its task is not one of worker 0, worker 1"),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}', "its task is not one of"),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": []}}', "its task is not one of"),
     ],
 )
 def test_a_malformed_tf_config_is_refused(text, complaint):

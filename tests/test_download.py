@@ -340,11 +340,11 @@ def test_a_picture_without_sound_is_refused(tmp_path, server, stated):
         (ExtractorError("Private video. Sign in", expected=True), "Private video. Sign in.*; see in a browser"),
         (
             ExtractorError("Unable to extract player"),
-            "stumbled over the page .Unable to extract player.; update",
+            "cannot read the page .Unable to extract player.; update",
         ),
         (
             TypeError("no such thing"),
-            "stumbled over the page .no such thing.; update it: pip install yt-dlp --u",
+            "cannot read the page .no such thing.; update it: pip install yt-dlp --u",
         ),
     ],
 )

@@ -345,7 +345,7 @@ def test_the_manifest_follows_the_tracks_after_an_interruption(spoilt):
 
 
 def test_bad_input_gives_one_line(tmp_path):
-    assert "no dataset here" in one_line(run_program("-m", "preprocessing.flip", tmp_path))
+    assert "not a dataset" in one_line(run_program("-m", "preprocessing.flip", tmp_path))
     dataset_of(tmp_path, [drawn_clip(tmp_path, "only", "train", 0)])
     assert "1 clip; mirrored clips show among two or more" in one_line(
         run_program("-m", "preprocessing.flip", tmp_path)
@@ -354,4 +354,4 @@ def test_bad_input_gives_one_line(tmp_path):
     with pytest.raises(InputError, match=r"track\.npz: missing or damaged"):  # a track without landmarks
         find_mirrored(open_dataset(tmp_path), "landmarks")
     nowhere = run_program("-m", "preprocessing.flip", tmp_path, "--picture", tmp_path / "manifest.json" / "a.png")
-    assert "this is a file, no folder" in one_line(nowhere)
+    assert "this is a file, not a folder" in one_line(nowhere)

@@ -125,9 +125,12 @@ def test_bad_input_is_one_line_and_leaves_nothing(tiny_model_folder, tmp_path):
         ((text, *model), "text.wav: cannot be read as audio or video"),
         ((speech, *model, "--output", there), "--overwrite to replace it"),
         ((speech, *model, "--output", tmp_path / "x.avi"), "ends in .mp4"),
-        ((speech, *model, "--output", text / "x.mp4"), "text.wav: this is a file, no folder; choose another place"),
+        ((speech, *model, "--output", text / "x.mp4"), "text.wav: this is a file, not a folder; choose another place"),
         ((speech, *model, "--output", folder, "--overwrite"), "folder.mp4: this is a folder; give the name of a file"),
-        ((speech, *model, "--output", tmp_path / "x.mp4", "--frames", text / "a" / "b"), "this is a file, no folder"),
+        (
+            (speech, *model, "--output", tmp_path / "x.mp4", "--frames", text / "a" / "b"),
+            "this is a file, not a folder",
+        ),
         ((speech, *model, "--output", tmp_path / "x.mp4", "--frames", tmp_path), "the name of a new folder"),
         (
             (speech, "--model", tmp_path / "no-model", "--output", tmp_path / "x.mp4"),

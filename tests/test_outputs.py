@@ -83,7 +83,7 @@ def test_videos_are_not_made_of_videos_that_were_made(make, tmp_path):
     assert there == ["a.mp4", "a.wav", "b.mp4", "b.wav", "c.mp4", "c.mpg"]
     status, told = make("wavs", "--output", "wavs")
     assert status == 0 and sorted(os.listdir(tmp_path / "wavs")) == there
-    assert "note: 3 of 6 files in wavs are generated videos; left out" in told
+    assert "note: 3 of 6 files in wavs are generated videos; skipped" in told
     assert "3 of 3 videos were there already" in told
 
 

@@ -73,7 +73,7 @@ def test_folders_of_an_output_are_made_where_they_are_missing(tmp_path):
     assert read_json(tmp_path / "a" / "b" / "x.json") == {} and (tmp_path / "a" / "c" / "d" / "x").is_file()
     (tmp_path / "file").touch()
     for refuse in (make_folder, check_output):
-        with pytest.raises(InputError, match="file: this is a file, no folder; choose another place"):
+        with pytest.raises(InputError, match="file: this is a file, not a folder; choose another place"):
             refuse(tmp_path / "file" / "inside" / "x")
     with pytest.raises(InputError, match="a: this is a folder; give the name of a file"):
         check_output(tmp_path / "a")

@@ -134,7 +134,7 @@ def test_bad_sources_are_left_out_and_the_rest_goes_on(tmp_path, capsys, drawn_f
     reasons = "\n".join(report.failed)
     for expected in ("silent.mp4: has no audio", "faceless.mp4: only 0 of 25 frames", "text.mp4: cannot be read"):
         assert expected in reasons
-    assert capsys.readouterr().err.count("left out: ") == 3
+    assert capsys.readouterr().err.count("skipped: ") == 3
     assert os.listdir(tmp_path / "data" / "clips") == ["good"]
 
 
@@ -213,7 +213,7 @@ def test_datasets_of_another_schema_or_size_are_refused(tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "schema": 99}))
     with pytest.raises(InputError, match="schema 99, this version reads 3"):
         open_dataset(tmp_path)
-    with pytest.raises(InputError, match="no dataset here"):
+    with pytest.raises(InputError, match="not a dataset"):
         open_dataset(tmp_path / "elsewhere")
 
 

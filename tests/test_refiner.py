@@ -301,8 +301,8 @@ def test_a_refiner_needs_a_regressor(tiny_dataset, tiny_system, tmp_path):
 
 
 PHASES = (  # of a training whose regressor is done
-    "features of the speech", "choosing idle motion", "motion of validation clips", "faces at rest",
-    "validation", "training the refiner", "how far the mouth moves", "writing the model", "mean face", "evaluating",
+    "speech features", "choosing idle motion", "motion of validation clips", "motion at rest",
+    "validation", "training the refiner", "fitting articulation", "writing the model", "mean face", "evaluating",
     "measuring",
 )  # fmt: skip
 

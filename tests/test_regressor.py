@@ -176,12 +176,18 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("audio2faces.regressor.training.batch_indices", interrupted)
         train_regressor(tiny_config, FrameStore(tiny_dataset), tmp_path / "run")
-    assert "\nhow mouths move: 5/5 clips" in capsys.readouterr().err
+    assert "\nreading mouths: 5/5 clips" in capsys.readouterr().err
     train_regressor(tiny_config, FrameStore(tiny_dataset), tmp_path / "run")
     told = capsys.readouterr().err
-    for phase in ("changing speech", "noise and music", "training the regressor", "validation", "what cannot be heard"):
+    for phase in (
+        "augmenting speech",
+        "synthesising noise and music",
+        "training the regressor",
+        "validation",
+        "fitting idle motion",
+    ):
         assert f"\n{phase}: " in told
-    assert "how mouths move" not in told  # the run keeps it
+    assert "reading mouths" not in told  # the run keeps it
     run = tiny_model_folder.parent / "regressor"
     assert_same_state(tmp_path / "run", run)
     whole = (run / "metrics.csv").read_text().splitlines()
@@ -203,7 +209,7 @@ def test_a_run_goes_on_with_the_components_that_it_keeps(
     np.testing.assert_array_equal(trained.task.mouth.basis, -bases["motion"])
     np.testing.assert_array_equal(trained.codes, idle["codes"] + 1)
     (run / "idle.npz").write_bytes((run / "idle.npz").read_bytes()[:-40])
-    with pytest.raises(InputError, match=r"idle.npz: missing or damaged .*; restore it, or begin the run anew"):
+    with pytest.raises(InputError, match=r"idle.npz: missing or damaged .*; restore it, or start a new run"):
         train_regressor(tiny_config, FrameStore(tiny_dataset), run)
 
 
@@ -314,7 +320,7 @@ def test_the_program_checks_its_arguments(tiny_dataset, tmp_path):
     for arguments in (("--steps", "0"), ("--seed", "-1"), ("--seed", str(2**32))):
         assert run_program("train.py", "--mode", "audio2faces", *arguments).returncode == 2
     error = one_line(run_program("train.py", "--mode", "audio2faces", "--data", tmp_path))
-    assert "no dataset here" in error
+    assert "not a dataset" in error
     error = one_line(
         run_program("train.py", "--mode", "audio2faces", "--data", tiny_dataset.folder, "--run", tmp_path / "r")
     )

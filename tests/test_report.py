@@ -78,7 +78,7 @@ def test_the_figures_of_three_clips_by_hand(dataset, capsys):
         "damage: ends early (2)",
         "clips with several faces: 1 (7 frames)",
         "clips mirrored back: 1",
-        "left out: d.mp4: has no audio track",
+        "skipped: d.mp4: has no audio track",
         "length of a clip (seconds of speech) 2.7 2.0 3.8",
         "yaw (eye distances, 0 frontal) 0.10 0.10 0.10",
         "pitch (eye distances, 1.1 frontal) 1.20 1.20 1.20",
@@ -190,7 +190,7 @@ def test_nothing_to_read_is_one_line(dataset):
         write_contact_sheet(dataset)
     write_preview_of(dataset)
     assert not (dataset.folder / "preview.mp4").exists()
-    assert "no dataset here" in one_line(run_program("-m", "preprocessing", "--report", dataset.folder / "clips"))
+    assert "not a dataset" in one_line(run_program("-m", "preprocessing", "--report", dataset.folder / "clips"))
 
 
 def test_landmarks_go_where_the_crop_is_also_when_mirrored(dataset):

@@ -295,7 +295,7 @@ def test_a_folder_of_speech_goes_on_where_it_stopped(tiny_model_folder, tmp_path
     (speech / "letter.txt").write_text("no sound either")
     arguments = (ROOT / "generate.py", "speech", "--model", tiny_model_folder, "--output", "videos")
     process = run_program(*arguments, cwd=tmp_path)
-    assert "1 of 3 sound files gave no video" in one_line(process) and "left out: " in process.stderr
+    assert "1 of 3 sound files gave no video" in one_line(process) and "skipped: " in process.stderr
     assert sorted(os.listdir(tmp_path / "videos")) == ["one.mp4", "two.mp4"]
     (speech / "broken.wav").unlink()
     (tmp_path / "videos" / "two.mp4").unlink()
@@ -311,7 +311,7 @@ def test_wrong_arguments_are_told(tiny_model_folder, tmp_path):
     speech, model = SAMPLES / "speech.wav", ("--model", tiny_model_folder)
     (tmp_path / "empty").mkdir()
     cases = [
-        ((tmp_path / "empty", *model), "holds no sound file"),
+        ((tmp_path / "empty", *model), "contains no audio file"),
         ((SAMPLES, *model, "--frames", "f"), "pictures are written for a single sound file"),
         ((speech, *model, "--source", "nothing.png"), "nothing.png: no such file"),
     ]

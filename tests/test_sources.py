@@ -42,15 +42,15 @@ def test_intervals_as_people_write_them(text, expected):
     [
         ("5:00-1:00", "interval 5:00-1:00 ends at or before its start"),
         ("10-10.001", "ends at or before its start"),
-        ("68", "'68' is no interval"),
-        ("1-2-3", "'1-2-3' is no interval"),
-        ("-5-10", "is no interval"),
+        ("68", "'68' is not a valid interval"),
+        ("1-2-3", "'1-2-3' is not a valid interval"),
+        ("-5-10", "is not a valid interval"),
         ("start-10", "'start' is no time"),
         ("1:2:3:4-5:00:00", "'1:2:3:4' is no time"),
         ("0:75-2:00", "0:75 has 60 or more minutes or seconds"),
         ("1:60:00-3:00:00", "1:60:00 has 60 or more"),
         ("10:00-75:10", "75:10 has 60 or more"),
-        ("1-2; nonsense", "'nonsense' is no interval"),
+        ("1-2; nonsense", "'nonsense' is not a valid interval"),
     ],
 )
 def test_intervals_that_cannot_be_read_say_why(text, reason):
@@ -184,7 +184,7 @@ def test_a_bad_row_is_refused_and_the_others_go_on(tmp_path):
     assert [(source.name, source.intervals) for source in sources] == [("a", ((0, 10),)), ("talk", ((60, 120),))]
     expected = [
         "line 2: the interval 5:00-1:00 ends",
-        "line 3: 'nonsense' is no interval",
+        "line 3: 'nonsense' is not a valid interval",
         "line 4: the time 0:61 has",
         "line 5: no url",
         f"line 6: {tmp_path}/missing.mp4: no such file",

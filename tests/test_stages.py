@@ -31,12 +31,12 @@ def interrupted(run):
 
 def test_an_interrupted_refiner_begins_anew_with_other_settings(interrupted, tiny_dataset, tiny_system, capsys):
     other = tiny_system.with_settings(["refiner"], training={"steps": 1})
-    with pytest.raises(InputError, match=r"steps 8, now 1\).*--stage refiner to begin this stage anew"):
+    with pytest.raises(InputError, match=r"steps 8, now 1\).*--stage refiner to start this stage over"):
         train_system(other, tiny_dataset, interrupted)
     train_system(other, tiny_dataset, interrupted, stage="refiner")
     assert capsys.readouterr().err.splitlines()[:2] == [
         "regressor: done, 8 steps",
-        "refiner: begins anew (steps 8, now 1); the old one is set aside in refiner-1",
+        "refiner: starts over (steps 8, now 1); the old one is set aside in refiner-1",
     ]
     assert json.loads((interrupted / "refiner" / "done.json").read_text()) == {"steps": 1}
     assert (interrupted / "refiner-1" / "checkpoint.weights.h5").exists()
@@ -45,24 +45,24 @@ def test_an_interrupted_refiner_begins_anew_with_other_settings(interrupted, tin
 def test_an_interrupted_stage_goes_on_with_the_same_settings(interrupted, tiny_dataset, tiny_system):
     for stage in (None, "refiner"):
         plan = plan_stages(tiny_system, tiny_dataset, interrupted, stage)
-        assert plan.lines == ("regressor: done, 8 steps", "refiner: goes on from its last checkpoint")
+        assert plan.lines == ("regressor: done, 8 steps", "refiner: resumes from its last checkpoint")
         assert not plan.anew
     (interrupted / "regressor" / "done.json").unlink()
     plan = plan_stages(tiny_system, tiny_dataset, interrupted, "regressor")
-    assert plan.lines == ("regressor: goes on from its last checkpoint",) and not plan.anew
+    assert plan.lines == ("regressor: resumes from its last checkpoint",) and not plan.anew
 
 
 @pytest.mark.parametrize("stage", ["regressor", "refiner"])
 def test_a_stage_that_was_done_begins_anew(stage, run, tiny_dataset, tiny_system):
     plan = plan_stages(tiny_system, tiny_dataset, run, stage)
-    expected = f"{stage}: begins anew (it was done, 8 steps); the old one is set aside in {stage}-1"
+    expected = f"{stage}: starts over (it was done, 8 steps); the old one is set aside in {stage}-1"
     assert plan.lines[-1] == expected and plan.anew == (stage,)
 
 
 def test_a_refiner_is_trained_for_the_run_s_own_regressor(run, tiny_dataset, tiny_system):
     other = tiny_system.with_settings(["regressor"], speech={"dropout": 0.5})
     assert plan_stages(other, tiny_dataset, run, "refiner").config.regressor == tiny_system.regressor
-    with pytest.raises(InputError, match=r"speech.dropout 0.2, now 0.5\).*--stage regressor to begin this stage anew"):
+    with pytest.raises(InputError, match=r"speech.dropout 0.2, now 0.5\).*--stage regressor to start this stage over"):
         plan_stages(other, tiny_dataset, run)
     done = run / "regressor" / "done.json"
     done.write_text(json.dumps({"steps": 8, "weights": "of another"}))

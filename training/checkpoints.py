@@ -80,7 +80,7 @@ def open_checkpoint(run_dir: Path, new_model: Callable) -> Any:
             complaints.append(error)
             continue
         if complaints:
-            print(f"warning: {complaints[0]}; going on from {path}", file=sys.stderr)
+            print(f"warning: {complaints[0]}; resuming from {path}", file=sys.stderr)
             (run_dir / "checkpoint.weights.h5").unlink(missing_ok=True)  # or it would become the one before
         return model
     if complaints:

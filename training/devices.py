@@ -46,7 +46,7 @@ def read_cluster(environment: Any = os.environ) -> Any:
         raise InputError(f"TF_CONFIG: not valid JSON ({error}); it should look like {EXAMPLE}") from error
     jobs = content.get("cluster") or {} if isinstance(content, dict) else None
     if not isinstance(jobs, dict) or not all(isinstance(addresses, list) for addresses in jobs.values()):
-        raise InputError(f"TF_CONFIG: cluster is no list of addresses per job; it should look like {EXAMPLE}")
+        raise InputError(f"TF_CONFIG: cluster is not a list of addresses per job; it should look like {EXAMPLE}")
     if unknown := sorted(set(jobs) - set(JOBS)):
         raise InputError(f"TF_CONFIG: job {unknown[0]}: training has only {' and '.join(JOBS)}; remove it")
     places = [(job, index) for job in JOBS for index in range(len(jobs.get(job, ())))]
@@ -61,7 +61,7 @@ def read_cluster(environment: Any = os.environ) -> Any:
     task = (task.get("type"), task.get("index")) if isinstance(task, dict) else None
     if task not in places or isinstance(task[1], bool):
         named = ", ".join(f"{job} {index}" for job, index in places)
-        raise InputError(f"TF_CONFIG: its task is none of {named}; it should look like {EXAMPLE}")
+        raise InputError(f"TF_CONFIG: its task is not one of {named}; it should look like {EXAMPLE}")
     return Cluster(tuple(addresses), places.index(task))
 
 

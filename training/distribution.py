@@ -154,7 +154,7 @@ class SeveralDevices:
             yield
         except self.lost as error:
             kept = [path for name in CHECKPOINTS if (path := self.run_dir / name).exists()]
-            remedy = f"go on from {kept[0]}" if kept else "begin anew, for there is no checkpoint yet"
+            remedy = f"resume from {kept[0]}" if kept else "start over, for there is no checkpoint yet"
             raise InputError(
                 f"{self.run_dir}: another process of this run ended or cannot be reached ({first_line(error)}); "
                 f"start all of them again with the same commands, and they {remedy}"

@@ -179,7 +179,7 @@ class FrameSet:
 
 def _maps_of(clips: Sequence, features: FeatureSettings) -> list[np.ndarray]:
     maps = []
-    for clip in with_progress(clips, "clip", "features of the speech"):
+    for clip in with_progress(clips, "clip", "speech features"):
         maps.append(clip_maps(clip, features))
         if not np.isfinite(maps[-1]).all():
             raise InputError(f"{clip.folder}: its speech gives no finite features; prepare the clip again")

@@ -46,4 +46,4 @@ def computed_once(path: Path, compute: Callable, devices: OneDevice | None = Non
     except InputError:
         raise
     except DAMAGED as error:
-        raise InputError(f"{path}: missing or damaged ({error}); restore it, or begin the run anew") from error
+        raise InputError(f"{path}: missing or damaged ({error}); restore it, or start a new run") from error

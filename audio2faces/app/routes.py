@@ -224,7 +224,7 @@ async def _json_of(request: Any) -> Any:
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
-        raise InputError("the request is no JSON object")
+        raise InputError("the request is not a JSON object")
     return content
 
 

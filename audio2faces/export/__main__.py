@@ -119,7 +119,7 @@ def write(arguments: Any) -> None:
         size = sum(file.stat().st_size for file in files if file.is_file())
         print(f"wrote {path}, {size / 1e6:.1f} MB: {content}; docs/serving.md")
     if failed:
-        raise InputError(f"{failed} of {len(outputs)} outputs could not be written; the reasons are told above")
+        raise InputError(f"{failed} of {len(outputs)} outputs could not be written; the reasons are above")
 
 
 def export(model: Any, out: Path, version: int | None = None, dtype: str = "float32", seed: int | None = 0) -> Path:

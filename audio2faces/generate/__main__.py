@@ -88,10 +88,10 @@ def jobs_of(arguments: Any) -> list[tuple[Path, Path]]:
     files = sorted(path for path in speech.iterdir() if path.suffix.lower() in SOUNDS)
     own = {path for path in files if path.suffix.lower() in FORMATS and is_synthetic(path)}
     if own:
-        print(f"note: {len(own)} of {len(files)} files in {speech} are generated videos; left out", file=sys.stderr)
+        print(f"note: {len(own)} of {len(files)} files in {speech} are generated videos; skipped", file=sys.stderr)
     files = [path for path in files if path not in own]
     if not files:
-        raise InputError(f"{speech}: holds no sound file ({', '.join(SOUNDS)})")
+        raise InputError(f"{speech}: contains no audio file ({', '.join(SOUNDS)})")
     videos = [folder / f"{path.name if _shares_name(path, files) else path.stem}.mp4" for path in files]
     make_folder(folder)
     return list(zip(files, videos, strict=True))
@@ -145,7 +145,7 @@ def make_several(jobs: list[tuple[Path, Path]], arguments: Any) -> None:
                 make(speech, output)
             except InputError as error:
                 failed += 1
-                print(f"left out: {error}", file=sys.stderr)
+                print(f"skipped: {error}", file=sys.stderr)
     if there:
         print(f"{there} of {len(jobs)} videos were there already; --overwrite makes them again")
     if busy:

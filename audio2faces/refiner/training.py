@@ -64,7 +64,7 @@ class RefinerTask(Task):
         self.examination = RefinerExamination(self.face, held_out, task.full_mouth)
         self.quiet = self.frames.quietest(REST_FRAMES)
         at_rest = []
-        with progress(self.quiet.size, "frame", "faces at rest", short=True) as bar:
+        with progress(self.quiet.size, "frame", "motion at rest", short=True) as bar:
             for first in range(0, self.quiet.size, BATCH):
                 at_rest.append(self.trained.motion(self.quiet.ravel()[first : first + BATCH]).astype(np.float16))
                 bar.update(len(at_rest[-1]))

@@ -55,7 +55,7 @@ def fit_idle_motion(
     """
     maps = np.concatenate(frames.maps)
     some = np.sort(np.random.default_rng(0).permutation(len(frames))[:FIT_FACES])
-    with progress(len(some) + len(frames), "frame", "what cannot be heard") as bar:
+    with progress(len(some) + len(frames), "frame", "fitting idle motion") as bar:
 
         def left(indices: np.ndarray) -> Iterator[Any]:
             """What is left of the motion of some frames, a part at a time."""

@@ -33,7 +33,7 @@ class Speech:
         self.changed = np.empty((config.versions, *self.recorded.shape), np.float16)
         features = config.speech.feature_settings
         if config.versions:
-            with progress(config.versions * len(frames.clips), "clip", "changing speech") as bar:
+            with progress(config.versions * len(frames.clips), "clip", "augmenting speech") as bar:
                 for version in range(config.versions):
                     first = 0
                     for place, clip in enumerate(frames.clips):
@@ -82,7 +82,7 @@ def unvoiced_maps(
     count = int(seconds * features.sample_rate)
     times = np.linspace(0.3, seconds - 0.3, 12)
     maps = [speech_maps(np.zeros(count), times[:4], features)]
-    with progress(stretches, "part", "noise and music") as bar:
+    with progress(stretches, "part", "synthesising noise and music") as bar:
         for _ in range(stretches):
             level = 10 ** (generator.uniform(softest, loudest) / 20)
             maps.append(speech_maps(level * noise(count, features.sample_rate, generator), times, features))

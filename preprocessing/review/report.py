@@ -184,7 +184,7 @@ def _what_was_left_out(dataset: Dataset, survey: Any) -> list[str]:
     lines.append(f"clips with several faces: {len(several)} ({sum(several)} frames)")
     if mirrored := sum(bool(entry.get("mirrored")) for entry in entries):
         lines.append(f"clips mirrored back: {mirrored}")
-    lines += [f"left out: {line}" for source in sources for line in source["left_out"]]
+    lines += [f"skipped: {line}" for source in sources for line in source["left_out"]]
     return lines + [f"cannot be read: {line}" for line in survey.damaged]
 
 

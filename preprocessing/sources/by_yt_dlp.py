@@ -210,4 +210,4 @@ def _failure(url: str, errors: list[Any], refused_request: Any, warnings: list[s
     if isinstance(errors[0], utils.YoutubeDLError) and (extraction is None or extraction.expected):
         hint = f" ({warnings[-1]})" if warnings else ""
         return PermanentError(url, f"{reason}{hint}", SAVED_BY_HAND)
-    return PermanentError(url, f"yt-dlp stumbled over the page ({reason})", f"update it: {INSTALL} --upgrade")
+    return PermanentError(url, f"yt-dlp cannot read the page ({reason})", f"update it: {INSTALL} --upgrade")

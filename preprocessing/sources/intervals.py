@@ -29,7 +29,7 @@ def parse_intervals(text: str) -> tuple:
 def _parse_interval(text: str) -> tuple[float, float]:
     times = DASHES.split(text)
     if len(times) != 2:
-        raise InputError(f"'{text}' is no interval; write start and end as in 1:08-42:26")
+        raise InputError(f"'{text}' is not a valid interval; write start and end as in 1:08-42:26")
     start, end = (_parse_time(time.strip()) for time in times)
     if end <= start:
         raise InputError(f"the interval {text} ends at or before its start; write the earlier time first")
@@ -39,7 +39,7 @@ def _parse_interval(text: str) -> tuple[float, float]:
 def _parse_time(text: str) -> float:
     match = TIME.fullmatch(text)
     if not match:
-        raise InputError(f"'{text}' is no time; write [hours:]minutes:seconds or seconds, as in 1:08 or 68.5")
+        raise InputError(f"'{text}' is not a valid time; write [hours:]minutes:seconds or seconds, as in 1:08 or 68.5")
     hours, minutes, seconds = match.groups()
     if minutes is not None and (int(minutes) >= 60 or float(seconds) >= 60):
         raise InputError(f"the time {text} has 60 or more minutes or seconds; carry them over, as in 1:15:10")

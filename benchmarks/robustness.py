@@ -122,7 +122,7 @@ def measure(model, dataset, clips, others, recordings):
     for speaker in sorted({Path(clip.entry["source"]).parent.name for clip in others}):
         of_speaker = [clip for clip in others if Path(clip.entry["source"]).parent.name == speaker]
         their_components = MouthComponents.fit(of_speaker)
-        theirs = np.concatenate([their_components.of_faces(clip.faces)[:, 0] for clip in of_speaker])
+        theirs = np.concatenate([their_components.transform(clip.faces)[:, 0] for clip in of_speaker])
         made = [faces(clip.speech(rate), clip.times) for clip in of_speaker]
         follows = abs(correlation(theirs, np.concatenate([_centred(first_component(each)) for each in made])))
         movement = np.mean([mouth_opening(each).std() for each in made]) / own

@@ -28,6 +28,8 @@ class VariantBegan(Began):
     noise: [batch, z_size], added to its code.
     """
 
+    config: VariantConfig
+
     def __init__(self, config: VariantConfig, *arguments: Any, **options: Any):
         self.reference_encoder = None
         super().__init__(config, *arguments, **options)

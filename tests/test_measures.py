@@ -52,7 +52,7 @@ def test_components_are_the_eigenvectors_of_the_covariance(monkeypatch):
     found = MouthComponents.fit(clips).basis
     np.testing.assert_allclose(np.abs((found @ expected).diagonal()), 1, atol=1e-4)
     still = [SimpleNamespace(faces=np.zeros((40, 32, 32, 3), np.uint8))]
-    np.testing.assert_array_equal(MouthComponents.fit(still).of_faces(still[0].faces), 0)
+    np.testing.assert_array_equal(MouthComponents.fit(still).transform(still[0].faces), 0)
 
 
 def test_the_clip_s_mean_does_not_count():

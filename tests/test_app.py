@@ -255,7 +255,7 @@ def test_others_need_the_token(tiny_model_folder, tmp_path):
 
 
 def test_wrong_arguments_are_told(tmp_path):
-    assert "no model folder" in one_line(run_program("-m", "audio2faces.app", "--model", tmp_path, cwd=ROOT))
+    assert "not a model folder" in one_line(run_program("-m", "audio2faces.app", "--model", tmp_path, cwd=ROOT))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = run_program("-m", "audio2faces.app", "--port", taken.getsockname()[1], cwd=ROOT)
     assert "cannot listen there" in one_line(done)

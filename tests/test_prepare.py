@@ -244,7 +244,7 @@ def test_the_program_says_what_it_wrote_and_refuses_in_one_line(tmp_path):
     done = run_program("-m", "preprocessing", SAMPLES / "sgac2n.mkv", "--out", tmp_path / "data")
     assert done.returncode == 0, done.stderr
     assert (
-        "1 clips (from 1 new and 0 kept sources, 0 left out), 75 faces, 0 frames dropped, 0 clips with damage"
+        "1 clips (from 1 new and 0 kept sources, 0 skipped), 75 faces, 0 frames dropped, 0 clips with damage"
         in done.stdout
     )
     assert "splits: train 1, validation 0, test 0" in done.stdout

@@ -223,7 +223,7 @@ def test_a_source_without_a_face_says_why(tmp_path):
     with pytest.raises(InputError, match="no frame shows a usable face"):
         open_source(tmp_path / "small.png", 64, seconds=None)
     (tmp_path / "text.png").write_text("no picture")
-    with pytest.raises(InputError, match="no picture"):
+    with pytest.raises(InputError, match="not a picture"):
         open_source(tmp_path / "text.png", 64, seconds=None)
 
 

@@ -13,11 +13,10 @@ from media.reading import SPEECH_RATE
 from media.writing import SHORTEST_SIDE, SOUND_RATE, SYNTHETIC, TalkingVideo
 from preprocessing.dataset import Clip
 from runtime.files import atomic_write
+from training.frames import shown_moments
 
-STRIP_FACES = 12  # columns of a strip
 COMPARED_CLIPS = 3  # sentences of a video that sets methods side by side
 GAP = 16  # pixels between its faces
-STRIP_SPAN = (0.2, 0.8)  # of the clip: where people speak
 
 
 def draw_curves(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -58,8 +57,7 @@ def draw_strip(path: Path, clips: Any) -> None:
         path: of the PNG.
         clips: dictionary from label to faces, uint8 RGB [shape=(frames, size, size, 3)].
     """
-    frames = len(next(iter(clips.values())))
-    chosen = np.linspace(STRIP_SPAN[0] * (frames - 1), STRIP_SPAN[1] * (frames - 1), STRIP_FACES).round().astype(int)
+    chosen = shown_moments(len(next(iter(clips.values()))))
     draw_rows(path, {label: faces[chosen] for label, faces in clips.items()})
 
 

@@ -210,9 +210,9 @@ def clip_mean(faces: np.ndarray) -> np.ndarray:
     return sum(part.sum(axis=0, dtype=np.int64) for part in parts) / len(faces)
 
 
-def shown_moments(count: int) -> np.ndarray:
-    """Which frames of a clip of `count` are shown: SHOWN, evenly over its middle, where it speaks."""
-    return np.linspace(0.2 * (count - 1), 0.8 * (count - 1), SHOWN).astype(int)
+def shown_moments(count: int, shown: int = SHOWN) -> np.ndarray:
+    """Which frames of a clip of `count` are shown, `shown` of them, evenly over its middle, where people speak."""
+    return np.linspace(0.2 * (count - 1), 0.8 * (count - 1), shown).round().astype(int)
 
 
 def batch_indices(count: int, batch_size: int, step: int, seed: int, shuffled: bool = True) -> np.ndarray:

@@ -10,11 +10,10 @@ from began.vae.model import Vae, kl_divergence, map_error
 from began.vae.pictures import draw_codes, draw_reconstructions
 from preprocessing.dataset import Clip
 from preprocessing.speech.audio_features import FeatureStatistics
-from training.frames import FrameSet
+from training.frames import FrameSet, shown_moments
 
 ACTIVE = 0.01  # least variance of the mean code over speech (Burda, Grosse, Salakhutdinov, arXiv 1509.00519, 5.2)
 CLIPS, MOMENTS = 3, 8  # of the picture of reconstructions
-SPAN = (0.2, 0.8)  # of a clip: where people speak
 TRAVERSED = 5  # units of the code
 STEPS_ALONG = np.linspace(-2, 2, 5)  # of a traversal, in standard deviations of the prior
 BATCH = 256
@@ -38,10 +37,10 @@ class VaeExamination:
         batches = np.array_split(train_maps, -(-len(train_maps) // BATCH))
         sums = [keras.ops.convert_to_numpy(scaling(batch)).sum(axis=0, dtype=float) for batch in batches]
         self.mean_map = sum(sums) / len(train_maps)
-        frames = np.array([len(of_clip) for of_clip in validation.maps[:CLIPS]])
+        frames = [len(of_clip) for of_clip in validation.maps[:CLIPS]]
         firsts = np.cumsum(frames) - frames
-        moments = firsts[:, None] + np.linspace(*SPAN, MOMENTS) * (frames[:, None] - 1)
-        self.shown = moments.round().astype(int)  # (clips, moments)
+        moments = [first + shown_moments(count, MOMENTS) for first, count in zip(firsts, frames, strict=True)]
+        self.shown = np.stack(moments)  # (clips, moments)
 
     def __call__(self, model: Vae) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Examines a compiled VAE, which reconstructs from the mean code.

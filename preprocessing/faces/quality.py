@@ -14,7 +14,7 @@ PITCHES: tuple[float, float] = (
     0.7,
     1.8,
 )  # distance of eyes and mouth over that of the eyes; in a level head 1.1 to 1.3
-LEAST_SHARPNESS = 0.005  # sharp GRID faces have .017 to .044, blurred by 1.5 of 64 pixels they have .002 to .0055
+LEAST_FINE_DETAIL = 0.005  # sharp GRID faces have .017 to .044, blurred by 1.5 of 64 pixels they have .002 to .0055
 MOUTH_DETAIL = (0.45, 20.0)  # vertical over horizontal; whole mouths have .7 to 10, one smeared by a lost packet .25
 
 NO_FACE = "no face found"
@@ -65,13 +65,13 @@ def remedy(reasons: Any, otherwise: str) -> str:
 
 def why_crop_unusable(crop: np.ndarray) -> str:
     """The reason why an aligned face, uint8 RGB [shape=(size, size, 3)], is not used, or ""."""
-    if sharpness(crop) < LEAST_SHARPNESS:
+    if fine_detail(crop) < LEAST_FINE_DETAIL:
         return BLURRED
     least, most = MOUTH_DETAIL
     return "" if least <= mouth_detail(crop) <= most else SMEARED
 
 
-def sharpness(crop: np.ndarray) -> float:
+def fine_detail(crop: np.ndarray) -> float:
     """Energy of the finest detail (finer than 1/64 of the side) over that of all in a crop, 0..1."""
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
     blurred = cv2.GaussianBlur(grey, (0, 0), len(crop) / 64)

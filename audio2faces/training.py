@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from audio2faces.config import STAGES, SystemConfig
-from audio2faces.evaluate.methods import evaluate, format_table, format_verdict
+from audio2faces.evaluate.evaluation import evaluate, format_table, format_verdict
 from audio2faces.face import FaceModel, save_model
 from audio2faces.refiner.training import fingerprint, train_refiner
 from audio2faces.regressor.articulation import Articulation

@@ -27,7 +27,7 @@ def main():
     import_keras()
     from matplotlib.figure import Figure
 
-    from audio2faces.evaluate.methods import measure, real_measures
+    from audio2faces.evaluate.evaluation import measure, real_measures
     from audio2faces.face import load_model
     from began.figures import save_figure
     from measures.mouth import MouthComponents

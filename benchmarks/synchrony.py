@@ -29,7 +29,7 @@ def main():
     arguments = parser.parse_args()
     dataset = open_dataset(arguments.data)
     import_keras()
-    from audio2faces.evaluate.methods import measure, real_measures
+    from audio2faces.evaluate.evaluation import measure, real_measures
     from audio2faces.face import load_model
     from measures.mouth import MouthComponents, correlation
     from preprocessing.speech.audio_features import speech_maps

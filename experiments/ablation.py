@@ -71,7 +71,7 @@ def main():
 def measure(arguments, dataset, out, chosen, known):
     """Trains and measures what is missing, and prints the table."""
     import_keras()
-    from audio2faces.evaluate.methods import evaluate, format_table
+    from audio2faces.evaluate.evaluation import evaluate, format_table
     from training.frames import FrameStore
 
     make = _maker(dataset, arguments.steps, arguments.run)

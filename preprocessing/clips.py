@@ -14,7 +14,6 @@ import numpy as np
 
 from media.reading import SPEECH_FILES, SPEECH_RATE, last_audible, sound_duration
 from media.sound import ENDS_EARLY, SILENT
-from preprocessing.blocks import GAP_REASON, LEAST_SECONDS, TOLERANCE, Part, divide
 from preprocessing.dataset import files_digest
 from preprocessing.faces.detectors import make_detector
 from preprocessing.faces.quality import remedy
@@ -22,6 +21,7 @@ from preprocessing.recording import Recording, record
 from preprocessing.segments import SHORTEST, Segment, cut_segment, find_segments
 from preprocessing.sources.intervals import clip_name
 from preprocessing.speech.voice import voice_activity
+from preprocessing.split_by_time import GAP_REASON, LEAST_SECONDS, TOLERANCE, Part, divide
 from runtime.files import atomic_folder, scratch_folder, sha256, write_json
 from runtime.program import InputError
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from media.reading import SPEECH_FILES, SPEECH_RATE, read_speech
-from preprocessing.blocks import GAP, LEAST_SECONDS
 from preprocessing.sources.intervals import safe_name
+from preprocessing.split_by_time import GAP, LEAST_SECONDS
 from runtime.array_file import ArrayFile
 from runtime.files import exclusive, read_json, read_lines, sha256, write_json
 from runtime.program import InputError, progress
@@ -279,7 +279,7 @@ def split_by_hash(name: str) -> str:
 def fill_empty_splits(records: list) -> None:
     """Gives validation and test a clip each where they have none and training has one to spare.
 
-    A clip that lies nearer than `blocks.GAP` to another one of its recording stays where that is.
+    A clip that lies nearer than `split_by_time.GAP` to another one of its recording stays where that is.
 
     Args:
         records: of the sources, in whose clips `split` is changed; training keeps two at the least.
@@ -295,7 +295,7 @@ def fill_empty_splits(records: list) -> None:
 
 
 def _stands_alone(clip: dict[str, Any], others: list[dict[str, Any]]) -> bool:
-    """Whether a clip is at least `blocks.GAP` away from the other clips of its source."""
+    """Whether a clip is at least `split_by_time.GAP` away from the other clips of its source."""
     return all(
         other is clip or other["start"] - clip["end"] >= GAP or clip["start"] - other["end"] >= GAP for other in others
     )

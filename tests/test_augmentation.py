@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from audio2faces.regressor.speech import Speech, unvoiced_maps
+from audio2faces.regressor.training_speech import Speech, unvoiced_maps
 from media.reading import read_speech
 from preprocessing.speech.audio_features import FEATURE_PRESETS, FeatureStatistics
 from preprocessing.speech.augmentation import (

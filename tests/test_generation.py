@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from audio2faces.evaluate.methods import evaluate, format_table
+from audio2faces.evaluate.evaluation import evaluate, format_table
 from audio2faces.face import load_model
 from audio2faces.figures import write_comparison
 from audio2faces.generate.video import Options, generate_video
@@ -214,7 +214,7 @@ def test_an_evaluation_hears_each_clip_once(model, tiny_dataset, monkeypatch):
 
 
 def test_real_clips_score_perfectly_against_themselves(tiny_dataset):
-    from audio2faces.evaluate.methods import measure
+    from audio2faces.evaluate.evaluation import measure
     from measures.mouth import MouthComponents
 
     real = [np.asarray(clip.faces) for clip in tiny_dataset.split("test")]

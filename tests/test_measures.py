@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from audio2faces.evaluate import methods as evaluation
 from audio2faces.evaluate.baselines import NearestAudio
-from audio2faces.evaluate.methods import measure, verdict
+from audio2faces.evaluate.evaluation import measure, verdict
 from measures.collapse import sharpness
 from measures.mouth import MouthComponents, mouth_measures, mouth_motion, mouth_sums
 from measures.similarity import flicker, mouth_opening, psnr, ssim, still_region

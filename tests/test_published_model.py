@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from audio2faces.evaluate.methods import evaluate
+from audio2faces.evaluate.evaluation import evaluate
 from audio2faces.face import load_model
 from audio2faces.generate.video import generate_video
 from audio2faces.published import DEFAULT_MODEL

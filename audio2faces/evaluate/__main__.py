@@ -53,7 +53,7 @@ def main() -> None:
 def measure(arguments: Any, dataset: Any, folders: Any) -> None:
     """Loads the models, prints the table and writes what was asked for."""
     import_keras()
-    from audio2faces.evaluate.methods import evaluate, format_idle, format_table, format_verdict
+    from audio2faces.evaluate.evaluation import evaluate, format_idle, format_table, format_verdict
     from audio2faces.face import FaceModel, load_model
     from audio2faces.figures import draw_strip, write_comparison
     from training.frames import FrameStore

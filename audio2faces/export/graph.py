@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from audio2faces.export.maps import SpeechMaps
+from audio2faces.export.mfcc_graph import SpeechMaps
 from audio2faces.regressor.idle import eye_mask
 from audio2faces.regressor.network import add_motion
 from began.face import BeganFace

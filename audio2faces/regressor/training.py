@@ -15,7 +15,7 @@ from audio2faces.figures import draw_curves
 from audio2faces.regressor.examination import RegressorExamination
 from audio2faces.regressor.idle import IdleMotion, fit_idle_motion
 from audio2faces.regressor.network import Regressor, build_regressor
-from audio2faces.regressor.speech import Speech
+from audio2faces.regressor.training_speech import Speech
 from audio2faces.stages import MODES
 from began.eigenfaces import COVERED
 from began.figures import draw_rows

@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from preprocessing.blocks import GAP, Part, divide
 from preprocessing.segments import Segment, cut_segment
 from preprocessing.speech.audio_features import FEATURE_PRESETS
+from preprocessing.split_by_time import GAP, Part, divide
 
 SPLITS = ("train", "validation", "test")
 

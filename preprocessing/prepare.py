@@ -65,7 +65,8 @@ def prepare_dataset(
         sources: what `sources.read_sources` takes: video files, folders, addresses, lists.
         folder: the dataset's folder, made where missing.
         splits: folder with train.txt, validation.txt and test.txt; None for 80/10/10, by time in recordings of
-            `split_by_time.LEAST_SECONDS` or more and by a hash of the name in others. A clip that has a split keeps it then.
+            `split_by_time.LEAST_SECONDS` or more and by a hash of the name in others. A clip that has a split keeps it
+            then.
         settings: a `clips.Settings`; None for the default.
         licence: a note on the licence of the videos, kept in the manifest.
         workers: number of processes; with 1, everything happens in this one.

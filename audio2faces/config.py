@@ -70,6 +70,10 @@ class SystemConfig(Config):
     regressor: RegressorConfig = RegressorConfig()
     refiner: RefinerConfig = RefinerConfig()
 
+    def __post_init__(self) -> None:
+        if not self.regressor.motion and self.refiner.network != "2017":
+            raise InputError(f"refiner {self.refiner.network!r}: needs the motion of a face; set motion, or use 2017's")
+
     def with_settings(self, stages: Any, **settings: Any) -> "SystemConfig":
         """The same with other settings in some stages."""
         return self.updated(**dict.fromkeys(stages, settings))

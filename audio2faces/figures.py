@@ -50,7 +50,7 @@ def draw_refiner_curves(path: Path, rows: list[dict[str, Any]]) -> None:
     draw_panels(path, rows, {title: names for title, names in drawn.items() if names} or panels)
 
 
-def draw_strip(path: Path, clips: Any) -> None:
+def draw_strip(path: str | Path, clips: Any) -> None:
     """Writes a PNG with a labelled row of faces for each method, the same moments in all of them.
 
     Args:
@@ -61,7 +61,7 @@ def draw_strip(path: Path, clips: Any) -> None:
     draw_rows(path, {label: faces[chosen] for label, faces in clips.items()})
 
 
-def write_comparison(path: Path, model: Any, clips: list[Clip], faces: dict[str, list[np.ndarray]]) -> None:
+def write_comparison(path: str | Path, model: Any, clips: list[Clip], faces: dict[str, list[np.ndarray]]) -> None:
     """Writes sentences side by side, real | by the regressor | refined.
 
     Args:

@@ -1,5 +1,6 @@
 """Trains a model from a prepared dataset; without --data from the sample clips, in minutes."""
 
+import argparse
 import importlib
 import math
 import sys
@@ -35,7 +36,7 @@ MODES: dict[str, tuple] = {  # mode: presets, function that trains (module, name
 }
 
 
-def parse_arguments() -> Any:
+def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = ArgumentParser(prog=command("train"), description=__doc__)
     parser.add_argument(
@@ -84,7 +85,7 @@ def parse_arguments() -> Any:
     return parser.parse_args()
 
 
-def chosen_config(arguments: Any) -> Any:
+def chosen_config(arguments: argparse.Namespace) -> Any:
     """The settings that the command line asks for.
 
     Raises:

@@ -28,7 +28,7 @@ TABLE = (
 )
 
 
-def parse_arguments() -> Any:
+def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = ArgumentParser(
         prog="python -m began.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -58,7 +58,7 @@ def main() -> None:
         measure(arguments, dataset)
 
 
-def measure(arguments: Any, dataset: Any) -> None:
+def measure(arguments: argparse.Namespace, dataset: Any) -> None:
     """Loads the models, prints the table and writes what was asked for."""
     import_keras()
     from began.examination import evaluate

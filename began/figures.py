@@ -57,7 +57,7 @@ def draw_panels(
     save_figure(figure, path)
 
 
-def draw_rows(path: Path, rows: dict[str, np.ndarray]) -> np.ndarray:
+def draw_rows(path: str | Path, rows: dict[str, np.ndarray]) -> np.ndarray:
     """Writes a PNG with a labelled row of faces for each method.
 
     Args:
@@ -80,7 +80,7 @@ def draw_rows(path: Path, rows: dict[str, np.ndarray]) -> np.ndarray:
     return save_figure(figure, path)
 
 
-def save_figure(figure: Any, path: Path) -> np.ndarray:
+def save_figure(figure: Any, path: str | Path) -> np.ndarray:
     """Writes a figure as PNG, whole or not at all, and gives the picture as uint8 RGB [shape=(height, width, 3)]."""
     with atomic_write(path) as partial:
         figure.savefig(partial, dpi=110, format="png", bbox_inches="tight")

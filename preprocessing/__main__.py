@@ -1,5 +1,6 @@
 """Makes a dataset of aligned faces and speech from videos."""
 
+import argparse
 import sys
 from typing import Any
 
@@ -14,7 +15,7 @@ from preprocessing.sources.intervals import parse_intervals
 from runtime.program import ArgumentParser, check_backend, command, program
 
 
-def parse_arguments() -> Any:
+def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = ArgumentParser(prog=command("prepare"), description=__doc__)
     parser.add_argument(

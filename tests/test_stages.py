@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from audio2faces.config import SystemConfig
 from audio2faces.stages import plan_stages
 from audio2faces.training import train_system
 from began.config import BeganConfig
@@ -116,3 +117,12 @@ def test_two_trainings_do_not_share_a_run(tiny_dataset, tiny_system, tmp_path):
         error = one_line(run_program("-c", WITHOUT_KERAS, *arguments))
         assert "another process is training this run" in error
     assert not (tmp_path / "run").exists()  # nothing was written into it
+
+
+def test_stages_that_do_not_fit_together_are_refused():
+    with pytest.raises(InputError, match="refiner 'unet': needs the motion of a face"):
+        SystemConfig().updated(regressor={"motion": False, "idle": 0})
+    with pytest.raises(InputError, match="idle motion: a regressor of whole faces has none"):
+        SystemConfig().updated(regressor={"motion": False}, refiner={"network": "2017"})
+    with pytest.raises(InputError, match="mismatched pairs need a conditional discriminator"):
+        SystemConfig().updated(refiner={"adversary": {"conditional": False}})

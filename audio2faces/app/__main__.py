@@ -21,7 +21,7 @@ from runtime.program import ArgumentParser, InputError, check_backend, command, 
 LAST_SECONDS = 3  # for answers that are under way when the server stops
 
 
-def parse_arguments() -> Any:
+def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = ArgumentParser(prog=command("app"), description=__doc__)
     parser.add_argument(

@@ -1,5 +1,6 @@
 """Measures a model on clips that it has never seen, beside baselines."""
 
+import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from runtime.files import check_output, claimed, write_json
 from runtime.program import ArgumentParser, InputError, command, import_keras, program
 
 
-def parse_arguments() -> Any:
+def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = ArgumentParser(prog=command("evaluate"), description=__doc__)
     parser.add_argument(
@@ -50,7 +51,7 @@ def main() -> None:
         measure(arguments, dataset, folders)
 
 
-def measure(arguments: Any, dataset: Any, folders: Any) -> None:
+def measure(arguments: argparse.Namespace, dataset: Any, folders: Any) -> None:
     """Loads the models, prints the table and writes what was asked for."""
     import_keras()
     from audio2faces.evaluate.evaluation import evaluate, format_idle, format_table, format_verdict

@@ -48,7 +48,7 @@ pad_variable_length_inputs: true
 NOTICE = "Frames are synthetic: a face that Audio2Faces generated from speech. Label what you show of them."
 
 
-def parse_arguments() -> Any:
+def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = ArgumentParser(
         prog=command("export"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -86,7 +86,7 @@ def main() -> None:
         write(arguments)
 
 
-def write(arguments: Any) -> None:
+def write(arguments: argparse.Namespace) -> None:
     """Loads the model and writes what was asked for, each output whether the others can be written or not.
 
     Raises:

@@ -88,13 +88,13 @@ class ServedFace(tf.Module):
         times = tf.cast(frames, tf.float64) / self.frame_rate
         return tf.cast(tf.round(times * self.features.sample_rate), tf.int32)
 
-    def count(self, samples: np.ndarray) -> Any:
+    def count(self, samples: Any) -> Any:
         """How many frames a speech of so many samples has, as `generation.frame_count`: int32 of the same shape."""
         seconds = tf.cast(samples, tf.float64) / self.features.sample_rate
         frames = tf.cast(tf.round(seconds * self.frame_rate), tf.int32)
         return tf.where(samples > 0, tf.maximum(frames, 1), 0)
 
-    def whole(self, samples: np.ndarray, lengths: Any) -> Any:
+    def whole(self, samples: Any, lengths: Any) -> Any:
         """Signature serving_default: the frames of whole speeches.
 
         Args:
@@ -109,7 +109,7 @@ class ServedFace(tf.Module):
         nowhere = tf.zeros_like(lengths)
         return self._frames(samples, nowhere, lengths, nowhere, self.count(lengths))
 
-    def stream(self, samples: np.ndarray, lengths: Any, start: Any, last: Any) -> Any:
+    def stream(self, samples: Any, lengths: Any, start: Any, last: Any) -> Any:
         """Signature stream: the frames whose time lies in a chunk of speech, as the whole speech would give them.
 
         Args:
@@ -129,7 +129,7 @@ class ServedFace(tf.Module):
         after = tf.where(last, self.count(tf.maximum(origin + lengths, 0)), after)
         return self._frames(samples, origin, lengths, first, tf.maximum(after - first, 0))
 
-    def of_maps(self, maps: np.ndarray) -> Any:
+    def of_maps(self, maps: Any) -> Any:
         """Signature features: a face for each raw MFCC map, its head still.
 
         Args:
@@ -140,7 +140,7 @@ class ServedFace(tf.Module):
         """
         return {"frames": self._painted(self.maps.standardise(maps))}
 
-    def together(self, maps: np.ndarray) -> Any:
+    def together(self, maps: Any) -> Any:
         """The same without a loop: the network takes all frames together. For runtimes that are not TensorFlow."""
         return {"frames": self._paint(self.maps.standardise(maps))}
 
@@ -162,7 +162,7 @@ class ServedFace(tf.Module):
         frame = tf.cast(tf.floor(tf.cast(sample, tf.float64) / self.features.sample_rate * self.frame_rate), tf.int32)
         return tf.where(self.centres(frame) < sample, frame + 1, frame)
 
-    def _frames(self, samples: np.ndarray, origin: Any, lengths: Any, first: Any, counts: Any) -> Any:
+    def _frames(self, samples: Any, origin: Any, lengths: Any, first: Any, counts: Any) -> Any:
         """Frames number first, ... of each speech, whose sample number `origin` is the first of `samples`."""
         places = tf.range(tf.shape(samples)[1])
         numbers = first[:, None] + tf.range(tf.reduce_max(tf.concat([counts, [0]], 0)))
@@ -184,7 +184,7 @@ class ServedFace(tf.Module):
             "counts": counts,
         }
 
-    def _painted(self, maps: np.ndarray, numbers: Any = None) -> Any:
+    def _painted(self, maps: Any, numbers: Any = None) -> Any:
         """Faces of standardised maps, and of the numbers of their frames if the head moves, `at_once` at a time.
 
         Of any number of frames each comes out the same to the last bit, but a single one: that takes other kernels. So
@@ -207,7 +207,7 @@ class ServedFace(tf.Module):
         _, faces = tf.while_loop(lambda part, _: part < parts, paint, [0, faces], parallel_iterations=1)
         return faces.concat()[:count]
 
-    def _paint(self, maps: np.ndarray, numbers: Any = None) -> Any:
+    def _paint(self, maps: Any, numbers: Any = None) -> Any:
         """uint8 faces of standardised maps and, if the head moves, of the numbers of their frames."""
         codes, eyes = (None, None) if numbers is None else self._idle(numbers)
         signed = self._painter(maps, codes)
@@ -249,7 +249,7 @@ class _StoredIdleMotion(tf.Module):
 
         return faded(self._codes), faded(self._eyes)
 
-    def with_eyes(self, faces: np.ndarray, eyes: Any) -> Any:
+    def with_eyes(self, faces: Any, eyes: Any) -> Any:
         """Faces with other eyes, as `idle.IdleMotion.with_eyes`."""
         return tf.round(faces + read(self._mask) * (tf.pad(eyes, self._surroundings) - faces))
 
@@ -272,7 +272,7 @@ class _MovedFace(tf.Module):
                 self.articulation = stored(model.articulation.directions, dtype), stored(moved, "float32")
             self.kernel = None if model.idle is None else stored(model.idle.kernel, dtype)
 
-    def __call__(self, maps: np.ndarray, codes: Any) -> Any:
+    def __call__(self, maps: Any, codes: Any) -> Any:
         """Faces in about [-1, 1] of standardised maps and of codes of idle motion, or None."""
         faces = self.regressor(maps)
         if self.moves:
@@ -299,7 +299,7 @@ class _DrawnFace(tf.Module):
             model.config.speech.code_size > 0,
         )
 
-    def __call__(self, maps: np.ndarray, codes: Any) -> Any:
+    def __call__(self, maps: Any, codes: Any) -> Any:
         """Faces in about [-1, 1] of standardised maps."""
         z = tf.broadcast_to(self.z, [tf.shape(maps)[0], self.z.shape[1]])
         inputs = [maps] * self.speaks + [z] * (self.z.shape[1] > 0)

@@ -29,7 +29,7 @@ class SpeechMaps:
         self.features, self.statistics = features, statistics
         self.window, self.filters, self.cosines = mfcc_constants(features)
 
-    def __call__(self, samples: np.ndarray, spoken: Any, centres: Any) -> Any:
+    def __call__(self, samples: Any, spoken: Any, centres: Any) -> Any:
         """Standardised maps of one stretch of speech: float32 [frames, rows, coefficients].
 
         Args:
@@ -51,7 +51,7 @@ class SpeechMaps:
         rows = (tf.math.log(energies) @ self.cosines)[:, features.dropped :]
         return self.standardise(tf.reshape(tf.gather(rows, row_of), [-1, features.rows, features.coefficients]))
 
-    def _repaired(self, samples: np.ndarray) -> Any:
+    def _repaired(self, samples: Any) -> Any:
         """Samples in [-1, 1] without those that are not finite or far beyond, float64 [n]."""
         usable = tf.abs(samples) <= LARGEST  # of NaN, every comparison is false
         longest = round(LONGEST_BRIDGE * self.features.sample_rate)

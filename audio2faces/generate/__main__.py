@@ -1,11 +1,11 @@
 """Makes a video of the model's face speaking what a sound file says; of a folder of sound files, a video each."""
 
+import argparse
 import contextlib
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from audio2faces.generate.source import LONGEST_SIDE
 from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model
@@ -21,7 +21,7 @@ STRONGEST = 3.0  # articulation
 LONGEST_SMOOTHING = 1.0  # seconds
 
 
-def parse_arguments() -> Any:
+def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = ArgumentParser(prog=command("generate"), description=__doc__)
     parser.add_argument("speech", metavar="SPEECH", help="any file with sound (wav, mp3, a video, ...), or a folder")
@@ -64,7 +64,7 @@ def parse_arguments() -> Any:
     return parser.parse_args()
 
 
-def jobs_of(arguments: Any) -> list[tuple[Path, Path]]:
+def jobs_of(arguments: argparse.Namespace) -> list[tuple[Path, Path]]:
     """The pairs (speech, video) to make, checked as far as can be done at once.
 
     Raises:
@@ -123,7 +123,7 @@ def main() -> None:
             print(f"wrote {arguments.frames}: {frames} pictures")
 
 
-def make_several(jobs: list[tuple[Path, Path]], arguments: Any) -> None:
+def make_several(jobs: list[tuple[Path, Path]], arguments: argparse.Namespace) -> None:
     """Makes the videos that are not there and that no other process is making.
 
     Raises:
@@ -154,7 +154,7 @@ def make_several(jobs: list[tuple[Path, Path]], arguments: Any) -> None:
         raise InputError(f"{failed} of {len(jobs)} sound files gave no video; they are named above")
 
 
-def maker(arguments: Any) -> Callable:
+def maker(arguments: argparse.Namespace) -> Callable:
     """Loads the model; returns the function (speech, output) that makes a video, tells of it and counts its frames."""
     import_keras()
     from audio2faces.face import load_model

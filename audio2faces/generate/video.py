@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Options:
         longest_side: pixels; a larger source is shrunk. None keeps its resolution.
     """
 
-    source: str | None = None
+    source: str | Path | None = None
     frame_rate: float | None = None
     smooth: float = 0.0
     articulation: float | None = None
@@ -49,7 +49,7 @@ def generate_video(
     model: Any,
     speech: str | Path,
     output: str | Path,
-    frames_folder: Path | None = None,
+    frames_folder: str | Path | None = None,
     options: Options = Options(),
     watch: Any = None,
 ) -> tuple:
@@ -96,7 +96,7 @@ def generate_video(
                 picture = face if source is None else source.with_face(face, index / frame_rate)
                 video.write_faces([picture])
                 if frames_folder is not None:
-                    write_png(frames_folder / f"frame-{index:06d}.png", picture)
+                    write_png(Path(frames_folder) / f"frame-{index:06d}.png", picture)
                 bar.update(1)
             while sounded < video.seconds and (samples := next(sound, None)) is not None:
                 video.write_sound(samples)
@@ -141,7 +141,7 @@ def stream_faces(
         yield model.render(of_batch, None if still else idle_frames(replay, len(of_batch)))
 
 
-def smoothed(batches: Iterator | list[np.ndarray], deviation: float) -> Iterator[Any]:
+def smoothed(batches: Iterable[np.ndarray], deviation: float) -> Iterator[Any]:
     """Motion calmed by a Gaussian over time; before the first and after the last frame it rests.
 
     Args:
@@ -180,7 +180,7 @@ def frame_count(seconds: float, frame_rate: float) -> int:
 
 
 def stream_maps(
-    chunks: Iterator | np.ndarray, features: FeatureSettings, frame_rate: float, batch: int
+    chunks: Iterable[np.ndarray], features: FeatureSettings, frame_rate: float, batch: int
 ) -> Iterator[Any]:
     """MFCC maps of a speech that arrives in chunks, the same as those of the whole.
 

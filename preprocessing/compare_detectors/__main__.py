@@ -1,5 +1,6 @@
 """Compares both face detectors on videos of one speaker each: python -m preprocessing.compare_detectors VIDEO..."""
 
+import argparse
 import sys
 import time
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ class TimedDetector:
         """As the detector does."""
         return self._detector.search_box(landmarks)
 
-    def _timed(self, name: str, images: list[np.ndarray], *arguments: Any) -> list[list[Face]]:
+    def _timed(self, name: str, images: list[np.ndarray], *arguments: argparse.Namespace) -> list[list[Face]]:
         call = getattr(self._detector, name)
         kind = name, len(images), images[0].shape if len(images) else None
         if kind not in self._warm:
@@ -146,7 +147,7 @@ def format_table(measures: dict[str, dict[str, Any]]) -> str:
     )
 
 
-def parse_arguments() -> Any:
+def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = ArgumentParser(prog="python -m preprocessing.compare_detectors", description=__doc__)
     parser.add_argument("videos", metavar="VIDEO", nargs="+", help="video that shows one face")

@@ -1,5 +1,6 @@
 """Finds clips that are mirrored left to right against the others: python -m preprocessing.flip DATASET [--apply]."""
 
+import argparse
 import sys
 from typing import Any
 
@@ -25,7 +26,7 @@ def table(finding: Any) -> Any:
     return "\n".join([*lines, f"threshold {finding.why}"])
 
 
-def parse_arguments() -> Any:
+def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = ArgumentParser(prog="python -m preprocessing.flip", description=__doc__)
     parser.add_argument("dataset", metavar="DATASET", help="folder of a dataset, of one speaker")

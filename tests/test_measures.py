@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from audio2faces.evaluate import methods as evaluation
+from audio2faces.evaluate import evaluation
 from audio2faces.evaluate.baselines import NearestAudio
 from audio2faces.evaluate.evaluation import measure, verdict
 from measures.collapse import sharpness

@@ -19,7 +19,7 @@ class RegressorConfig(Config):
     speech: SpeechConfig = SpeechConfig("wider", widths=(128, 256, 256), code_size=128, dropout=0.2)
     versions: int = 8  # of each clip's speech in other rooms, microphones and voices; 0: as it is alone
     motion: bool = True  # learns the face less its clip's mean; False: the face itself
-    idle: int = 24  # components of the motion that is left, which cannot be heard
+    idle: int = 24  # components of the motion that speech does not explain
     decoder_widths: tuple = (128, 96, 96)  # channels at 8, 16, 32 pixels, and so on with the last
     sub_pixel: bool = True  # half the size inside, a sub-pixel convolution at the end
     mouth_weight: float = 8.0  # of a pixel in the mouth box, against 1 elsewhere
@@ -42,7 +42,7 @@ class RefinerConfig(Config):
     """What a refiner is, the adversary that it may have, and how they are trained."""
 
     size: int = 64  # side of the face in pixels
-    speech: SpeechConfig = SpeechConfig("wider", widths=(32, 64, 64), code_size=32)  # that the discriminator hears
+    speech: SpeechConfig = SpeechConfig("wider", widths=(32, 64, 64), code_size=32)  # input of the discriminator
     network: str = "unet"  # or "2017": residual blocks at full size, which sees the blurred face alone
     n: int = 48  # channels
     adversary: AdversaryConfig = AdversaryConfig(weight=0.0, conditional=True, mismatched=0.3)  # of weight 0: none

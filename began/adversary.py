@@ -48,7 +48,7 @@ class Adversary(keras.layers.Layer):
         Args:
             real: x [batch, size, size, 3] in [-1, 1].
             generated: one batch or several of G(z), each of the same shape and speech.
-            speech: the map of each face's moment [batch, rows, coefficients], where D hears.
+            speech: the map of each face's moment [batch, rows, coefficients], where D is conditional.
             foreign_speech: the map of another moment, same shape, where there are mismatched pairs.
             training: whether noise and dropout are at work.
 

@@ -32,7 +32,7 @@ class AdversaryConfig(Config):
     lambda_k: float = 0.02  # gain of the control
     smallest_k: float = 0.0
     weight: float = 0.3  # of L(G(z)) for the generator; 0 leaves it to its other losses
-    conditional: bool = False  # the discriminator hears the speech
+    conditional: bool = False  # the discriminator is given the speech
     mismatched: float = 0.0  # weight of real faces with foreign speech among its negatives, against 1 of generated ones
     defects: tuple = ()  # of NO_BOTTLENECK, WIDE_ERRORS, CODE_MATCHING
 
@@ -53,7 +53,7 @@ class BeganConfig(Config):
 
     size: int = 64  # side of the face in pixels: 32, 64 or 128
     speech: SpeechConfig = SpeechConfig()
-    z: str = "eigenfaces"  # what cannot be heard: components of a real face; "uniform" noise; "none"
+    z: str = "eigenfaces"  # latent input beside speech: components of a real face; "uniform" noise; "none"
     z_size: int = 256
     generator_n: int = 48  # channels of the generator
     skips: bool = True  # the first map of a decoder is led to each of its blocks

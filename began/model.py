@@ -1,4 +1,4 @@
-"""BEGAN: a generator that hears speech, its adversary, and the loss of both."""
+"""BEGAN: a generator conditioned on speech, its adversary, and the loss of both."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ NORMAL_DEVIATION = 0.02  # of the 2017 project's kernels
 
 
 class Began(Trainable):
-    """A boundary-equilibrium GAN whose generator hears speech (Berthelot, Schumm, Metz, arXiv 1703.10717).
+    """A boundary-equilibrium GAN whose generator is conditioned on speech (Berthelot, Schumm, Metz, arXiv 1703.10717).
 
     A batch is a dictionary:
         face: x [batch, size, size, 3] in [-1, 1].
@@ -29,7 +29,7 @@ class Began(Trainable):
 
     Args:
         config: its settings.
-        audio_network: function that makes the network from a map to a code; None for a generator that hears nothing.
+        audio_network: function that makes the network from a map to a code; None for a generator without speech input.
         mean_over_replicas: function from a scalar to its mean over all devices that share the step.
         replicas: how many do.
     """
@@ -77,13 +77,13 @@ class Began(Trainable):
         return {"face": self.generator(code, training=training), "code": code, "z": z}
 
     def encode_speech(self, batch: Batch, training: bool = False) -> Any:
-        """Code of the speech [batch, code_size]; None for a generator that hears nothing."""
+        """Code of the speech [batch, code_size]; None for a generator without speech input."""
         if self.audio_network is None:
             return None
         return ops.cast(self.audio_network(batch["speech"], training=training), "float32")
 
     def z_of(self, batch: Batch, training: bool = False) -> Any:
-        """Code z of what cannot be heard [batch, z_size]; None for a generator that has none."""
+        """Latent code z [batch, z_size]; None for a generator that has none."""
         return batch["z"] if self.config.z_size else None
 
     def join(self, speech_code: Any, z: Any) -> Any:

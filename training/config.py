@@ -1,4 +1,4 @@
-"""What the settings of all trainables share: how they are written as JSON, what is heard, how long a training takes."""
+"""Settings that all trainables share: the base class with JSON, the speech input, and the training schedule."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -61,12 +61,12 @@ class Config:
 
 @dataclass(frozen=True)
 class SpeechConfig(Config):
-    """What is heard: the maps of the speech, and the audio network that makes a code of them."""
+    """The speech input: MFCC maps, and the audio network that encodes them."""
 
     features: str = "wide"  # a key of preprocessing.speech.audio_features.FEATURE_PRESETS
     network: str = "time"  # convolutions over time; "2017-...": 3x3 ones; "vae:RUN": the encoder of a VAE, frozen
     widths: tuple = (64, 128, 128)  # channels of the convolutions
-    code_size: int = 64  # length of the code; 0: nothing is heard
+    code_size: int = 64  # length of the code; 0: no speech input
     noise: float = 0.3  # standard deviation, added to the map in training
     dropout: float = 0.3  # share of the code left out in training
 
@@ -94,13 +94,13 @@ class SpeechConfig(Config):
         return not self.features.startswith("2017")
 
     def standardiser(self, statistics: FeatureStatistics) -> Callable[[np.ndarray], np.ndarray]:
-        """The function from raw maps to what the networks hear, float32 of the same shape."""
+        """The function from raw maps to the input of the networks, float32 of the same shape."""
         return statistics.standardise if self.standardised else lambda maps: np.asarray(maps, np.float32)
 
 
 @dataclass(frozen=True)
 class TrainingConfig(Config):
-    """How long and how fast a training goes."""
+    """Steps, batches, learning rate, examinations, precision and seed of a training."""
 
     steps: int = 8000
     batch_size: int = 16

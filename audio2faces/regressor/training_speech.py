@@ -1,4 +1,4 @@
-"""What the regressor hears in training: speech as it was recorded, changed, or noise alone."""
+"""Speech inputs of the regressor in training: as recorded, augmented, or noise alone."""
 
 from collections.abc import Callable
 

@@ -41,8 +41,8 @@ class Adversary(keras.layers.Layer):
         self.built = True
 
     def adversarial_loss(
-        self, real: Any, generated: Sequence, speech: Any = None, foreign_speech: Any = None, training: bool = True
-    ) -> tuple:
+        self, real: Any, generated: Sequence[Any], speech: Any = None, foreign_speech: Any = None, training: bool = True
+    ) -> tuple[Any, Any, Any]:
         """The part of the loss that both players have in D's errors.
 
         Args:
@@ -92,10 +92,10 @@ class Adversary(keras.layers.Layer):
         """What D makes of faces [batch, size, size, 3], given their speech: same shape."""
         return self.discriminator(self._seen(faces, speech), training=False)[0]
 
-    def _seen(self, faces: Any, speech: Any) -> dict:
+    def _seen(self, faces: Any, speech: Any) -> dict[str, Any]:
         return {"face": faces, "speech": speech} if self.config.conditional else {"face": faces}
 
-    def _errors_against(self, k: Any, faces: Any, speech: Any, training: bool) -> tuple:
+    def _errors_against(self, k: Any, faces: Any, speech: Any, training: bool) -> tuple[Any, Any]:
         """D's errors on faces [batch] and their codes, D's weights being moved the other way, k times as far."""
         discriminator = self.discriminator
         weights = [scale_gradient(ops.convert_to_tensor(weight), -k) for weight in discriminator.trainable_variables]

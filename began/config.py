@@ -17,7 +17,7 @@ NORMAL_KERNELS = "normal kernels"  # the generator's are drawn with a deviation 
 Z_SOURCES = ("eigenfaces", "uniform", "none")
 
 
-def _check_defects(defects: tuple, known: tuple) -> None:
+def _check_defects(defects: tuple[str, ...], known: tuple[str, ...]) -> None:
     if unknown := set(defects) - set(known):
         raise InputError(f"defects {', '.join(sorted(unknown))}: unknown; choose from {', '.join(known)}")
 
@@ -34,7 +34,7 @@ class AdversaryConfig(Config):
     weight: float = 0.3  # of L(G(z)) for the generator; 0 leaves it to its other losses
     conditional: bool = False  # the discriminator is given the speech
     mismatched: float = 0.0  # weight of real faces with foreign speech among its negatives, against 1 of generated ones
-    defects: tuple = ()  # of NO_BOTTLENECK, WIDE_ERRORS, CODE_MATCHING
+    defects: tuple[str, ...] = ()  # of NO_BOTTLENECK, WIDE_ERRORS, CODE_MATCHING
 
     def __post_init__(self) -> None:
         _check_defects(self.defects, (NO_BOTTLENECK, WIDE_ERRORS, CODE_MATCHING))
@@ -61,7 +61,7 @@ class BeganConfig(Config):
     adversary: AdversaryConfig = AdversaryConfig()
     paired: float = 40.0  # weight of (x - G)^2 against the face of the same moment
     mouth_weight: float = 16.0  # of a pixel in the mouth box there
-    defects: tuple = ()  # of IN_ORDER, FAST_DECAY, FORGETTING, NORMAL_KERNELS
+    defects: tuple[str, ...] = ()  # of IN_ORDER, FAST_DECAY, FORGETTING, NORMAL_KERNELS
     training: TrainingConfig = TrainingConfig(
         steps=12000, schedule="halved", halve_every=4000, patience=3, smallest_rate=2e-5
     )
@@ -131,7 +131,7 @@ def repaired(config: BeganConfig, defect: str) -> BeganConfig:
     if isinstance(change, dict):
         return config.updated(**change)
 
-    def without(defects):
+    def without(defects: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name for name in defects if name != change)
 
     return config.updated(defects=without(config.defects), adversary={"defects": without(config.adversary.defects)})

@@ -5,15 +5,18 @@ unit variance, so that new faces are drawn from the standard normal (Tipping and
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from scipy.linalg import eigh
 
 from measures.mouth import COMPONENTS, STILL, MouthComponents
 from media.pixels import to_signed
+from preprocessing.dataset import Clip
 from runtime.program import progress, with_progress
+from training.frames import SmallerClip
 
 NOTHING = 1e-6  # share of the largest variance below which there is no component
 UNRELATED = 1e-3  # correlation below which z and the mouth have nothing to do with each other
@@ -71,7 +74,14 @@ class Eigenfaces:
         return cls(rows, mean, projection.astype(np.float32), kernel.astype(np.float32), bias)
 
     @classmethod
-    def fit_clips(cls, clips: Any, faces: np.ndarray, z_size: int, covered: float, mouth: MouthComponents) -> Self:
+    def fit_clips(
+        cls,
+        clips: Sequence[Clip | SmallerClip],
+        faces: np.ndarray,
+        z_size: int,
+        covered: float,
+        mouth: MouthComponents,
+    ) -> Self:
         """The components that say nothing, linearly, about the motion of the mouth.
 
         People nod and rise while they speak: within a clip of GRID the components of a frame, even their mean over a
@@ -110,7 +120,7 @@ class Eigenfaces:
         return (faces[:, : self.rows].reshape(len(faces), -1) - self.mean) @ self.projection
 
 
-def directions_of_mouth(together: Any, squares: Any, frames: int) -> np.ndarray:
+def directions_of_mouth(together: np.ndarray | float, squares: np.ndarray | float, frames: int) -> np.ndarray:
     """The directions in z that go with the motion of the mouth.
 
     Args:

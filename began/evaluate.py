@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from preprocessing.dataset import open_dataset
+from preprocessing.dataset import Dataset, open_dataset
 from runtime.files import check_output, claimed, write_json
 from runtime.program import ArgumentParser, InputError, import_keras, program
 
@@ -58,7 +58,7 @@ def main() -> None:
         measure(arguments, dataset)
 
 
-def measure(arguments: argparse.Namespace, dataset: Any) -> None:
+def measure(arguments: argparse.Namespace, dataset: Dataset) -> None:
     """Loads the models, prints the table and writes what was asked for."""
     import_keras()
     from began.examination import evaluate
@@ -77,7 +77,7 @@ def measure(arguments: argparse.Namespace, dataset: Any) -> None:
         print(f"\nwrote {arguments.grid}")
 
 
-def format_table(methods: dict) -> str:
+def format_table(methods: dict[str, dict[str, Any]]) -> str:
     """The measures as a Markdown table, a line per method."""
     lines = [["faces", *(title for title, _, _ in TABLE)], ["---", *["--:"] * len(TABLE)]]
     for name, values in methods.items():

@@ -76,7 +76,7 @@ class Examination:
     def _any(self, frames: FrameSet, generator: np.random.Generator) -> np.ndarray:
         return generator.choice(len(frames), self.samples)
 
-    def __call__(self, face: Any) -> tuple:
+    def __call__(self, face: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Measures a generator.
 
         Args:
@@ -109,7 +109,7 @@ class Examination:
         values["score"] = score(values, hears=face.config.speech.code_size > 0)
         return values, self._rows(face, generated, z, talking[0])
 
-    def collapse(self, faces: np.ndarray) -> dict:
+    def collapse(self, faces: np.ndarray) -> dict[str, float | None]:
         """The measures of some faces that need neither speech nor z, as a dictionary."""
         near = self._clips_near(faces)
         group = np.mean(self.group_of[self.gallery_clips[nearest(faces, self.gallery)]])
@@ -152,7 +152,7 @@ def aligned_distance(faces: np.ndarray, others: np.ndarray) -> float:
     return np.mean([distances(faces[[index]], others[[index]])[0, 0] for index in range(len(faces))])
 
 
-def score(values: dict, hears: bool) -> float:
+def score(values: dict[str, Any], hears: bool) -> float:
     """What the best step is chosen by: the product of diversities, sharpness and mouth correlation, each at most 1.
 
     What cannot be measured does not count.
@@ -179,7 +179,7 @@ def evaluate(models: list[Any], dataset: Dataset, split: str, samples: int) -> d
         InputError: the dataset has faces of another size, or lacks a split.
     """
     store = FrameStore(dataset)
-    methods: dict[str, dict] = {}
+    methods: dict[str, dict[str, Any]] = {}
     examine: Any = None
     heard = components = None
     for model in models:

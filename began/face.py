@@ -79,7 +79,7 @@ class BeganFace:
         """
         return self.render(self.motion(maps, z))
 
-    def render(self, motion: np.ndarray, idle: Any = None) -> np.ndarray:
+    def render(self, motion: np.ndarray, idle: tuple[np.ndarray, np.ndarray] | None = None) -> np.ndarray:
         """The faces that `motion` gave, as uint8: see `audio2faces.face.FaceModel`."""
         return to_uint8(motion)
 
@@ -151,7 +151,7 @@ def write_model(folder: Path, face: BeganFace, model: Began) -> Path:
     return folder
 
 
-def read_config(folder: Path, kinds: dict[str, int]) -> dict:
+def read_config(folder: str | Path, kinds: dict[str, int]) -> dict[str, Any]:
     """Reads config.json of a model folder.
 
     Args:
@@ -182,7 +182,7 @@ def read_config(folder: Path, kinds: dict[str, int]) -> dict:
     return content
 
 
-def load_model(folder: Path, kind_of_config: type[BeganConfig] = BeganConfig) -> BeganFace:
+def load_model(folder: str | Path, kind_of_config: type[BeganConfig] = BeganConfig) -> BeganFace:
     """Reads a model folder as `BeganFace`.
 
     Args:

@@ -1,5 +1,6 @@
 """Figures with axes and words: curves of any run, and rows of faces set one below the other."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from media.pictures import read_png, tile
+from preprocessing.dataset import Clip
 from runtime.files import atomic_write
 from training.frames import SHOWN, clip_maps, shown_moments
 
@@ -26,7 +28,11 @@ def draw_curves(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def draw_panels(
-    path: Path, rows: list[dict[str, Any]], panels: dict, columns: int = 3, from_zero: bool = False
+    path: Path,
+    rows: list[dict[str, Any]],
+    panels: Mapping[str, Sequence[str]],
+    columns: int = 3,
+    from_zero: bool = False,
 ) -> None:
     """Writes a PNG of curves over the steps of a run.
 
@@ -80,14 +86,14 @@ def draw_rows(path: str | Path, rows: dict[str, np.ndarray]) -> np.ndarray:
     return save_figure(figure, path)
 
 
-def save_figure(figure: Any, path: str | Path) -> np.ndarray:
+def save_figure(figure: Figure, path: str | Path) -> np.ndarray:
     """Writes a figure as PNG, whole or not at all, and gives the picture as uint8 RGB [shape=(height, width, 3)]."""
     with atomic_write(path) as partial:
         figure.savefig(partial, dpi=110, format="png", bbox_inches="tight")
     return read_png(path)
 
 
-def draw_grid(path: Path, face: Any, clips: Any) -> None:
+def draw_grid(path: str | Path, face: Any, clips: Sequence[Clip]) -> None:
     """Writes a PNG that shows what drives what: a sentence, the same with z held, one sound with z varied.
 
     Args:

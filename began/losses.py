@@ -61,10 +61,10 @@ def code_distance(code: Any, other: Any) -> Any:
 
 
 @ops.custom_gradient
-def scale_gradient(x: Any, scale: Any) -> tuple[Any, Callable]:
+def scale_gradient(x: Any, scale: Any) -> tuple[Any, Callable[..., tuple[Any, Any]]]:
     """Gives x itself, whose gradient is multiplied by `scale` on the way back."""
 
-    def gradient(*arguments, upstream=None):
+    def gradient(*arguments: Any, upstream: Any = None) -> tuple[Any, Any]:
         (upstream,) = (upstream,) if upstream is not None else arguments
         return upstream * ops.cast(scale, upstream.dtype), ops.zeros_like(scale)
 

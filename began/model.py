@@ -104,11 +104,11 @@ class Began(Trainable):
         self.report(**balance, paired_error=paired_error)
         return (loss + generator_loss) / self.replicas
 
-    def more_negatives(self, made: dict[str, Any], training: bool) -> tuple:
+    def more_negatives(self, made: dict[str, Any], training: bool) -> tuple[Any, ...]:
         """Other generated faces that D sees, batches of the same speech."""
         return ()
 
-    def generator_losses(self, batch: Batch, made: dict[str, Any], training: bool) -> tuple:
+    def generator_losses(self, batch: Batch, made: dict[str, Any], training: bool) -> tuple[Any, Any]:
         """The losses of the generator that are not D's.
 
         Returns:

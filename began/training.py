@@ -28,7 +28,7 @@ from training.checkpoints import load_weights
 from training.config import OF_VAE, SpeechConfig
 from training.devices import OneDevice, open_devices
 from training.frames import FrameStore, batch_indices
-from training.loop import BEST, Task, train
+from training.loop import BEST, Picture, Task, train
 from training.run_arrays import computed_once
 from training.run_folder import RunSettings, check_run, choose_precision, open_run, own_run
 from training.schedule import learning_rate
@@ -56,7 +56,7 @@ class BeganTask(Task):
     best = ("score", "max")
     beta_1 = 0.5
 
-    def __init__(self, config: BeganConfig, store: FrameStore, run_dir: Path, devices: Any = None) -> None:
+    def __init__(self, config: BeganConfig, store: FrameStore, run_dir: Path, devices: OneDevice | None = None) -> None:
         self.config, self.settings, self.run_dir = config, config.training, run_dir
         self.devices = devices or OneDevice()
         features = config.speech.feature_settings
@@ -123,7 +123,7 @@ class BeganTask(Task):
         noise = generator.normal(size=shape).astype(np.float32)
         return {"z": self.codes[indices] + Z_NOISE * noise}
 
-    def learning_rate(self, step: int, rows: list[dict]) -> float:
+    def learning_rate(self, step: int, rows: list[dict[str, Any]]) -> float:
         """See `Task.learning_rate`: halved whenever M_global has stalled, or on schedule."""
         if FORGETTING in self.config.defects:
             step %= self.settings.halve_every
@@ -139,7 +139,7 @@ class BeganTask(Task):
                 variable.assign(np.zeros(variable.shape, variable.dtype))
         super().begin_step(model, step)
 
-    def examine(self, model: Began) -> tuple:
+    def examine(self, model: Began) -> tuple[dict[str, float | None], dict[str, Picture]]:
         """See `Task.examine`: `began.examination.Examination`."""
         values, rows = self.examination(self.face(model))
         return values, {"faces": partial(draw_rows, rows=self.with_reconstructions(model, rows))}
@@ -155,11 +155,11 @@ class BeganTask(Task):
                 wider[f"D({label})"] = to_uint8(model.adversary.reconstructed(to_signed(faces), speech))
         return wider
 
-    def draw_curves(self, path: Path, rows: list[dict]) -> None:
+    def draw_curves(self, path: Path, rows: list[dict[str, Any]]) -> None:
         """See `Task.draw_curves`."""
         draw_curves(path, rows)
 
-    def warnings(self, rows: list[dict]) -> list[str]:
+    def warnings(self, rows: list[dict[str, Any]]) -> list[str]:
         """See `Task.warnings`: says early that a run is lost."""
         last, found = rows[-1], []
         if (diversity := last["diversity"]) is not None and diversity < COLLAPSED:
@@ -243,7 +243,9 @@ def train_began(
         return _train(config, dataset, Path(run_dir), devices, task)
 
 
-def _train(config: Any, dataset: Dataset, run_dir: Path, devices: OneDevice, make_task: Any) -> Path:
+def _train(
+    config: BeganConfig, dataset: Dataset, run_dir: Path, devices: OneDevice, make_task: Callable[..., BeganTask]
+) -> Path:
     settings = RunSettings("began", config, dataset.fingerprint)
     if devices.chief:
         check_run(run_dir, settings)

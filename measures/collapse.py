@@ -3,12 +3,11 @@
 Faces are uint8 RGB [shape=(n, size, size, 3)]; the distance of two is the Euclidean one of their pixels.
 """
 
-from typing import Any
-
 import cv2
 import numpy as np
 
 from preprocessing.faces.alignment import mouth_slices
+from runtime.array_file import ArrayFile
 
 DUPLICATE_PERCENTILE = 1  # of the distances of real faces from different clips: what is nearer is the same picture
 
@@ -80,7 +79,7 @@ def two_groups(clip_means: np.ndarray) -> np.ndarray:
     return position > np.median(position)
 
 
-def sharpness(faces: Any) -> float:
+def sharpness(faces: np.ndarray | ArrayFile) -> float:
     """Variance of the Laplacian of the grey face, the mean over the frames."""
     greys = [cv2.cvtColor(face, cv2.COLOR_RGB2GRAY) for face in faces]
     return float(np.mean([cv2.Laplacian(grey, cv2.CV_64F).var() for grey in greys]))

@@ -3,12 +3,14 @@
 Faces are uint8 RGB [shape=(frames, size, size, 3)] throughout; lists hold one array per clip.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
 from preprocessing.faces.alignment import mouth_slices
+from runtime.array_file import ArrayFile
 from runtime.program import with_progress
 
 COMPONENTS = 5  # of mouth motion; on GRID s1 they hold about 60 % of its variance
@@ -20,13 +22,13 @@ LAGS = range(-LARGEST_LAG, LARGEST_LAG + 1)
 STILL = 1e-4  # standard deviation along a component below which nothing moves; real mouths reach 1
 
 
-def mouth_motion(faces: Any) -> np.ndarray:
+def mouth_motion(faces: np.ndarray | ArrayFile) -> np.ndarray:
     """Pixels of the mouth box in 0..1 less their mean over the clip [shape=(frames, pixels)]."""
     mouth = _mouth(faces).astype(np.float32) / 255
     return mouth - mouth.mean(axis=0)
 
 
-def _mouth(faces: Any) -> np.ndarray:
+def _mouth(faces: np.ndarray | ArrayFile) -> np.ndarray:
     """Pixels of the mouth box [shape=(frames, pixels)]."""
     rows, columns = mouth_slices(faces.shape[1])
     return np.asarray(faces[:, rows, columns]).reshape(len(faces), -1)
@@ -43,7 +45,7 @@ class MouthComponents:
     basis: np.ndarray
 
     @classmethod
-    def fit(cls, clips: Any) -> Self:
+    def fit(cls, clips: Sequence[Any]) -> Self:
         """The components of the real faces of some clips (objects with `.faces`).
 
         They are found by subspace iteration (Halko, Martinsson and Tropp 2011): the covariance of thousands of pixels,
@@ -65,12 +67,14 @@ class MouthComponents:
         _, turn = np.linalg.eigh(subspace.T @ images)
         return cls((subspace @ turn)[:, : -COMPONENTS - 1 : -1].T.astype(np.float32))
 
-    def transform(self, faces: Any) -> np.ndarray:
+    def transform(self, faces: np.ndarray | ArrayFile) -> np.ndarray:
         """Position of each frame along each component, the clip's mean removed [shape=(frames, COMPONENTS)]."""
         return mouth_motion(faces) @ self.basis.T
 
 
-def mouth_measures(real: Any, generated: list[np.ndarray], numbers: Any = None) -> dict:
+def mouth_measures(
+    real: Sequence[np.ndarray], generated: Sequence[np.ndarray], numbers: Sequence[np.ndarray | None] | None = None
+) -> dict[str, float | None]:
     """How well generated mouth motion follows the real one, pooled over all frames.
 
     Args:

@@ -12,6 +12,7 @@ from skimage.metrics import structural_similarity
 
 from measures.collapse import ratio, sharpness
 from preprocessing.faces.alignment import mouth_slices
+from runtime.array_file import ArrayFile
 
 LIPS = (0.70, 0.95, 0.42, 0.58)  # rows and columns of the middle of the lips, in units of the side of the face
 SLIGHT = 5.0  # of a*: less is no lip
@@ -20,7 +21,7 @@ EYES_ASKED = 5  # every so many-th real frame is compared with those of other cl
 SSIM_DEVIATION, SSIM_EDGE = 1.5, 5  # of the Gaussian, in pixels, and how far its window reaches
 
 
-def mouth_opening(faces: Any) -> np.ndarray:
+def mouth_opening(faces: np.ndarray | ArrayFile) -> np.ndarray:
     """How far the mouth is open, in units of the side of the face: the space between the red of the lips.
 
     Along each column through the middle of the lips redness (a* of CIELAB) rises to one lip, falls to teeth and dark,
@@ -45,13 +46,13 @@ def mouth_opening(faces: Any) -> np.ndarray:
     return np.array(openings)
 
 
-def psnr(real: Any, generated: np.ndarray) -> np.ndarray:
+def psnr(real: np.ndarray | ArrayFile, generated: np.ndarray) -> np.ndarray:
     """Peak signal-to-noise ratio of each frame in dB [shape=(frames,)]; identical frames count as 100."""
     error = (np.asarray(real, np.float64) - generated) ** 2
     return 10 * np.log10(255**2 / np.maximum(error.mean(axis=(1, 2, 3)), 255**2 / 1e10))
 
 
-def ssim(real: Any, generated: np.ndarray) -> np.ndarray:
+def ssim(real: np.ndarray | ArrayFile, generated: np.ndarray) -> np.ndarray:
     """Structural similarity of each frame (Wang et al. 2004) [shape=(frames,)].
 
     The Gaussian window has 11 pixels, or what fits into a smaller picture.
@@ -67,7 +68,7 @@ def ssim(real: Any, generated: np.ndarray) -> np.ndarray:
     return np.array([structural_similarity(x, y, **options) for x, y in zip(real, generated, strict=True)])
 
 
-def still_region(real: Any) -> np.ndarray:
+def still_region(real: np.ndarray | ArrayFile) -> np.ndarray:
     """Where the real clip moves least: the calmer half of the pixels outside the mouth box [shape=(size, size)]."""
     deviation = np.asarray(real, np.float32).std(axis=0).mean(axis=-1)
     outside = np.ones_like(deviation, bool)
@@ -75,7 +76,9 @@ def still_region(real: Any) -> np.ndarray:
     return outside & (deviation <= np.median(deviation[outside]))
 
 
-def flicker(faces: Any, region: np.ndarray, numbers: np.ndarray | Sequence | None = None) -> float:
+def flicker(
+    faces: np.ndarray | ArrayFile, region: np.ndarray, numbers: np.ndarray | Sequence[int] | None = None
+) -> float:
     """Mean absolute change from a frame to the very next one within a region, in grey levels.
 
     Args:
@@ -91,7 +94,7 @@ def flicker(faces: Any, region: np.ndarray, numbers: np.ndarray | Sequence | Non
     return float(changes.mean()) if changes.size else 0.0
 
 
-def eye_measures(made: np.ndarray, real: Any) -> dict:
+def eye_measures(made: np.ndarray, real: Any) -> dict[str, float | None]:
     """How much the eyes of generated faces are like real ones, whatever the moment and the colour of the light.
 
     Args:
@@ -117,12 +120,12 @@ def eye_measures(made: np.ndarray, real: Any) -> dict:
     return {"eye_sharpness": ratio(*sharpnesses), "eye_distance": ratio(of_made, of_real)}
 
 
-def _cut(faces: Any, box: tuple[float, float, float, float]) -> np.ndarray:
+def _cut(faces: np.ndarray | ArrayFile, box: tuple[float, float, float, float]) -> np.ndarray:
     top, bottom, left, right = (round(edge * faces.shape[1]) for edge in box)
     return faces[:, top:bottom, left:right]
 
 
-def _eyes(faces: Any, eye: tuple[float, float, float, float]) -> np.ndarray:
+def _eyes(faces: np.ndarray | ArrayFile, eye: tuple[float, float, float, float]) -> np.ndarray:
     """Pixels of one eye, each channel's mean removed [shape=(frames, pixels)]."""
     pixels = _cut(faces, eye).astype(np.float32)
     return (pixels - pixels.mean(axis=(1, 2), keepdims=True)).reshape(len(faces), -1)

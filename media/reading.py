@@ -3,7 +3,7 @@
 import contextlib
 import os
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice, pairwise
@@ -74,7 +74,7 @@ def open_container(path: str | Path) -> Any:
 
 
 @contextlib.contextmanager
-def open_media(path: str | Path, kind: str) -> Iterator[Any]:
+def open_media(path: str | Path, kind: str) -> Iterator[tuple[Any, Any]]:
     """Opens `path` and gives (container, stream of `kind`), `kind` being "video" or "audio".
 
     The stream is the first that FFmpeg has a decoder for; one that is marked as default goes before the others, a cover
@@ -105,7 +105,7 @@ def video_info(path: str | Path) -> VideoInfo:
     """The `VideoInfo` of a video file."""
     with open_media(path, "video") as (container, stream):
         # Where a browser recorded, the container's rate may be that of its clock, 1000.
-        rates: tuple = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+        rates: tuple[Any, ...] = (stream.average_rate, stream.guessed_rate, stream.base_rate)
         if container.format.name == "avi":  # its clock may tick more often than frames come
             rates = (_counted_rate(container, stream), *rates)
         rate = next((rate for rate in rates if rate and rate <= HIGHEST_RATE), 25)
@@ -210,7 +210,7 @@ def _read_joined_duration(path: str, kind: str, *_version: Any) -> float | None:
     return clock.end - min(clock.first.values(), default=0.0) if len(clock.offsets) > 1 else None
 
 
-def _decode(container: Any, stream: Any, damage: list) -> Iterator[Any]:
+def _decode(container: Any, stream: Any, damage: list[str]) -> Iterator[Any]:
     """The stream's frames; a packet that cannot be decoded is counted in `damage` and left out."""
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = decoder_threads
@@ -229,7 +229,7 @@ def _decode(container: Any, stream: Any, damage: list) -> Iterator[Any]:
             damage.append(f"packet skipped: {error.strerror}")
 
 
-def _decode_from(path: str | Path, container: Any, stream: Any, damage: list[str], time: float) -> Any:
+def _decode_from(path: str | Path, container: Any, stream: Any, damage: list[str], time: float) -> Iterator[Any]:
     """The stream's frames from a little before a presentation time on, or from the start where seeking goes too far."""
     if joined_duration(path, stream.type) is not None:
         return _decode(container, stream, damage)
@@ -242,7 +242,7 @@ def _decode_from(path: str | Path, container: Any, stream: Any, damage: list[str
     return _decode(container, stream, damage)
 
 
-def _numbered(container: Any, frames: Iterator, stream: Any, frame_rate: float) -> Iterator[Any]:
+def _numbered(container: Any, frames: Iterator[Any], stream: Any, frame_rate: float) -> Iterator[Any]:
     """The frames of a container that knows no presentation times, with such times.
 
     In AVI they are the times of decoding, later by as many frames as the decoder holds back. Raw video has none at
@@ -258,7 +258,9 @@ def _numbered(container: Any, frames: Iterator, stream: Any, frame_rate: float) 
         yield frame
 
 
-def read_frames(path: str | Path, damage: list | None = None, start: float = 0.0, end: Any = None) -> Iterator[Any]:
+def read_frames(
+    path: str | Path, damage: list[str] | None = None, start: float = 0.0, end: float | None = None
+) -> Iterator[tuple[float, np.ndarray]]:
     """Yields the frames of a video in order of presentation, as they are to be seen.
 
     They are upright, or mirrored, as the container says; they have square pixels, and are not interlaced. Their times
@@ -319,7 +321,7 @@ def _square_size(frame: Any, stream: Any) -> tuple[int, int]:
     return round(frame.width * max(ratio, 1)), round(frame.height * max(1 / ratio, 1))
 
 
-def _turn(frame: Any) -> Callable:
+def _turn(frame: Any) -> Callable[[np.ndarray], np.ndarray]:
     """Function that turns images by right angles and mirrors them as a display matrix says, as the ffmpeg program does.
 
     To be asked of one frame alone: each that is asked for its matrix stays in memory until Python collects garbage.
@@ -332,14 +334,14 @@ def _turn(frame: Any) -> Callable:
     swap = abs(b) > abs(a)
     across, down = (c, b) if swap else (a, d)
 
-    def turned(image):
+    def turned(image: np.ndarray) -> np.ndarray:
         image = image.transpose(1, 0, 2) if swap else image
         return np.ascontiguousarray(image[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])
 
     return turned
 
 
-def _deinterlaced(frames: Iterator, stream: Any) -> Iterator[Any]:
+def _deinterlaced(frames: Iterator[Any], stream: Any) -> Iterator[Any]:
     """The frames, from the first interlaced one on with their two fields woven into whole pictures."""
     graph = None
     for frame in frames:
@@ -368,9 +370,9 @@ def stream_speech(
     path: str | Path,
     sample_rate: int = SPEECH_RATE,
     start: float | None = None,
-    damage: list | None = None,
-    duration: Any = None,
-) -> Iterator[Any]:
+    damage: list[str] | None = None,
+    duration: float | None = None,
+) -> Iterator[np.ndarray]:
     """Yields the sound of a file as mono samples, a stretch at a time.
 
     Of several tracks, the one marked as default is taken, or the first; another one where it is silent. Two channels
@@ -399,7 +401,7 @@ def stream_speech(
         position: Any = None  # of the next sample, counted from time zero
         end = np.inf if duration is None else round(duration * sample_rate)
 
-        def placed(parts: list[np.ndarray]) -> Iterator[Any]:
+        def placed(parts: list[np.ndarray]) -> Iterator[np.ndarray]:
             """The samples as mono, without what lies before time zero."""
             nonlocal position
             for part in parts:
@@ -430,7 +432,7 @@ def stream_speech(
 
 
 @contextlib.contextmanager
-def _open_sound(path: str | Path) -> Iterator[Any]:
+def _open_sound(path: str | Path) -> Iterator[tuple[Any, Any, SoundTrack]]:
     """Opens `path` and gives (container, audio stream that is heard, `SoundTrack`).
 
     Raises:
@@ -489,7 +491,7 @@ def _analyse(path: str, track: int) -> ChannelAnalysis:
 
 
 def read_speech(
-    path: str | Path, sample_rate: int = SPEECH_RATE, start: float | None = None, damage: Any = None
+    path: str | Path, sample_rate: int = SPEECH_RATE, start: float | None = None, damage: list[str] | None = None
 ) -> np.ndarray:
     """The whole of `stream_speech` in one array: float32 mono samples in [-1, 1] [shape=(n,)].
 
@@ -543,7 +545,7 @@ def sound_duration(path: str | Path) -> float | None:
         return _duration(container, stream)
 
 
-def write_wav(path: str | Path, blocks: Any, sample_rate: int) -> int:
+def write_wav(path: str | Path, blocks: np.ndarray | Iterable[np.ndarray], sample_rate: int) -> int:
     """Writes mono sound as a 16-bit wav file, whole or not at all.
 
     Args:

@@ -34,7 +34,7 @@ class SoundTrack:
     track: int
     weights: np.ndarray | None = None
     scale: float = 1.0
-    notes: tuple = ()
+    notes: tuple[str, ...] = ()
 
     def mix(self, channels: np.ndarray) -> np.ndarray:
         """Mono sound in [-1, 1] of channels: float32 [shape=(channels, n) -> (n,)]."""
@@ -58,7 +58,7 @@ class SoundRepair:
 
     def __init__(self, sample_rate: int) -> None:
         self._rate = sample_rate
-        self._before: Any = None  # the last sample of each channel
+        self._before: np.ndarray | None = None  # the last sample of each channel
         self.count = 0
         self.first: Any = None
         self.last: Any = None
@@ -87,7 +87,7 @@ class SoundRepair:
             self._before = channels[:, -1]
         return channels
 
-    def notes(self) -> list:
+    def notes(self) -> list[str]:
         """What was replaced, as a list of one line, or of none."""
         if not self.count:
             return []
@@ -120,7 +120,7 @@ class Loudness:
 
     def __init__(self, sample_rate: int) -> None:
         self._length = round(sample_rate * BLOCK_SECONDS)
-        self._rest: Any = None  # samples that do not make a block yet
+        self._rest: np.ndarray | None = None  # samples that do not make a block yet
         self._loudest = np.zeros(0)
 
     def update(self, channels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -155,7 +155,7 @@ class Loudness:
         return float(_levels(self._rest[:, None]).max()) if self._rest is not None and self._rest.size else 0.0
 
 
-def gain_of(level: float) -> tuple:
+def gain_of(level: float) -> tuple[float, list[str]]:
     """What a sound of some level is heard with.
 
     Returns:

@@ -1,7 +1,7 @@
 """Writes a video of a face that talks, with a comment that says what it is: mp4 (H.264, AAC) or webm (VP8, Opus)."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
@@ -53,7 +53,7 @@ class TalkingVideo:
         height: of the pictures in pixels, where there is more in them than a face; width and height are even then.
     """
 
-    def __init__(self, path: str | Path, size: int, frame_rate: float, comment: str, height: Any = None) -> None:
+    def __init__(self, path: str | Path, size: int, frame_rate: float, comment: str, height: int | None = None) -> None:
         self.scale = -(-SHORTEST_SIDE // size)
         (container, options), (codec, picture_options), (sound_codec, rate) = FORMATS[Path(path).suffix.lower()]
         with self._writing():
@@ -84,7 +84,7 @@ class TalkingVideo:
 
     @staticmethod
     @contextlib.contextmanager
-    def _writing() -> Iterator[Any]:
+    def _writing() -> Iterator[None]:
         """An error of the system as Python knows it; who opened the file says its name."""
         try:
             yield
@@ -96,7 +96,7 @@ class TalkingVideo:
         """Length of the picture so far."""
         return float(self._frames * self._frame_time)
 
-    def write_faces(self, faces: np.ndarray | list[np.ndarray] | Iterator) -> None:
+    def write_faces(self, faces: np.ndarray | Iterable[np.ndarray]) -> None:
         """Appends faces: uint8 RGB [shape=(n, height, size, 3)], or an iterable of single ones."""
         for face in faces:
             large = cv2.resize(face, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_LANCZOS4)

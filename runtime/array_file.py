@@ -55,7 +55,7 @@ class ArrayFile:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, index: int | slice) -> np.ndarray:
+    def __getitem__(self, index: int | slice | tuple[Any, ...] | np.ndarray) -> np.ndarray:
         """What NumPy's indexing gives, as an array in memory.
 
         Raises:
@@ -72,7 +72,7 @@ class ArrayFile:
             file.readinto(row.data.cast("B"))
             return row
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self) -> Iterator[np.ndarray]:
         return (self[index] for index in range(len(self)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -80,14 +80,14 @@ class ArrayFile:
             raise ValueError(f"{self.path}: reading it makes a copy")
         return np.asarray(self[:], dtype)
 
-    def _mapped(self, file: Any) -> np.ndarray:
+    def _mapped(self, file: io.FileIO) -> np.ndarray:
         """The whole array; the map goes with the last reference to it."""
         if not self.nbytes:
             return np.empty(self.shape, self.dtype)
         return np.memmap(file, self.dtype, "r", self._start, self.shape)
 
 
-def _state(file: Any) -> tuple[int, int]:
+def _state(file: io.FileIO) -> tuple[int, int]:
     """What changes when a file is written: its size in bytes and the time of the last change."""
     status = os.fstat(file.fileno())
     return status.st_size, status.st_mtime_ns

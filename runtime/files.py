@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from runtime.program import InputError
 
@@ -27,7 +27,7 @@ BLOCK = 1 << 22  # bytes read at a time
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | Path) -> Iterator[Any]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Gives a path to write to, in a hidden folder beside `path`; on success it is renamed to `path`, or else removed.
 
     The file has the name of `path`, since writers choose the format by it. Several processes may write to the same
@@ -44,7 +44,7 @@ def atomic_write(path: str | Path) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: str | Path) -> Iterator[Any]:
+def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Gives an empty folder of the same name, in a hidden folder beside `path`, to fill.
 
     On success it takes the place of `path`, on failure it goes. What stood at `path` is renamed away before it is
@@ -64,14 +64,14 @@ def atomic_folder(path: str | Path) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def scratch_folder(parent: Any, purpose: Path) -> Iterator[Any]:
+def scratch_folder(parent: str | Path, purpose: Path) -> Iterator[Path]:
     """Gives a hidden folder in `parent` to work in, and removes it; an error of writing there names `purpose`."""
     with _partial_folder(Path(parent)) as scratch, _named(purpose, scratch):
         yield scratch
 
 
 @contextlib.contextmanager
-def _partial_folder(parent: Path) -> Iterator[Any]:
+def _partial_folder(parent: Path) -> Iterator[Path]:
     """A hidden folder in `parent`, made where missing, that no other process knows; it goes in any case.
 
     The lock in it tells other processes that this one lives: what a killed process left is removed by the next one
@@ -98,7 +98,7 @@ def _remove_leftovers(parent: Path) -> None:
 
 
 @contextlib.contextmanager
-def _named(path: str | Path, scratch: Path) -> Iterator[Any]:
+def _named(path: str | Path, scratch: Path) -> Iterator[None]:
     """Lets an error of writing say which output it was about, where it knows no name or one in `scratch`."""
     try:
         yield
@@ -167,7 +167,7 @@ def make_folder(path: str | Path) -> Path:
     return path
 
 
-def write_json(path: str | Path, content: dict) -> None:
+def write_json(path: str | Path, content: dict[str, Any]) -> None:
     """Writes `content` as indented JSON, whole or not at all; NaN and infinity, which JSON lacks, become null."""
     with atomic_write(path) as partial:
         partial.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -182,7 +182,7 @@ def _finite(content: Any) -> Any:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
-def read_json(path: str | Path) -> dict:
+def read_json(path: str | Path) -> dict[str, Any]:
     """Reads a JSON object.
 
     Raises:
@@ -215,7 +215,7 @@ def read_lines(path: str | Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def exclusive(folder: str | Path, complaint: str) -> Iterator[Any]:
+def exclusive(folder: str | Path, complaint: str) -> Iterator[None]:
     """Keeps other processes from writing into a folder meanwhile: a run, a dataset, a folder of results.
 
     The lock file in it goes at the end; that of a killed process is no obstacle, since the system releases the lock.
@@ -232,7 +232,7 @@ def exclusive(folder: str | Path, complaint: str) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def claimed(*paths: Any) -> Iterator[Any]:
+def claimed(*paths: str | Path) -> Iterator[None]:
     """Keeps other processes from making the same outputs meanwhile: files, or folders that are made as a whole.
 
     Raises:
@@ -248,7 +248,7 @@ def claimed(*paths: Any) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _refusing(lock: Path, complaint: str) -> Iterator[Any]:
+def _refusing(lock: Path, complaint: str) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(_locked(lock))
@@ -258,7 +258,7 @@ def _refusing(lock: Path, complaint: str) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _locked(path: str | Path) -> Iterator[Any]:
+def _locked(path: str | Path) -> Iterator[bool]:
     """Holds a lock file, made where missing, which goes at the end; gives False where the file system has no locks.
 
     Raises:
@@ -277,14 +277,14 @@ def _locked(path: str | Path) -> Iterator[Any]:
             return
 
 
-def _is_at(path: str | Path, file: Any) -> bool:
+def _is_at(path: str | Path, file: IO[Any]) -> bool:
     try:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     except FileNotFoundError:
         return False
 
 
-def _lock(file: Any) -> bool:
+def _lock(file: IO[Any]) -> bool:
     """Locks an open file; False where the file system has no locks."""
     try:
         if sys.platform == "win32":
@@ -302,7 +302,7 @@ def _lock(file: Any) -> bool:
     return True
 
 
-def sha256(path: str | Path, advance: Callable = lambda count: None) -> str:
+def sha256(path: str | Path, advance: Callable[[int], object] = lambda count: None) -> str:
     """The SHA-256 of a file's content, in hexadecimal; `advance` is called with the bytes read since its last call."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:

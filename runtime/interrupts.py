@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from types import FrameType
 
 PATIENCE = 1.5  # seconds for the main thread to hear of the signal by itself
 AT_ONCE = 0.5  # seconds before the watcher looks, in which it may have heard already
@@ -26,14 +26,14 @@ def set_interrupt_message(line: str) -> None:
     LAST_WORDS.insert(0, line)
 
 
-def report_interrupt() -> Any:
+def report_interrupt() -> int:
     """Prints what an interrupted program says; returns its exit status."""
     print("\n".join(LAST_WORDS), file=sys.stderr, flush=True)
     return INTERRUPTED
 
 
 @contextlib.contextmanager
-def prompt_interrupts() -> Iterator[Any]:
+def prompt_interrupts() -> Iterator[None]:
     """Makes Ctrl-C end the process within two seconds, whatever it is doing.
 
     Raises:
@@ -47,12 +47,12 @@ def prompt_interrupts() -> Iterator[Any]:
         return
     heard = -AT_ONCE  # when, in seconds of the clock that starts at 0
 
-    def hear(number, frame):
+    def hear(number: int, frame: FrameType | None) -> None:
         nonlocal heard
         heard = time.monotonic()
         signal.default_int_handler(number, frame)
 
-    def watch():
+    def watch() -> None:
         while (told := os.read(reader, 1)) and told != ENDED:
             since = time.monotonic()
             if told[0] != signal.SIGINT or ended.wait(PATIENCE) or heard > since - AT_ONCE:

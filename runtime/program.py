@@ -43,7 +43,7 @@ class InputError(ValueError):
     """The input or the environment is at fault: the message says what, where and the remedy in one line."""
 
 
-def program(main: Callable) -> Callable:
+def program(main: Callable[[], object]) -> Callable[[], int]:
     """Makes `main` return its exit status, with one clear line on stderr in place of a traceback.
 
     Args:
@@ -55,7 +55,7 @@ def program(main: Callable) -> Callable:
     """
 
     @functools.wraps(main)
-    def run():
+    def run() -> int:
         _open_streams()
         os.environ["MPLBACKEND"] = "Agg"  # pictures go to files, also where a notebook's shell names its own backend
         try:
@@ -116,10 +116,10 @@ def command(name: str) -> str:
     return f"audio2faces-{name}" if Path(sys.argv[0]).name.startswith("audio2faces-") else COMMANDS[name]
 
 
-def number(least: float, most: float, kind: type = float) -> Callable:
+def number(least: float, most: float, kind: type[int] | type[float] = float) -> Callable[[str], float]:
     """A type for argparse: a number within bounds; `kind` is float or int."""
 
-    def parsed(text):
+    def parsed(text: str) -> float:
         try:
             value = kind(text)
         except ValueError:
@@ -210,7 +210,7 @@ def progress(total: int | None, unit: str, description: str, start: int = 0, sho
     return PlainProgress(total, unit, description, start, delay)
 
 
-def with_progress(items: Sequence, unit: str, description: str) -> Iterator[Any]:
+def with_progress(items: Sequence[Any], unit: str, description: str) -> Iterator[Any]:
     """Yields items, with a progress bar where they take more than SHORT seconds.
 
     Args:

@@ -56,7 +56,7 @@ def keep_checkpoint(run_dir: Path, model: Any) -> None:
     newest.replace(checkpoint)
 
 
-def open_checkpoint(run_dir: Path, new_model: Callable) -> Any:
+def open_checkpoint(run_dir: Path, new_model: Callable[[], Any]) -> Any:
     """A model with the variables of the run's last checkpoint; a new one, where there is none.
 
     A damaged checkpoint gives way to the one before: a line tells so, and it is removed.

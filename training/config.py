@@ -38,7 +38,7 @@ class Config:
             values[name] = tuple(value) if isinstance(value, list) else value
         return dataclasses.replace(self, **values)
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, Any]:
         """The settings as a JSON object, nested as they are; lists for tuples."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {
@@ -47,7 +47,7 @@ class Config:
         }
 
     @classmethod
-    def from_json(cls, content: Mapping) -> Self:
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
         """The inverse of `as_json`.
 
         A missing key takes its default, so that what was written before a field was added stays readable: the default
@@ -65,7 +65,7 @@ class SpeechConfig(Config):
 
     features: str = "wide"  # a key of preprocessing.speech.audio_features.FEATURE_PRESETS
     network: str = "time"  # convolutions over time; "2017-...": 3x3 ones; "vae:RUN": the encoder of a VAE, frozen
-    widths: tuple = (64, 128, 128)  # channels of the convolutions
+    widths: tuple[int, ...] = (64, 128, 128)  # channels of the convolutions
     code_size: int = 64  # length of the code; 0: no speech input
     noise: float = 0.3  # standard deviation, added to the map in training
     dropout: float = 0.3  # share of the code left out in training

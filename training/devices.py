@@ -5,12 +5,10 @@ TF_CONFIG names the processes of a run; without it one process takes every GPU t
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from runtime.program import InputError
 
@@ -27,11 +25,11 @@ class Cluster:
         index: of this one among them.
     """
 
-    addresses: tuple
+    addresses: tuple[str, ...]
     index: int
 
 
-def read_cluster(environment: Any = os.environ) -> Any:
+def read_cluster(environment: Mapping[str, str] = os.environ) -> Cluster | None:
     """The `Cluster` that TF_CONFIG names; None where it names no more than one process.
 
     Raises:
@@ -80,14 +78,14 @@ class OneDevice:
     def __init__(self) -> None:
         self._step: Any = None
 
-    def spread(self, model: Any, make: Callable) -> Any:
+    def spread(self, model: Any, make: Callable[..., Any]) -> Any:
         """The model that learns on all devices, in the state of `model`; `make(**options)` builds a new one."""
         from training.step import compile_step
 
         self._step = compile_step(model)
         return model
 
-    def step(self, learner: Any, batch: dict[str, np.ndarray]) -> dict[str, Any]:
+    def step(self, learner: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
         """One training step of the model given by `spread`.
 
         Returns:

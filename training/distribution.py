@@ -8,7 +8,7 @@ device with the whole batch. Keras 3.15's `fit` does not work with several proce
 import contextlib
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,13 @@ LOST = (  # what TensorFlow raises when another process is gone
 )
 
 
-def all_devices(batch_size: Any, run_dir: Path) -> Any:
+def all_devices(batch_size: int, run_dir: Path) -> Any:
     """Every GPU of this machine, or every logical CPU where there is none, in this process."""
     names = [device.name for device in tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")]
     return SeveralDevices(tf.distribute.MirroredStrategy(names), batch_size, run_dir)
 
 
-def join(cluster: Any, batch_size: Any, run_dir: Path) -> Any:
+def join(cluster: Any, batch_size: int, run_dir: Path) -> Any:
     """Joins the processes of a `devices.Cluster`; waits until all are there."""
     own = cluster.addresses[cluster.index]
     count = len(cluster.addresses)
@@ -67,18 +67,25 @@ class SeveralDevices:
         InputError: the batch cannot be divided.
     """
 
-    def __init__(self, strategy: Any, batch_size: Any, run_dir: Path, chief: bool = True, lost: Any = ()) -> None:
+    def __init__(
+        self,
+        strategy: Any,
+        batch_size: int,
+        run_dir: Path,
+        chief: bool = True,
+        lost: tuple[type[Exception], ...] = (),
+    ) -> None:
         self.strategy, self.run_dir, self.chief, self.lost = strategy, Path(run_dir), chief, lost
         self.replicas = strategy.num_replicas_in_sync
         self._train: Any = None
-        self._names: Any = ()
+        self._names: Sequence[str] = ()
         if batch_size % self.replicas:
             raise InputError(
                 f"batch of {batch_size}: cannot be divided among {self.replicas} devices; "
                 f"give a --batch-size that {self.replicas} divides"
             )
 
-    def agree(self, what: Any, value: Any) -> None:
+    def agree(self, what: str, value: int | str) -> None:
         """See `OneDevice`.
 
         Raises:
@@ -92,24 +99,24 @@ class SeveralDevices:
                 "and folders that all of them see"
             )
 
-    def _gather(self, number: Any) -> Any:
+    def _gather(self, number: int) -> list[int]:
         """The whole numbers that all devices give."""
 
         @partial(tf.function, autograph=False)
-        def gather():
+        def gather() -> Any:
             return self.strategy.gather(self.strategy.run(lambda: tf.constant([number], tf.int64)), axis=0)
 
         with self._naming_the_checkpoint():
             return gather().numpy().tolist()
 
-    def spread(self, model: Any, make: Any) -> Any:
+    def spread(self, model: Any, make: Callable[..., Any]) -> Any:
         """See `OneDevice`."""
         with self._naming_the_checkpoint(), self.strategy.scope():
             learner = make(mean_over_replicas=mean_over_replicas, replicas=self.replicas)
         copy_state(model, learner)
         states = [variable for variable in learner.variables if variable.path.endswith("seed_generator_state")]
 
-        def train(rows):
+        def train(rows: dict[str, Any]) -> Any:
             replica = tf.distribute.get_replica_context().replica_id_in_sync_group
             for state in states:
                 state.assign_add(tf.cast(tf.stack([replica * SEED_STRIDE, 0]), state.dtype))
@@ -118,20 +125,20 @@ class SeveralDevices:
             self._names = list(values)
             return tf.stack([tf.cast(value, tf.float32) for value in values.values()])
 
-        def train_everywhere(rows):
+        def train_everywhere(rows: Any) -> Any:
             return self.strategy.reduce("MEAN", self.strategy.run(train, args=(rows,)), axis=None)
 
         self._train = tf.function(train_everywhere, autograph=False)
         return learner
 
-    def step(self, learner: Any, batch: Any) -> Any:
+    def step(self, learner: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
         """See `OneDevice`.
 
         Raises:
             InputError: another process is gone.
         """
 
-        def rows_of(context):
+        def rows_of(context: Any) -> dict[str, Any]:
             own, count = context.replica_id_in_sync_group, len(next(iter(batch.values()))) // self.replicas
             return {name: tf.constant(values[own * count : (own + 1) * count]) for name, values in batch.items()}
 
@@ -148,7 +155,7 @@ class SeveralDevices:
         self.agree("end", 0)
 
     @contextlib.contextmanager
-    def _naming_the_checkpoint(self) -> Iterator[Any]:
+    def _naming_the_checkpoint(self) -> Iterator[None]:
         """Says where to go on from when another process is gone."""
         try:
             yield
@@ -161,7 +168,7 @@ class SeveralDevices:
             ) from error
 
 
-def gpu_capability() -> Any:
+def gpu_capability() -> tuple[int, ...] | None:
     """CUDA compute capability (major, minor) of the first GPU that TensorFlow sees; None without one."""
     for device in tf.config.list_physical_devices("GPU"):
         return tf.config.experimental.get_device_details(device).get("compute_capability")
@@ -182,7 +189,7 @@ def copy_state(source: Any, target: Any) -> None:
         theirs.assign(ours.numpy())
 
 
-def first_line(error: Any) -> Any:
+def first_line(error: Exception) -> str:
     """What TensorFlow has to say, without where in its graph it was."""
     message = str(getattr(error, "message", error))
     return (message.partition("aborted by: ")[2] or message).splitlines()[0]

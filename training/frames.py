@@ -13,6 +13,7 @@ import numpy as np
 from media.pixels import to_signed
 from preprocessing.dataset import Clip, Dataset
 from preprocessing.speech.audio_features import FeatureSettings, speech_maps
+from runtime.array_file import ArrayFile
 from runtime.program import InputError, with_progress
 
 SHOWN = 12  # frames of a clip, or faces of a row, in pictures
@@ -29,7 +30,7 @@ class FrameStore:
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
-        self._sets: dict[tuple, FrameSet] = {}
+        self._sets: dict[tuple[str, FeatureSettings, int], FrameSet] = {}
 
     def frames(self, split: str, features: FeatureSettings, size: int | None = None) -> "FrameSet":
         """The frames of a split.
@@ -99,11 +100,15 @@ class FrameSet:
     """
 
     def __init__(
-        self, clips: Sequence, features: FeatureSettings, size: int | None = None, maps: list | None = None
+        self,
+        clips: Sequence[Any],
+        features: FeatureSettings,
+        size: int | None = None,
+        maps: list[np.ndarray] | None = None,
     ) -> None:
         if size and clips[0].faces.shape[1] != size:
             clips = [SmallerClip(clip, size) for clip in clips]
-        self.clips = clips
+        self.clips: Sequence[Clip | SmallerClip] = clips
         self.maps = _maps_of(clips, features) if maps is None else maps
         frames = [len(of_clip) for of_clip in self.maps]
         self.clip_of = np.repeat(np.arange(len(clips)), frames)
@@ -177,7 +182,7 @@ class FrameSet:
         return first + (generator.random(len(indices)) * (end - first)).astype(int)
 
 
-def _maps_of(clips: Sequence, features: FeatureSettings) -> list[np.ndarray]:
+def _maps_of(clips: Sequence[Clip | SmallerClip], features: FeatureSettings) -> list[np.ndarray]:
     maps = []
     for clip in with_progress(clips, "clip", "speech features"):
         maps.append(clip_maps(clip, features))
@@ -186,12 +191,12 @@ def _maps_of(clips: Sequence, features: FeatureSettings) -> list[np.ndarray]:
     return maps
 
 
-def clip_maps(clip: Any, features: FeatureSettings) -> np.ndarray:
+def clip_maps(clip: Clip | SmallerClip, features: FeatureSettings) -> np.ndarray:
     """Raw MFCC maps of the frames of a clip, of its speech at the rate of the features [shape=(frames, rows, n)]."""
     return speech_maps(clip.speech(features.sample_rate), clip.times, features)
 
 
-def frame_numbers(clip: Any) -> np.ndarray:
+def frame_numbers(clip: Clip | SmallerClip) -> np.ndarray:
     """Which frame of its video each face of a clip is, counted from the first face: frames that were dropped count.
 
     Args:
@@ -204,7 +209,7 @@ def frame_numbers(clip: Any) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(np.maximum(steps, 1))])
 
 
-def clip_mean(faces: np.ndarray) -> np.ndarray:
+def clip_mean(faces: np.ndarray | ArrayFile) -> np.ndarray:
     """The mean over the frames of a clip, of which a part at a time is read: float64 [shape=(size, size, 3)]."""
     parts = (faces[first : first + AT_ONCE] for first in range(0, len(faces), AT_ONCE))
     return sum(part.sum(axis=0, dtype=np.int64) for part in parts) / len(faces)

@@ -1,13 +1,14 @@
 """Networks run over many frames."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 BATCH = 64  # frames that a network takes at once
 
 
-def in_batches(network: Callable, *inputs: np.ndarray) -> np.ndarray:
+def in_batches(network: Callable[[Any], Any], *inputs: np.ndarray) -> np.ndarray:
     """What a network makes of its inputs, computed BATCH at a time.
 
     The network always sees BATCH of them, so that it is traced once and one does not depend on how many there are.

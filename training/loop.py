@@ -67,14 +67,14 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def draw_curves(self, path: Path, rows: list[dict]) -> Any:
+    def draw_curves(self, path: Path, rows: list[dict[str, Any]]) -> None:
         """Writes a PNG with curves of the rows of a `MetricsLog`."""
 
     def examine_before(self) -> dict[str, float | None] | None:
         """What is measured before the first step, where there is something to compare with."""
         return None
 
-    def learning_rate(self, step: int, rows: list[dict]) -> float:
+    def learning_rate(self, step: int, rows: list[dict[str, Any]]) -> float:
         """The learning rate of a step, by its number and by the rows that were logged before it."""
         return learning_rate(self.settings, step)
 
@@ -82,7 +82,7 @@ class Task(ABC):
         """Sets what depends on the number of the step."""
         model.begin_step(step)
 
-    def warnings(self, rows: list[dict]) -> list[str]:
+    def warnings(self, rows: list[dict[str, Any]]) -> list[str]:
         """What the user should know early, by the rows logged so far."""
         return []
 
@@ -106,7 +106,7 @@ class Task(ABC):
         return model
 
 
-def train(task: Task, run_dir: Path, devices: Any = None) -> Trainable:
+def train(task: Task, run_dir: Path, devices: OneDevice | None = None) -> Trainable:
     """Takes the steps of a run that are left.
 
     A run folder holds checkpoint.weights.h5 (weights, moments and step, of the last examination), previous.weights.h5
@@ -189,13 +189,15 @@ def _read(reports: list[dict[str, Any]], done: int, log: MetricsLog) -> list[dic
     return values
 
 
-def _summary(model: Any, reports: list[dict[str, float]]) -> dict[str, float]:
+def _summary(model: Trainable, reports: list[dict[str, float]]) -> dict[str, float]:
     """Means over steps, or the last value, of what the model watches."""
     values = {name: float(np.mean([report[name] for report in reports])) for name in model.watched}
     return values | {name: reports[-1][name] for name in model.latest}
 
 
-def _examine(task: Any, run_dir: Path, model: Any, log: MetricsLog, step: int, values: Any) -> dict:
+def _examine(
+    task: Any, run_dir: Path, model: Trainable, log: MetricsLog, step: int, values: dict[str, float]
+) -> dict[str, Any]:
     """Writes what an examination finds: weights if they are the best, pictures, a row of numbers, a checkpoint."""
     measured, pictures = task.examine(model)
     if task.best:

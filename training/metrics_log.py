@@ -3,7 +3,7 @@
 import contextlib
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ class MetricsLog:
             has the very numbers of the one that was interrupted.
     """
 
-    def __init__(self, run_dir: Path, columns: Sequence, step: int, writes: bool = True) -> None:
+    def __init__(self, run_dir: Path, columns: Sequence[str], step: int, writes: bool = True) -> None:
         self.run_dir = Path(run_dir)
         self.path = self.run_dir / "metrics.csv"
         self.columns = ["step", *columns]
@@ -54,7 +54,7 @@ class MetricsLog:
     def _known(self, name: str) -> list[float]:
         return [row[name] for row in self.rows if row[name] is not None]
 
-    def add(self, step: int, values: Any) -> None:
+    def add(self, step: int, values: Mapping[str, Any]) -> None:
         """Logs `values`, a dictionary with the columns given at the start; None and NaN leave a cell empty."""
         values = {name: _number(value) for name, value in values.items()}
         self.rows.append({"step": step, **values})
@@ -72,7 +72,7 @@ class MetricsLog:
                 self._tf.summary.image(name, image[None])
 
     @contextlib.contextmanager
-    def _on_board(self, step: int) -> Iterator[Any]:
+    def _on_board(self, step: int) -> Iterator[None]:
         with written_by_tensorflow(self.run_dir / "tensorboard"):
             with self.board.as_default(step=step):
                 yield

@@ -23,7 +23,7 @@ def prefetched(batch: Callable[[int], Any], steps: range) -> Iterator[Iterator[A
     """
     pool = ThreadPoolExecutor(1, "batches")
 
-    def batches():
+    def batches() -> Iterator[Any]:
         ahead, waiting = iter(steps), deque()
         for _ in range(AHEAD):
             waiting.extend(pool.submit(batch, step) for step in [next(ahead, None)] if step is not None)

@@ -5,8 +5,9 @@ Another processor, library or number of threads turns eigenvectors round, and wh
 
 import io
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,9 @@ from training.checkpoints import DAMAGED
 from training.devices import OneDevice
 
 
-def computed_once(path: Path, compute: Callable, devices: OneDevice | None = None) -> dict:
+def computed_once(
+    path: Path, compute: Callable[[], Mapping[str, Any]], devices: OneDevice | None = None
+) -> dict[str, Any]:
     """Arrays of a run: computed and written by the process that writes the run, where they are not there; then read.
 
     Args:

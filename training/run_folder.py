@@ -49,7 +49,7 @@ def choose_precision(precision: str) -> str:
     return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
 
 
-def gpu_capability() -> Any:
+def gpu_capability() -> tuple[int, ...] | None:
     """CUDA compute capability (major, minor) of the first GPU that the backend sees; None without one."""
     import keras
 
@@ -78,13 +78,13 @@ class RunSettings:
     mode: str
     config: Config
     data: str
-    notes: Mapping = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, Any]:
         """What config.json holds."""
         return {"mode": self.mode, "data": self.data, **self.notes, "settings": self.config.as_json()}
 
-    def differing(self, run_dir: Path, unknown: Iterable[str] = ()) -> dict[str, tuple]:
+    def differing(self, run_dir: Path, unknown: Iterable[str] = ()) -> dict[str, tuple[Any, Any]]:
         """In what a run differs from these settings.
 
         A field that the run does not know, since it was added later, has its default there; a precision that is not
@@ -113,9 +113,9 @@ class RunSettings:
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def _flat(settings: dict, prefix: str = "") -> dict:
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings as one dictionary: "speech.features", and without a prefix what is of the training or the run."""
-    flat: dict = {}
+    flat: dict[str, Any] = {}
     for name, value in settings.items():
         inner = "" if name in ("settings", "training") else f"{prefix}{name}."
         flat |= _flat(value, inner) if isinstance(value, dict) else {f"{prefix}{name}": value}
@@ -123,7 +123,7 @@ def _flat(settings: dict, prefix: str = "") -> dict:
 
 
 @contextlib.contextmanager
-def own_run(run_dir: Path) -> Iterator[Any]:
+def own_run(run_dir: Path) -> Iterator[Path]:
     """Keeps other processes from training a run meanwhile; makes its folder, which goes again if it stays empty.
 
     Raises:
@@ -140,7 +140,7 @@ def own_run(run_dir: Path) -> Iterator[Any]:
             run_dir.rmdir()
 
 
-def in_words(differing: dict) -> str:
+def in_words(differing: dict[str, tuple[Any, Any]]) -> str:
     """What `RunSettings.differing` gave, as a text."""
     return ", ".join(f"{key} {theirs}, now {ours}" for key, (theirs, ours) in differing.items())
 

@@ -11,7 +11,7 @@ import keras
 from training.trainable import Batch, Trainable
 
 
-def compile_step(model: Trainable) -> Callable[[Batch], dict]:
+def compile_step(model: Trainable) -> Callable[[Batch], dict[str, Any]]:
     """The function that trains a compiled model on a batch.
 
     Args:
@@ -23,23 +23,23 @@ def compile_step(model: Trainable) -> Callable[[Batch], dict]:
     return (_jax_step if keras.backend.backend() == "jax" else _tensorflow_step)(model)
 
 
-def _tensorflow_step(model: Any) -> Any:
+def _tensorflow_step(model: Trainable) -> Callable[[Batch], dict[str, Any]]:
     import tensorflow as tf
 
     @tf.function(autograph=False, jit_compile=model.jit_compile)
-    def step(batch):
+    def step(batch: Batch) -> dict[str, Any]:
         model.reset_metrics()  # or they would be means over all steps
         return model.train_step(batch)
 
     return step
 
 
-def _jax_step(model: Any) -> Any:
+def _jax_step(model: Trainable) -> Callable[[Batch], dict[str, Any]]:
     import jax
 
     train_step = jax.jit(model.train_step, donate_argnums=0)
 
-    def step(batch):
+    def step(batch: Batch) -> dict[str, Any]:
         model.reset_metrics()
         groups = (
             model.trainable_variables,

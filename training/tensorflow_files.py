@@ -3,13 +3,13 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 from runtime.program import REMEDIES, InputError
 
 
 @contextlib.contextmanager
-def written_by_tensorflow(path: Any) -> Iterator[Any]:
+def written_by_tensorflow(path: str | Path) -> Iterator[None]:
     """Tells of an output that TensorFlow cannot write as Python tells of its own.
 
     Args:

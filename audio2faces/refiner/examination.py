@@ -34,7 +34,7 @@ class RefinerExamination:
             self.motion.append(face.motion(of_clip))
             self.real_motion.append(components.transform(faces))
 
-    def __call__(self, refiner: keras.Model | None) -> tuple:
+    def __call__(self, refiner: keras.Model | None) -> tuple[dict[str, float | None], dict[str, np.ndarray]]:
         """Examines a network; None stands for the regressor alone.
 
         Returns:

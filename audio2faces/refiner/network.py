@@ -195,7 +195,7 @@ class Refiner(Trainable):
         self.report(**balance, paired_error=paired_error)
         return loss
 
-    def generator_losses(self, real: Any, refined: Any) -> tuple:
+    def generator_losses(self, real: Any, refined: Any) -> tuple[Any, Any]:
         """The losses of the refiner that are not D's: of faces, of small ones, of changes between frames, of detail.
 
         What the speech leaves open is where exactly an edge lies. By squared error alone it is blurred; so the error
@@ -252,7 +252,7 @@ def detail_error(real: Any, generated: Any) -> Any:
     kernel = np.zeros((3, 3, 3, 2), np.float32)
     kernel[:, 1, :, 0] = kernel[1, :, :, 1] = SECOND_DIFFERENCE[:, None]
 
-    def strength(faces):
+    def strength(faces: Any) -> Any:
         edges = ops.depthwise_conv(faces[:, top:, left:right], kernel, padding="valid")
         return ops.sqrt(ops.average_pool(ops.square(edges), side, 1, padding="valid") + 1e-4)
 

@@ -22,7 +22,7 @@ from media.pixels import to_signed
 from runtime.program import progress
 from training.frames import REST_FRAMES, batch_indices
 from training.inference import BATCH
-from training.loop import Task, train
+from training.loop import Picture, Task, train
 from training.run_folder import RunSettings, choose_precision, open_run
 from training.trainable import Batch
 
@@ -100,12 +100,12 @@ class RefinerTask(Task):
         """See `Task.examine_before`: the regressor alone."""
         return self.examination(None)[0]
 
-    def examine(self, model: Refiner) -> tuple:
+    def examine(self, model: Refiner) -> tuple[dict[str, float | None], dict[str, Picture]]:
         """See `Task.examine`: `audio2faces.refiner.examination.RefinerExamination`."""
         values, rows = self.examination(model.generator)
         return values, {"faces": partial(draw_rows, rows=rows)}
 
-    def draw_curves(self, path: Path, rows: list[dict]) -> None:
+    def draw_curves(self, path: Path, rows: list[dict[str, Any]]) -> None:
         """See `Task.draw_curves`."""
         draw_refiner_curves(path, rows)
 

@@ -32,7 +32,7 @@ class Articulation:
 
     directions: np.ndarray
     moving: np.ndarray
-    gains: tuple
+    gains: tuple[float, ...]
     strength: float = 1.0
 
     @classmethod

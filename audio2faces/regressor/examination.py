@@ -47,7 +47,7 @@ class RegressorExamination:
         self.components = components
         self.real = [self.components.transform(clip.faces) for clip in self.clips]
 
-    def __call__(self, network: keras.Model) -> tuple:
+    def __call__(self, network: keras.Model) -> tuple[dict[str, float | None], dict[str, np.ndarray]]:
         """Examines a regressor.
 
         Returns:

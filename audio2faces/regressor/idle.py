@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self
 
+import keras
 import numpy as np
 
 from audio2faces.regressor.network import add_motion
@@ -34,7 +35,12 @@ MASK_EDGE = 0.05  # of the side of the face, over which eyes and face are blende
 
 
 def fit_idle_motion(
-    frames: FrameSet, standardise: Callable, network: Any, z_size: int, covered: float, mouth: MouthComponents
+    frames: FrameSet,
+    standardise: Callable[[np.ndarray], np.ndarray],
+    network: keras.Model,
+    z_size: int,
+    covered: float,
+    mouth: MouthComponents,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The components of what a regressor leaves of the motion of training clips.
 
@@ -57,7 +63,7 @@ def fit_idle_motion(
     some = np.sort(np.random.default_rng(0).permutation(len(frames))[:FIT_FACES])
     with progress(len(some) + len(frames), "frame", "fitting idle motion") as bar:
 
-        def left(indices: np.ndarray) -> Iterator[Any]:
+        def left(indices: np.ndarray) -> Iterator[np.ndarray]:
             """What is left of the motion of some frames, a part at a time."""
             for first in range(0, len(indices), AT_ONCE):
                 part = indices[first : first + AT_ONCE]
@@ -143,7 +149,7 @@ class IdleMotion:
         made[:, rows, columns] = np.rint(part)
         return made
 
-    def replay(self, frame_rate: float, seed: int) -> Iterator[Any]:
+    def replay(self, frame_rate: float, seed: int) -> Iterator[tuple[np.ndarray, ...]]:
         """Idle motion of one frame after the other, without end.
 
         Args:
@@ -161,14 +167,14 @@ class IdleMotion:
             while place >= 1:
                 before, after, place = after, next(frames), place - 1
 
-    def _frames(self, seed: int) -> Iterator[Any]:
+    def _frames(self, seed: int) -> Iterator[tuple[np.ndarray, ...]]:
         """The same at the rate of the stretches."""
         kept = [stretches.reshape(-1, *stretches.shape[2:]) for stretches in (self.codes, self.eyes)]
         for one, other, share in self.course(seed):
             first, second = ([values[frame].astype(np.float32) for values in kept] for frame in (one, other))
             yield tuple((1 - share) * x + share * y for x, y in zip(first, second, strict=True))
 
-    def course(self, seed: int) -> Iterator[Any]:
+    def course(self, seed: int) -> Iterator[tuple[int, int, np.float32]]:
         """Which frames of the stretches, numbered through, are shown: real stretches, each faded into a near one.
 
         Yields:
@@ -192,7 +198,7 @@ class IdleMotion:
             current, begin = following, join
 
 
-def idle_frames(replay: Any, count: int) -> Any:
+def idle_frames(replay: Any, count: int) -> tuple[np.ndarray, ...]:
     """The next frames of a replay, as `FaceModel.render` takes them: (codes, eyes), arrays over `count` frames."""
     return tuple(np.stack(values) for values in zip(*(next(replay) for _ in range(count)), strict=True))
 
@@ -271,7 +277,7 @@ def eye_mask(size: int) -> np.ndarray:
     """The share of real eyes in a face of `size` pixels: 1, falling to 0 at the edge [shape=(height, width, 1)]."""
     rows, columns = eye_slices(size)
 
-    def ramp(part):
+    def ramp(part: slice) -> np.ndarray:
         length, edge = part.stop - part.start, MASK_EDGE * size
         from_edge = np.minimum(np.arange(length) + 0.5, length - np.arange(length) - 0.5)
         return 0.5 - 0.5 * np.cos(math.pi * np.clip(from_edge / edge, 0, 1))

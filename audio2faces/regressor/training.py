@@ -27,7 +27,7 @@ from preprocessing.speech.audio_features import FeatureStatistics
 from training.checkpoints import load_weights
 from training.frames import REST_FRAMES, FrameSet, FrameStore, batch_indices
 from training.inference import BATCH
-from training.loop import BEST, Task, train
+from training.loop import BEST, Picture, Task, train
 from training.run_arrays import computed_once
 from training.run_folder import RunSettings, choose_precision, open_run
 from training.trainable import Batch
@@ -64,7 +64,7 @@ class RegressorTask(Task):
         self.statistics = FeatureStatistics.fit(self.frames.maps)
         self.standardise = config.speech.standardiser(self.statistics)
 
-        def components():
+        def components() -> dict[str, np.ndarray]:
             of_motion = MouthComponents.fit(self.frames.clips).basis
             same = size == config.size
             return {"motion": of_motion, "full": of_motion if same else MouthComponents.fit(self.full.clips).basis}
@@ -118,12 +118,12 @@ class RegressorTask(Task):
         targets[at_rest] = self.frames.rest[self.frames.clip_of[indices[at_rest]]]
         return targets
 
-    def examine(self, model: Regressor) -> tuple:
+    def examine(self, model: Regressor) -> tuple[dict[str, float | None], dict[str, Picture]]:
         """See `Task.examine`: `audio2faces.regressor.examination.RegressorExamination`."""
         values, rows = self.examination(model.network)
         return values, {"faces": partial(draw_rows, rows=rows)}
 
-    def draw_curves(self, path: Path, rows: list[dict]) -> None:
+    def draw_curves(self, path: Path, rows: list[dict[str, Any]]) -> None:
         """See `Task.draw_curves`."""
         draw_curves(path, rows)
 
@@ -172,7 +172,7 @@ class TrainedRegressor:
         if not config.idle:
             return cls(task, network, None, np.zeros((len(frames), 0), np.float32))
 
-        def idle_motion():
+        def idle_motion() -> dict[str, np.ndarray]:
             arguments = frames, task.standardise, network, config.idle, COVERED, task.mouth
             return dict(zip(("kernel", "codes"), fit_idle_motion(*arguments), strict=True))
 

@@ -1,5 +1,7 @@
 """The audio network: from an MFCC map to a code."""
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -11,7 +13,7 @@ ACTIVATIONS_2017 = {"2017-linear": None, "2017-leaky": "leaky_relu", "2017-elu":
 
 
 def build_audio_network(
-    rows: int, n_mfcc: int, widths: tuple, code_size: int, dropout: float = 0.0, noise: float = 0.0
+    rows: int, n_mfcc: int, widths: tuple[int, ...], code_size: int, dropout: float = 0.0, noise: float = 0.0
 ) -> keras.Model:
     """Convolutions over time whose channels are the coefficients, halving the time with each width, then dense.
 
@@ -46,7 +48,7 @@ def build_audio_network_2017(
     coefficients: int,
     code_size: int,
     activation: str | None = None,
-    widths: tuple[int, int, int, int] = (64, 128, 256, 512),
+    widths: tuple[int, ...] = (64, 128, 256, 512),
 ) -> keras.Model:
     """The 2017 project's: 3x3 convolutions, pooling after the second and the fourth, two dense layers.
 
@@ -65,7 +67,7 @@ def build_audio_network_2017(
     leaky = activation == "leaky_relu"
     plain = None if leaky else activation
 
-    def activate(x):
+    def activate(x: Any) -> Any:
         return layers.LeakyReLU(LEAK_2017)(x) if leaky else x
 
     speech = keras.Input((rows, coefficients))

@@ -25,7 +25,7 @@ def depth_to_space(x: Any) -> Any:
     return layers.Reshape((2 * height, 2 * width, channels // 4), dtype="float32")(x)
 
 
-def double_convolution(x: Any, width: int, strides: int = 1, last_width: Any = None) -> Any:
+def double_convolution(x: Any, width: int, strides: int = 1, last_width: int | None = None) -> Any:
     """Two 3x3 ELU convolutions; the second may halve the map.
 
     Args:

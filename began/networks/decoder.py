@@ -8,13 +8,13 @@ from began.networks.blocks import depth_to_space, double_convolution
 SMALLEST_SIDE = 8  # pixels of the first feature map
 
 
-def uniform_widths(size: int, n: int, sub_pixel: bool) -> tuple:
+def uniform_widths(size: int, n: int, sub_pixel: bool) -> tuple[int, ...]:
     """The widths of a decoder that has n channels from 8 pixels up to the size, as in the paper."""
     return (n,) * ((size // SMALLEST_SIDE).bit_length() - sub_pixel)
 
 
 def build_decoder(
-    code_size: int, size: int, widths: tuple, channels: int = 3, skips: bool = False, sub_pixel: bool = True
+    code_size: int, size: int, widths: tuple[int, ...], channels: int = 3, skips: bool = False, sub_pixel: bool = True
 ) -> keras.Model:
     """Dense to 8x8, blocks of two 3x3 ELU convolutions with nearest up-sampling between, a convolution to the picture.
 

@@ -25,7 +25,7 @@ class LinearFace(layers.Layer):
         super().__init__(**{**options, "dtype": "float32", "trainable": False})
         self.size = size
 
-    def build(self, input_shape: Sequence) -> None:
+    def build(self, input_shape: Sequence[int]) -> None:
         """Makes the weights."""
         pixels = 3 * self.size**2
         shape = (input_shape[-1], pixels)

@@ -1,16 +1,17 @@
 """Looks at an audio VAE during its training: errors beside the mean map's, what its code uses, and pictures."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from began.vae.model import Vae, kl_divergence, map_error
+from began.vae.model import MapScaling, Vae, kl_divergence, map_error
 from began.vae.pictures import draw_codes, draw_reconstructions
 from preprocessing.dataset import Clip
 from preprocessing.speech.audio_features import FeatureStatistics
-from training.frames import FrameSet, shown_moments
+from training.frames import FrameSet, SmallerClip, shown_moments
 
 ACTIVE = 0.01  # least variance of the mean code over speech (Burda, Grosse, Salakhutdinov, arXiv 1509.00519, 5.2)
 CLIPS, MOMENTS = 3, 8  # of the picture of reconstructions
@@ -30,7 +31,7 @@ class VaeExamination:
     """
 
     def __init__(
-        self, scaling: Any, train_maps: np.ndarray, validation: FrameSet, statistics: FeatureStatistics
+        self, scaling: MapScaling, train_maps: np.ndarray, validation: FrameSet, statistics: FeatureStatistics
     ) -> None:
         self.maps = np.concatenate([statistics.standardise(of_clip, np.inf) for of_clip in validation.maps])
         self.loudness = np.concatenate([loudness(clip) for clip in validation.clips])
@@ -67,7 +68,7 @@ class VaeExamination:
         }
         return values, {**seen, "divergences": divergences}
 
-    def pictures(self, model: Vae, seen: dict) -> dict[str, Callable]:
+    def pictures(self, model: Vae, seen: dict[str, np.ndarray]) -> dict[str, Callable[[Path], np.ndarray]]:
         """What draws real maps above reconstructed ones, and the codes and what their strongest units stand for.
 
         Returns:
@@ -89,13 +90,13 @@ class VaeExamination:
         }
 
 
-def _standardised(scaling: Any) -> Callable:
+def _standardised(scaling: MapScaling) -> Callable[[np.ndarray], np.ndarray]:
     """The function that takes maps from a VAE's own units back to standardised ones."""
     factor, offset = np.array(scaling.factor), np.array(scaling.offset)
     return lambda maps: (maps - offset) / factor
 
 
-def loudness(clip: Clip) -> np.ndarray:
+def loudness(clip: Clip | SmallerClip) -> np.ndarray:
     """Level of a clip's sound in the 40 ms around each of its frames: decibels below full scale [shape=(frames,)]."""
     sample_rate = 16000
     energy = np.concatenate([[0.0], np.cumsum(np.square(clip.speech(sample_rate), dtype=float))])

@@ -58,7 +58,7 @@ def map_scaling(of_2017: bool, statistics: FeatureStatistics) -> MapScaling:
     return MapScaling(factor.tolist(), offset.tolist(), 0.0, 1.0, name="scaling")
 
 
-def build_vae_encoder(rows: int, coefficients: int, widths: tuple, code_size: int) -> keras.Model:
+def build_vae_encoder(rows: int, coefficients: int, widths: tuple[int, ...], code_size: int) -> keras.Model:
     """Convolutions over time, as the audio network's (`audio_network.build_audio_network`), then dense and linear.
 
     Args:
@@ -78,7 +78,7 @@ def build_vae_encoder(rows: int, coefficients: int, widths: tuple, code_size: in
     return _with_distribution(speech, layers.Flatten()(x), code_size)
 
 
-def build_vae_decoder(rows: int, coefficients: int, widths: tuple, code_size: int) -> keras.Model:
+def build_vae_decoder(rows: int, coefficients: int, widths: tuple[int, ...], code_size: int) -> keras.Model:
     """The mirror image of `build_vae_encoder`, with nearest up-sampling.
 
     Returns:
@@ -96,7 +96,7 @@ def build_vae_decoder(rows: int, coefficients: int, widths: tuple, code_size: in
     return keras.Model(code, layers.Conv1D(coefficients, 3, padding="same")(x), name="decoder")
 
 
-def build_vae_encoder_2017(rows: int, coefficients: int, widths: tuple[int, int], code_size: int) -> keras.Model:
+def build_vae_encoder_2017(rows: int, coefficients: int, widths: tuple[int, ...], code_size: int) -> keras.Model:
     """The 2017 project's: the flattened map, a dense ELU layer, a dense tanh layer, then linear; as above otherwise."""
     speech = keras.Input((rows, coefficients))
     x = layers.Flatten()(speech)
@@ -105,7 +105,7 @@ def build_vae_encoder_2017(rows: int, coefficients: int, widths: tuple[int, int]
     return _with_distribution(speech, x, code_size)
 
 
-def build_vae_decoder_2017(rows: int, coefficients: int, widths: tuple[int, int], code_size: int) -> keras.Model:
+def build_vae_decoder_2017(rows: int, coefficients: int, widths: tuple[int, ...], code_size: int) -> keras.Model:
     """The mirror image of `build_vae_encoder_2017`; a sigmoid at the end keeps it in 0..1, as the scaled maps are."""
     code = x = keras.Input((code_size,))
     for width, activation in zip(reversed(widths), ("tanh", "elu"), strict=True):

@@ -81,7 +81,7 @@ def draw_codes(
     return save_figure(figure, path)
 
 
-def draw_vae_curves(path: Path, rows: list[dict]) -> None:
+def draw_vae_curves(path: Path, rows: list[dict[str, Any]]) -> None:
     """Writes a PNG of the losses, the share of variance explained and the KL divergence over the steps.
 
     Args:
@@ -96,7 +96,7 @@ def draw_vae_curves(path: Path, rows: list[dict]) -> None:
     draw_panels(path, rows, panels)
 
 
-def _draw_maps(axes: Any, maps: np.ndarray, row_labels: Sequence, column_labels: Sequence = ()) -> Any:
+def _draw_maps(axes: Any, maps: np.ndarray, row_labels: Sequence[str], column_labels: Sequence[str] = ()) -> Any:
     """Draws heat maps [shape=(down, across, rows, coefficients)] as one image with gaps between; returns it."""
     down, across, rows, coefficients = maps.shape
     width, height = rows + 2, coefficients + 1  # with the gap

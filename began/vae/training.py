@@ -14,7 +14,7 @@ from preprocessing.dataset import Dataset
 from preprocessing.speech.audio_features import FeatureStatistics
 from training.checkpoints import load_weights
 from training.frames import FrameStore, batch_indices
-from training.loop import BEST, Task, train
+from training.loop import BEST, Picture, Task, train
 from training.run_folder import RunSettings, open_run, own_run
 from training.trainable import Batch
 
@@ -57,12 +57,12 @@ class VaeTask(Task):
             "noise": np.random.default_rng((seed, step)).standard_normal(shape, np.float32),
         }
 
-    def examine(self, model: Vae) -> tuple:
+    def examine(self, model: Vae) -> tuple[dict[str, float | None], dict[str, Picture]]:
         """See `Task.examine`: `began.vae.examination.VaeExamination`."""
         values, seen = self.examination(model)
         return values, self.examination.pictures(model, seen)
 
-    def draw_curves(self, path: Path, rows: list[dict]) -> None:
+    def draw_curves(self, path: Path, rows: list[dict[str, Any]]) -> None:
         """See `Task.draw_curves`."""
         draw_vae_curves(path, rows)
 

@@ -30,6 +30,7 @@ from audio2faces.regressor.articulation import Articulation
 from audio2faces.regressor.idle import IdleMotion
 from audio2faces.regressor.network import add_motion
 from began.face import read_config
+from began.networks.inference import in_batches, without_xla
 from media.pictures import read_png, tile, untile, write_png
 from media.pixels import to_signed, to_uint8
 from preprocessing.faces.alignment import eye_slices
@@ -37,7 +38,6 @@ from preprocessing.speech.audio_features import FeatureStatistics
 from runtime.files import atomic_folder, write_json
 from runtime.program import InputError, progress
 from training.checkpoints import DAMAGED
-from training.inference import in_batches
 
 SCHEMA = 5
 KIND = "audio2faces"
@@ -269,6 +269,4 @@ def _array(path: str | Path) -> np.ndarray:
 
 
 def _network(path: str | Path) -> keras.Model:
-    network = keras.models.load_model(path, compile=False)
-    network.jit_compile = False  # on a processor XLA is slower
-    return network
+    return without_xla(keras.models.load_model(path, compile=False))

@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from audio2faces.config import STAGES, SystemConfig
+from audio2faces.config import SystemConfig
 from audio2faces.evaluate.evaluation import evaluate, format_table, format_verdict
 from audio2faces.face import FaceModel, save_model
 from audio2faces.refiner.training import fingerprint, train_refiner
@@ -16,7 +16,7 @@ from preprocessing.dataset import Dataset
 from runtime.files import write_json
 from runtime.program import with_progress
 from training.frames import FrameStore, smaller
-from training.run_folder import choose_precision, own_run
+from training.run_folder import own_run, with_precision
 
 
 def train_system(config: SystemConfig, dataset: Dataset, run_dir: Path, stage: str | None = None) -> Path:
@@ -39,9 +39,7 @@ def train_system(config: SystemConfig, dataset: Dataset, run_dir: Path, stage: s
         InputError: the dataset lacks a split, the run belongs to other settings, data or another regressor, or another
             process trains it; see `train_regressor`.
     """
-    for name in STAGES:
-        precision = choose_precision(getattr(config, name).training.precision)
-        config = config.with_settings([name], training={"precision": precision})
+    config = SystemConfig(with_precision(config.regressor), with_precision(config.refiner))
     plan_stages(config, dataset, run_dir, stage)
     with own_run(run_dir) as run_dir:
         return _train(config, dataset, run_dir, stage)

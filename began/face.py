@@ -15,12 +15,12 @@ import numpy as np
 
 from began.config import BeganConfig
 from began.model import Began
+from began.networks.inference import in_batches, without_xla
 from media.pixels import to_uint8
 from preprocessing.speech.audio_features import FeatureStatistics
 from runtime.files import atomic_folder, read_json, write_json
 from runtime.program import InputError, command
 from training.checkpoints import DAMAGED
-from training.inference import in_batches
 
 SCHEMA = 2
 KIND = "began"
@@ -200,8 +200,7 @@ def load_model(folder: str | Path, kind_of_config: type[BeganConfig] = BeganConf
         config = kind_of_config.from_json(content["config"])
         coded = config.z == "eigenfaces"
         codes = np.load(folder / "codes.npy", allow_pickle=False) if coded else None
-        network = keras.models.load_model(folder / "generator.keras", compile=False)
-        network.jit_compile = False  # on a processor XLA is slower
+        network = without_xla(keras.models.load_model(folder / "generator.keras", compile=False))
         return BeganFace(
             name=str(content["name"]),
             config=config,

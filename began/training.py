@@ -26,11 +26,11 @@ from preprocessing.speech.audio_features import FeatureStatistics
 from runtime.program import InputError, progress, with_progress
 from training.checkpoints import load_weights
 from training.config import OF_VAE, SpeechConfig
-from training.devices import OneDevice, open_devices
+from training.devices import Devices, OneDevice, open_devices
 from training.frames import FrameStore, batch_indices
 from training.loop import BEST, Picture, Task, train
 from training.run_arrays import computed_once
-from training.run_folder import RunSettings, check_run, choose_precision, open_run, own_run
+from training.run_folder import RunSettings, check_run, open_run, own_run, with_precision
 from training.schedule import learning_rate
 from training.trainable import Batch
 
@@ -56,7 +56,7 @@ class BeganTask(Task):
     best = ("score", "max")
     beta_1 = 0.5
 
-    def __init__(self, config: BeganConfig, store: FrameStore, run_dir: Path, devices: OneDevice | None = None) -> None:
+    def __init__(self, config: BeganConfig, store: FrameStore, run_dir: Path, devices: Devices | None = None) -> None:
         self.config, self.settings, self.run_dir = config, config.training, run_dir
         self.devices = devices or OneDevice()
         features = config.speech.feature_settings
@@ -192,11 +192,11 @@ def audio_network_of(config: SpeechConfig, data: str | None = None) -> Callable[
     """What makes the audio networks of a run: learned ones, or frozen ones of a VAE, which is read here.
 
     Args:
-        config: what is heard.
+        config: the speech input.
         data: fingerprint of the dataset, which the VAE has to share; None allows any.
 
     Returns:
-        a function that makes one; None where nothing is heard.
+        a function that makes one; None without speech input.
 
     Raises:
         InputError: the VAE cannot be read, or has other features or data.
@@ -218,7 +218,7 @@ def audio_network_of(config: SpeechConfig, data: str | None = None) -> Callable[
 def train_began(
     config: BeganConfig, dataset: Dataset, run_dir: Path, task: Callable[..., BeganTask] = BeganTask
 ) -> Path:
-    """Trains a BEGAN, or goes on with a run that was interrupted.
+    """Trains a BEGAN, or resumes an interrupted run.
 
     A run folder holds what `loop.train` leaves, and config.json, mouth.npz and eigenfaces.npz (computed once) and, at
     the end, model/ (the weights of the highest score) and last/ (those of the last step).
@@ -236,7 +236,7 @@ def train_began(
         InputError: the dataset has another size, lacks a split or holds NaN, the run folder belongs to another
             configuration or process, or the loss is NaN or infinite.
     """
-    config = config.updated(training={"precision": choose_precision(config.training.precision)})
+    config = with_precision(config)
     check_dataset(config, dataset)
     devices = open_devices(config.training.batch_size, run_dir)
     with own_run(run_dir) if devices.chief else contextlib.nullcontext():
@@ -244,12 +244,12 @@ def train_began(
 
 
 def _train(
-    config: BeganConfig, dataset: Dataset, run_dir: Path, devices: OneDevice, make_task: Callable[..., BeganTask]
+    config: BeganConfig, dataset: Dataset, run_dir: Path, devices: Devices, make_task: Callable[..., BeganTask]
 ) -> Path:
     settings = RunSettings("began", config, dataset.fingerprint)
     if devices.chief:
         check_run(run_dir, settings)
-    audio_network_of(config.speech, dataset.fingerprint)  # refuses what it cannot hear through before a run is made
+    audio_network_of(config.speech, dataset.fingerprint)  # reads the VAE, if one is named, before a run folder is made
     store = FrameStore(dataset)
     for split in ("train", "validation"):
         store.frames(split, config.speech.feature_settings)

@@ -34,10 +34,10 @@ def seconds_of(*command):
 def batch_seconds(folder, batch, rounds=20):
     """Time from maps to faces, networks and all, for so many frames at once: the median of the rounds."""
     import_keras()
-    import training.inference
+    import began.networks.inference
     from audio2faces.face import load_model
 
-    training.inference.BATCH = batch
+    began.networks.inference.BATCH = batch
     model = load_model(folder)
     maps = np.random.default_rng(0).normal(size=(batch, *model.config.speech.map_shape))
     model.faces(maps)

@@ -11,10 +11,10 @@ from began.eigenfaces import COVERED, FIT_FACES, Eigenfaces
 from began.losses import code_distance
 from began.model import Began
 from began.networks.encoder import build_encoder
+from began.networks.inference import BATCH
 from began.training import Z_NOISE, BeganTask
 from experiments.collapse_rows import VariantConfig
 from media.pixels import to_signed
-from training.inference import BATCH
 from training.trainable import Batch
 
 REFERENCE_N = 8  # channels of the reference encoder
@@ -102,7 +102,9 @@ class VariantTask(BeganTask):
     def z(self, indices: np.ndarray, generator: np.random.Generator) -> dict[str, np.ndarray]:
         """See `BeganTask.z`."""
         if self.config.z == "eigenfaces" and not self.config.same_frame:
-            indices = self.frames.companions(indices, generator)
+            clip_of = self.frames.clip_of  # another frame of the same clip, any with the same chance
+            first, end = (np.searchsorted(clip_of, clip_of[indices], side=side) for side in ("left", "right"))
+            indices = first + (generator.random(len(indices)) * (end - first)).astype(int)
         if not self.config.learned_z:
             return super().z(indices, generator)
         noise = generator.normal(size=(len(indices), self.config.z_size)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What is heard of a sound: its samples repaired, its loudness, its channels made one. Arrays in, arrays out."""
+"""Sound as arrays: samples repaired, loudness, channels mixed down to one."""
 
 from dataclasses import dataclass
 from typing import Any

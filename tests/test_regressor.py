@@ -16,6 +16,7 @@ from audio2faces.regressor.network import Regressor, build_regressor
 from audio2faces.regressor.training import RegressorTask, choose_reference, train_regressor
 from began.networks.audio_network import build_audio_network
 from began.networks.decoder import build_decoder
+from began.networks.inference import BATCH
 from media.pixels import to_signed
 from preprocessing.dataset import Dataset
 from preprocessing.faces.alignment import mouth_slices
@@ -23,7 +24,6 @@ from runtime import program
 from runtime.program import InputError
 from training.checkpoints import load_weights
 from training.frames import FrameSet, FrameStore, batch_indices
-from training.inference import BATCH
 from training.run_folder import choose_precision
 
 from .conftest import ROOT, TINY, TINY_TRAINING, compiled, one_line, run_program, with_one_bit_changed

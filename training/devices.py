@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from runtime.program import InputError
 
@@ -63,35 +63,34 @@ def read_cluster(environment: Mapping[str, str] = os.environ) -> Cluster | None:
     return Cluster(tuple(addresses), places.index(task))
 
 
-class OneDevice:
-    """The form that most runs have, and what each form does.
+class Devices(Protocol):
+    """What a training asks of the devices that share its steps.
 
     Attributes:
         chief: whether this process examines the model and writes the run folder.
     """
 
-    chief = True
+    chief: bool
 
     def agree(self, what: str, value: int | str) -> None:
-        """Waits for all processes and makes sure that they have the same `value`, a number or a text, of `what`."""
+        """Waits for all processes and makes sure that they have the same `value`, a number or a text, of `what`.
 
-    def __init__(self) -> None:
-        self._step: Any = None
+        Raises:
+            InputError: the processes have different values, or one is gone.
+        """
 
     def spread(self, model: Any, make: Callable[..., Any]) -> Any:
         """The model that learns on all devices, in the state of `model`; `make(**options)` builds a new one."""
-        from training.step import compile_step
-
-        self._step = compile_step(model)
-        return model
 
     def step(self, learner: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
         """One training step of the model given by `spread`.
 
         Returns:
             the loss and the watched values over the whole batch, by name; they are not waited for.
+
+        Raises:
+            InputError: another process is gone.
         """
-        return self._step(batch)
 
     def bring_back(self, learner: Any, model: Any) -> None:
         """Gives `model` the state of `learner`."""
@@ -100,7 +99,36 @@ class OneDevice:
         """Waits until all processes are here."""
 
 
-def open_devices(batch_size: int, run_dir: Path) -> OneDevice:
+class OneDevice:
+    """The `Devices` of most runs: a single one, in a single process."""
+
+    chief = True
+
+    def __init__(self) -> None:
+        self._step: Any = None
+
+    def agree(self, what: str, value: int | str) -> None:
+        """See `Devices`."""
+
+    def spread(self, model: Any, make: Callable[..., Any]) -> Any:
+        """See `Devices`."""
+        from training.step import compile_step
+
+        self._step = compile_step(model)
+        return model
+
+    def step(self, learner: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Devices`."""
+        return self._step(batch)
+
+    def bring_back(self, learner: Any, model: Any) -> None:
+        """See `Devices`."""
+
+    def wait(self) -> None:
+        """See `Devices`."""
+
+
+def open_devices(batch_size: int, run_dir: Path) -> Devices:
     """What this process is to train on; call it before the backend's first operation.
 
     Args:

@@ -54,7 +54,7 @@ def join(cluster: Any, batch_size: int, run_dir: Path) -> Any:
 
 
 class SeveralDevices:
-    """The interface of `devices.OneDevice` over several.
+    """`devices.Devices` that are several.
 
     Args:
         strategy: `tf.distribute.Strategy`.
@@ -86,7 +86,7 @@ class SeveralDevices:
             )
 
     def agree(self, what: str, value: int | str) -> None:
-        """See `OneDevice`.
+        """See `Devices`.
 
         Raises:
             InputError: the processes have different values, or one is gone.
@@ -110,7 +110,7 @@ class SeveralDevices:
             return gather().numpy().tolist()
 
     def spread(self, model: Any, make: Callable[..., Any]) -> Any:
-        """See `OneDevice`."""
+        """See `Devices`."""
         with self._naming_the_checkpoint(), self.strategy.scope():
             learner = make(mean_over_replicas=mean_over_replicas, replicas=self.replicas)
         copy_state(model, learner)
@@ -132,7 +132,7 @@ class SeveralDevices:
         return learner
 
     def step(self, learner: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """See `OneDevice`.
+        """See `Devices`.
 
         Raises:
             InputError: another process is gone.
@@ -147,11 +147,11 @@ class SeveralDevices:
         return dict(zip(self._names, tf.unstack(values), strict=True))
 
     def bring_back(self, learner: Any, model: Any) -> None:
-        """See `OneDevice`. What is examined and saved is a model outside the strategy, which no other has to attend."""
+        """See `Devices`. What is examined and saved is a model outside the strategy, which no other has to attend."""
         copy_state(learner, model)
 
     def wait(self) -> None:
-        """See `OneDevice`: a process that left while another writes would count as lost."""
+        """See `Devices`: a process that left while another writes would count as lost."""
         self.agree("end", 0)
 
     @contextlib.contextmanager

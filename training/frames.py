@@ -77,7 +77,7 @@ class SmallerClip:
 def smaller(faces: Any, size: int) -> np.ndarray:
     """Faces [shape=(n, larger, larger, 3)] averaged over areas to `size` pixels; as they are, if they have that."""
     if faces.shape[1] == size:
-        return faces
+        return faces[:]
     return np.stack([cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA) for face in faces])
 
 
@@ -131,14 +131,10 @@ class FrameSet:
 
     def some_faces(self, most: int) -> np.ndarray:
         """At most so many faces, drawn from all with the same chance, in rising order [as `faces`]."""
-        return self.faces(self.some(most))
-
-    def some(self, most: int) -> np.ndarray:
-        """Indices of at most so many frames, drawn from all with the same chance, in rising order."""
-        return np.sort(np.random.default_rng(0).permutation(len(self))[:most])
+        return self.faces(np.sort(np.random.default_rng(0).permutation(len(self))[:most]))
 
     def standardised(self, standardise: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Maps of all frames as networks hear them [shape=(len(self), rows, coefficients)]."""
+        """Maps of all frames as networks take them [shape=(len(self), rows, coefficients)]."""
         return np.concatenate([standardise(of_clip) for of_clip in self.maps])
 
     @cached_property
@@ -175,11 +171,6 @@ class FrameSet:
         numbers = [frame_numbers(clip) for clip in self.clips]
         starts = [np.concatenate([[True], np.diff(of_clip) > 1]) for of_clip in numbers]
         return np.cumsum(np.concatenate(starts)) - 1
-
-    def companions(self, indices: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """For each frame another of the same clip, any with the same chance (itself among them) [same shape]."""
-        first, end = self._first_of[self.clip_of[indices]], self._first_of[self.clip_of[indices] + 1]
-        return first + (generator.random(len(indices)) * (end - first)).astype(int)
 
 
 def _maps_of(clips: Sequence[Clip | SmallerClip], features: FeatureSettings) -> list[np.ndarray]:

@@ -17,7 +17,7 @@ import numpy as np
 from runtime.program import peak_memory, progress
 from training.checkpoints import keep_checkpoint, open_checkpoint, save_weights
 from training.config import TrainingConfig
-from training.devices import OneDevice
+from training.devices import Devices, OneDevice
 from training.metrics_log import MetricsLog
 from training.prefetch import prefetched
 from training.run_folder import DivergenceError, seed_layers
@@ -106,7 +106,7 @@ class Task(ABC):
         return model
 
 
-def train(task: Task, run_dir: Path, devices: OneDevice | None = None) -> Trainable:
+def train(task: Task, run_dir: Path, devices: Devices | None = None) -> Trainable:
     """Takes the steps of a run that are left.
 
     A run folder holds checkpoint.weights.h5 (weights, moments and step, of the last examination), previous.weights.h5
@@ -196,16 +196,16 @@ def _summary(model: Trainable, reports: list[dict[str, float]]) -> dict[str, flo
 
 
 def _examine(
-    task: Any, run_dir: Path, model: Trainable, log: MetricsLog, step: int, values: dict[str, float]
+    task: Task, run_dir: Path, model: Trainable, log: MetricsLog, step: int, values: dict[str, float]
 ) -> dict[str, Any]:
     """Writes what an examination finds: weights if they are the best, pictures, a row of numbers, a checkpoint."""
     measured, pictures = task.examine(model)
     if task.best:
         name, direction = task.best
-        if not math.isfinite(measured[name]):
+        value = measured[name]
+        if value is None or not math.isfinite(value):
             raise DivergenceError(run_dir, step, log.last_step)
-        better = measured[name] < log.lowest(name) if direction == "min" else measured[name] > log.highest(name)
-        if better:
+        if value < log.lowest(name) if direction == "min" else value > log.highest(name):
             save_weights(run_dir / BEST, model)
     drawn = {name: draw(run_dir / "samples" / f"{name}-{step:06d}.png") for name, draw in pictures.items()}
     log.add(step, values | measured)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from runtime.files import atomic_write
-from training.tensorflow_files import written_by_tensorflow
+from runtime.tensorflow_files import written_by_tensorflow
 
 
 class MetricsLog:

@@ -14,11 +14,11 @@ import numpy as np
 from runtime.files import atomic_write
 from runtime.program import InputError
 from training.checkpoints import DAMAGED
-from training.devices import OneDevice
+from training.devices import Devices, OneDevice
 
 
 def computed_once(
-    path: Path, compute: Callable[[], Mapping[str, Any]], devices: OneDevice | None = None
+    path: Path, compute: Callable[[], Mapping[str, Any]], devices: Devices | None = None
 ) -> dict[str, Any]:
     """Arrays of a run: computed and written by the process that writes the run, where they are not there; then read.
 

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from runtime.files import exclusive, make_folder, read_json, write_json
 from runtime.program import InputError
 from training.config import Config
 
+C = TypeVar("C", bound=Any)  # settings with a field `training`
 AMPERE = (8, 0)  # the first compute capability with bfloat16
 
 
@@ -47,6 +48,11 @@ def choose_precision(precision: str) -> str:
     except OSError:
         return "float32"
     return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
+
+
+def with_precision(config: C) -> C:
+    """Settings whose training has a precision that is chosen: see `choose_precision`."""
+    return config.updated(training={"precision": choose_precision(config.training.precision)})
 
 
 def gpu_capability() -> tuple[int, ...] | None:

@@ -33,7 +33,7 @@ from runtime.files import (
     write_json,
 )
 from runtime.program import ArgumentParser, InputError, command, error_text, import_keras, program
-from training.tensorflow_files import written_by_tensorflow
+from runtime.tensorflow_files import written_by_tensorflow
 
 EXTRA = "assets.extra"  # where TensorFlow Serving looks for requests to warm up with
 OPSET = 18  # of ONNX

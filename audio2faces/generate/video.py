@@ -12,6 +12,7 @@ import numpy as np
 from audio2faces.generate.likeness import Likeness
 from audio2faces.generate.source import LONGEST_SIDE, open_source
 from audio2faces.regressor.idle import idle_frames
+from began.networks.inference import BATCH
 from media.pictures import write_png
 from media.reading import sound_duration, sound_level, stream_speech
 from media.sound import QUIET, gain_of
@@ -19,7 +20,6 @@ from media.writing import SOUND_RATE, SYNTHETIC, TalkingVideo
 from preprocessing.speech.audio_features import FeatureSettings, frame_centres, mfcc_maps, pre_emphasise
 from runtime.files import atomic_folder, atomic_write
 from runtime.program import InputError, progress
-from training.inference import BATCH
 
 RATES = (1, 120)  # frames per second that a video may have
 

@@ -18,12 +18,12 @@ from audio2faces.regressor.network import add_motion
 from audio2faces.regressor.training import TrainedRegressor, in_float32
 from audio2faces.stages import MODES
 from began.figures import draw_rows
+from began.networks.inference import BATCH
 from media.pixels import to_signed
 from runtime.program import progress
 from training.frames import REST_FRAMES, batch_indices
-from training.inference import BATCH
 from training.loop import Picture, Task, train
-from training.run_folder import RunSettings, choose_precision, open_run
+from training.run_folder import RunSettings, open_run, with_precision
 from training.trainable import Batch
 
 
@@ -117,7 +117,7 @@ def train_refiner(
     run_dir: Path,
     task: Callable[..., RefinerTask] = RefinerTask,
 ) -> keras.Model:
-    """Trains a refiner, or goes on with a run that was interrupted.
+    """Trains a refiner, or resumes an interrupted run.
 
     A run folder holds what `loop.train` leaves, and config.json.
 
@@ -134,7 +134,7 @@ def train_refiner(
     Raises:
         InputError: as for the regressor.
     """
-    config = config.updated(training={"precision": choose_precision(config.training.precision)})
+    config = with_precision(config)
     data = trained.task.store.dataset.fingerprint
     run_dir = open_run(run_dir, RunSettings(MODES["refiner"], config, data, {"regressor": fingerprint(face.network)}))
     model = train(task(config, trained, face), run_dir)

@@ -18,12 +18,12 @@ import numpy as np
 
 from audio2faces.regressor.network import add_motion
 from began.eigenfaces import FIT_FACES, Eigenfaces, directions_of_mouth
+from began.networks.inference import in_batches
 from measures.mouth import COMPONENTS, MouthComponents
 from media.pixels import to_signed, to_uint8
 from preprocessing.faces.alignment import eye_slices
 from runtime.program import progress
 from training.frames import FrameSet
-from training.inference import in_batches
 
 AT_ONCE = 256  # frames, when all of them are looked at
 STRETCH_SECONDS = 3.0  # of a stretch; each stays within one clip, and within its unbroken frames

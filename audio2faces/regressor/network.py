@@ -17,6 +17,7 @@ from began.losses import weighted_error
 from began.model import mouth_weights
 from began.networks.audio_network import build_learned_audio_network
 from began.networks.decoder import build_decoder, uniform_widths
+from began.networks.inference import without_xla
 from training.trainable import Batch, Trainable
 
 
@@ -31,8 +32,7 @@ class Regressor(Trainable):
     def __init__(self, config: RegressorConfig) -> None:
         super().__init__("regressor_in_training")
         self.config = config
-        self.network = build_regressor(config)
-        self.network.jit_compile = False  # on a processor XLA is slower
+        self.network = without_xla(build_regressor(config))
         self.mouth_weights = mouth_weights(config.motion_size, config.mouth_weight)
         self.built = True
 

@@ -19,6 +19,7 @@ from audio2faces.regressor.training_speech import Speech
 from audio2faces.stages import MODES
 from began.eigenfaces import COVERED
 from began.figures import draw_rows
+from began.networks.inference import BATCH, without_xla
 from measures.collapse import sharpness
 from measures.mouth import MouthComponents
 from media.pixels import to_signed
@@ -26,10 +27,9 @@ from preprocessing.faces.alignment import mouth_slices
 from preprocessing.speech.audio_features import FeatureStatistics
 from training.checkpoints import load_weights
 from training.frames import REST_FRAMES, FrameSet, FrameStore, batch_indices
-from training.inference import BATCH
 from training.loop import BEST, Picture, Task, train
 from training.run_arrays import computed_once
-from training.run_folder import RunSettings, choose_precision, open_run
+from training.run_folder import RunSettings, open_run, with_precision
 from training.trainable import Batch
 
 IDLE = "idle.npz"  # in the folder of the run
@@ -210,7 +210,7 @@ class TrainedRegressor:
 
 
 def train_regressor(config: RegressorConfig, store: FrameStore, run_dir: Path) -> TrainedRegressor:
-    """Trains a regressor, or goes on with a run that was interrupted.
+    """Trains a regressor, or resumes an interrupted run.
 
     A run folder holds what `loop.train` leaves, config.json, mouth.npz and, at the end, idle.npz (components, computed
     once).
@@ -224,7 +224,7 @@ def train_regressor(config: RegressorConfig, store: FrameStore, run_dir: Path) -
         InputError: the dataset lacks a split, the run folder belongs to another configuration, or the loss is NaN or
             infinite.
     """
-    config = config.updated(training={"precision": choose_precision(config.training.precision)})
+    config = with_precision(config)
     for split in ("train", "validation"):
         store.dataset.split(split)  # refused before a run is made
     run_dir = open_run(run_dir, RunSettings(MODES["regressor"], config, store.dataset.fingerprint))
@@ -238,5 +238,4 @@ def in_float32(build: Callable[[Any], keras.Model], config: Any, network: keras.
     """The same network in float32, for use: built again with its weights."""
     plain = build(config)
     plain.set_weights(network.get_weights())
-    plain.jit_compile = False  # on a processor XLA is slower
-    return plain
+    return without_xla(plain)

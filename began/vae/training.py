@@ -68,7 +68,7 @@ class VaeTask(Task):
 
 
 def train_vae(config: VaeConfig, dataset: Dataset, run_dir: Path) -> Path:
-    """Trains a VAE on the speech of a dataset, or goes on with a run that was interrupted.
+    """Trains a VAE on the speech of a dataset, or resumes an interrupted run.
 
     A run folder holds what `loop.train` leaves, config.json and, at the end, vae/ (`saved_encoder`).
 

@@ -3,9 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 
 BATCH = 64  # frames that a network takes at once
+
+
+def without_xla(network: keras.Model) -> keras.Model:
+    """The network, which TensorFlow runs without XLA: on a processor that is faster. Under JAX it stays as it is."""
+    if keras.backend.backend() == "tensorflow":
+        network.jit_compile = False
+    return network
 
 
 def in_batches(network: Callable[[Any], Any], *inputs: np.ndarray) -> np.ndarray:

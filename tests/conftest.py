@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -15,9 +14,12 @@ SAMPLES = ROOT / "samples"
 os.environ["MPLBACKEND"] = "Agg"  # these three as the programs set them
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+# Before NumPy loads its BLAS: this process and those that tests start must sum in the same order.
 if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the cores
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
 sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
 
 from media.reading import write_wav  # noqa: E402
 from preprocessing.dataset import open_dataset, write_dataset  # noqa: E402

@@ -17,7 +17,7 @@ def _folder(name: str) -> Path:
 
 MODELS, SAMPLES = _folder("models"), _folder("samples")
 PICTURE = "reference.png"  # in a model folder: its face at rest
-DEFAULT_MODEL = MODELS / "grid-s1-128"  # of every program that asks for none
+DEFAULT_MODEL = MODELS / "grid-s1-128"  # of every program that is given none
 
 
 def published_models() -> dict[str, Path]:
@@ -43,7 +43,7 @@ def find_model(text: str | Path) -> Path:
 
 
 def check_model(folder: Path) -> None:
-    """Refuses a model folder that is not there; programs ask before they spend seconds.
+    """Refuses a model folder that does not exist; programs call it before they spend seconds.
 
     Raises:
         InputError: it is not; the published ones are named.
@@ -75,7 +75,7 @@ def models_of(given: Any) -> Any:
     """Name of each model that can be chosen, and its folder: the given ones, then the published ones.
 
     Raises:
-        InputError: a given folder is no model, or two have one name.
+        InputError: a given folder is not a model, or two have one name.
     """
     models = {}
     for folder in map(Path, given):

@@ -34,7 +34,7 @@ class Plan:
 
 
 def plan_stages(config: SystemConfig, dataset: Dataset, run_dir: Path, stage: str | None = None) -> Plan:
-    """Compares a run with what it is asked to do.
+    """Compares a run with the requested settings.
 
     Args:
         config: `SystemConfig`.
@@ -46,7 +46,7 @@ def plan_stages(config: SystemConfig, dataset: Dataset, run_dir: Path, stage: st
         `Plan`.
 
     Raises:
-        InputError: the dataset has faces of another size, the folder is no run, or a stage that is to be kept belongs
+        InputError: the dataset has faces of another size, the folder is not a run, or a stage to be kept belongs
             to other settings, other data or another regressor.
     """
     run_dir = Path(run_dir)

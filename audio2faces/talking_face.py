@@ -117,7 +117,7 @@ class TalkingFace:
         """Writes the face as a model folder, which `from_preset` reads; an older one there is replaced.
 
         Raises:
-            InputError: the folder holds something that is no model, or this one is a BEGAN's.
+            InputError: the folder holds something that is not a model, or this one is a BEGAN's.
         """
         folder = Path(folder)
         if not hasattr(self.model, "refiner"):

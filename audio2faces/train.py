@@ -43,7 +43,7 @@ def parse_arguments() -> argparse.Namespace:
         "--mode",
         required=True,
         choices=list(MODES),
-        help="vae: a code of the speech alone; began: a generator of faces that hears, against a discriminator; "
+        help="vae: a code of the speech alone; began: a generator of faces from speech, against a discriminator; "
         "audio2faces: speech to face, a regressor and a refiner",
     )
     parser.add_argument("--data", metavar="DATASET", help="prepared dataset (default: the sample clips)")
@@ -73,7 +73,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--audio-encoder",
         metavar="ENCODER",
-        help="began: what hears: learned, or vae:RUN, the frozen encoder of a VAE (default: learned)",
+        help="began: the audio network: learned, or vae:RUN, the frozen encoder of a VAE (default: learned)",
     )
     parser.add_argument(
         "--repair",
@@ -86,7 +86,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def chosen_config(arguments: argparse.Namespace) -> Any:
-    """The settings that the command line asks for.
+    """The settings that the command line describes.
 
     Raises:
         InputError: the mode has no such preset, or no such setting.
@@ -154,7 +154,7 @@ def main() -> None:
     train = getattr(importlib.import_module(module), name)
     model = train(config, dataset, run_dir, *([arguments.stage] if arguments.stage else []))
     if arguments.mode == "vae":
-        print(f"wrote {model}, the best encoder on the validation clips; a BEGAN hears through it with")
+        print(f"wrote {model}, the best encoder on the validation clips; train a BEGAN on it with")
         print(f"  {command('train')} --mode began --data {dataset.folder} --audio-encoder vae:{run_dir}")
         return
     print(f"wrote {model}; try:")

@@ -84,12 +84,12 @@ def articulate(face: FaceModel, components: MouthComponents, store: FrameStore) 
         return face
     size = face.config.motion_size
     held_out = store.frames("validation", face.config.speech.feature_settings)
-    heard, real, made = [], [], []
+    predicted, real, made = [], [], []
     for clip, of_clip in with_progress(
         list(zip(held_out.clips, held_out.maps, strict=True)), "clip", "fitting articulation"
     ):
-        heard.append(face.predict_motion(of_clip))
+        predicted.append(face.predict_motion(of_clip))
         real.append(components.transform(smaller(clip.faces, size)))
-        made.append(components.transform(smaller(face.render(face.relative_motion(heard[-1])), size)))
-    articulation = Articulation.from_components(components, heard)
+        made.append(components.transform(smaller(face.render(face.relative_motion(predicted[-1])), size)))
+    articulation = Articulation.from_components(components, predicted)
     return dataclasses.replace(face, articulation=articulation.fitted(real, made))

@@ -1,3 +1,3 @@
-"""The boundary-equilibrium GAN that hears speech: networks, losses, training, measures; and the audio VAE."""
+"""The boundary-equilibrium GAN, conditioned on speech: networks, losses, training, measures; and the audio VAE."""
 
 import runtime  # noqa: F401 - before Keras: it chooses the backend

@@ -59,10 +59,10 @@ class Adversary(keras.layers.Layer):
         reconstructed, real_code = self.discriminator(self._seen(real, speech), training=training)
         real_error = config.pixel_scale * ops.mean(reconstruction_error(real, reconstructed))
         negatives = [scale_gradient(faces, config.weight) for faces in generated]
-        heard = [speech] * count
+        conditions = [speech] * count
         if config.mismatched:
-            negatives, heard = [*negatives, real], [*heard, foreign_speech]
-        speech = ops.concatenate(heard) if config.conditional else None
+            negatives, conditions = [*negatives, real], [*conditions, foreign_speech]
+        speech = ops.concatenate(conditions) if config.conditional else None
         errors, code = self._errors_against(k, ops.concatenate(negatives), speech, training)
         errors = ops.reshape(errors, (len(negatives), -1))  # (negatives, B)
         generated_error = config.pixel_scale * ops.mean(errors[:count])

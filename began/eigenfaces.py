@@ -1,4 +1,4 @@
-"""What cannot be heard of a face, as the principal components of what is seen above the mouth.
+"""What speech does not determine of a face, as the principal components of the picture above the mouth.
 
 Eigenfaces (Turk and Pentland 1991): head pose, colour cast and blinks in a few numbers, which are uncorrelated and of
 unit variance, so that new faces are drawn from the standard normal (Tipping and Bishop 1999).

@@ -1,4 +1,4 @@
-"""Measures how varied, sharp and obedient a BEGAN's faces are, on speech it has never heard.
+"""Measures how varied, sharp and obedient a BEGAN's faces are, on held-out speech.
 
 python -m began.evaluate --model MODEL --data DATASET; --model may be given again: its line comes below.
 """
@@ -44,7 +44,7 @@ def parse_arguments() -> argparse.Namespace:
 
 @program
 def main() -> None:
-    """Evaluates, prints the table and writes what was asked for."""
+    """Evaluates, prints the table and writes the requested files."""
     arguments = parse_arguments()
     dataset = open_dataset(arguments.data)
     if arguments.samples < 2:
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def measure(arguments: argparse.Namespace, dataset: Dataset) -> None:
-    """Loads the models, prints the table and writes what was asked for."""
+    """Loads the models, prints the table and writes the requested files."""
     import_keras()
     from began.examination import evaluate
     from began.face import load_model

@@ -1,4 +1,4 @@
-"""Looks at a generator during its training and after: collapse, mouth motion and pictures, on speech it never heard."""
+"""Looks at a generator during its training and after: collapse, mouth motion and pictures, on held-out speech."""
 
 from typing import Any
 
@@ -106,7 +106,7 @@ class Examination:
             "mouth_swap": ratio(aligned_distance(mouths(generated), mouths(swapped)), self.mouth_within),
             **{name: motion[name] for name in ("correlation", "amplitude", "explained_variance")},
         }
-        values["score"] = score(values, hears=face.config.speech.code_size > 0)
+        values["score"] = score(values, conditional=face.config.speech.code_size > 0)
         return values, self._rows(face, generated, z, talking[0])
 
     def collapse(self, faces: np.ndarray) -> dict[str, float | None]:
@@ -152,13 +152,13 @@ def aligned_distance(faces: np.ndarray, others: np.ndarray) -> float:
     return np.mean([distances(faces[[index]], others[[index]])[0, 0] for index in range(len(faces))])
 
 
-def score(values: dict[str, Any], hears: bool) -> float:
+def score(values: dict[str, Any], conditional: bool) -> float:
     """What the best step is chosen by: the product of diversities, sharpness and mouth correlation, each at most 1.
 
     What cannot be measured does not count.
     """
     factors = [values["diversity"], values["mouth_diversity"], values["sharpness"]]
-    if hears:
+    if conditional:
         factors.append(max(0.0, values["correlation"]))
     return float(np.prod([min(factor, 1.0) for factor in factors if factor is not None]))
 
@@ -181,16 +181,16 @@ def evaluate(models: list[Any], dataset: Dataset, split: str, samples: int) -> d
     store = FrameStore(dataset)
     methods: dict[str, dict[str, Any]] = {}
     examine: Any = None
-    heard = components = None
+    features = components = None
     for model in models:
         if dataset.size != model.config.size:
             raise InputError(
                 f"{dataset.folder}: faces of {dataset.size} pixels, the model has {model.config.size}; "
                 f"prepare the clips with --size {model.config.size}"
             )
-        if heard != model.config.speech.feature_settings:
-            heard = model.config.speech.feature_settings
-            train, held_out = (store.frames(part, heard) for part in ("train", split))
+        if features != model.config.speech.feature_settings:
+            features = model.config.speech.feature_settings
+            train, held_out = (store.frames(part, features) for part in ("train", split))
             components = components or MouthComponents.fit(train.clips)
             examine = Examination(train, held_out, components, samples)
         if not methods:

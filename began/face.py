@@ -95,9 +95,9 @@ class BeganFace:
 
     def motion(self, maps: np.ndarray, z: np.ndarray | None = None) -> np.ndarray:
         """The faces of `faces` in about [-1, 1], before they are rounded."""
-        heard = self.config.speech.standardiser(self.statistics)(maps)
-        z = np.broadcast_to(self.z if z is None else z, (len(heard), self.config.z_size))
-        used = [part for part, there in zip((heard, z), self._inputs, strict=True) if there]
+        speech = self.config.speech.standardiser(self.statistics)(maps)
+        z = np.broadcast_to(self.z if z is None else z, (len(speech), self.config.z_size))
+        used = [part for part, there in zip((speech, z), self._inputs, strict=True) if there]
         return in_batches(self.network.predict_on_batch, *used)
 
     @property

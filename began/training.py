@@ -209,7 +209,7 @@ def audio_network_of(config: SpeechConfig, data: str | None = None) -> Callable[
     encoder, vae, statistics = load_vae_encoder(run, data)
     if vae.speech.features != config.features:
         raise InputError(
-            f"{run}: this VAE hears the features {vae.speech.features!r}, the BEGAN {config.features!r}; "
+            f"{run}: this VAE was trained on the features {vae.speech.features!r}, the BEGAN {config.features!r}; "
             "train a VAE on the same features"
         )
     return partial(build_frozen_audio_network, encoder, config.code_size, None if config.standardised else statistics)

@@ -15,9 +15,9 @@ from preprocessing.faces.alignment import mouth_slices
 from runtime.array_file import ArrayFile
 
 LIPS = (0.70, 0.95, 0.42, 0.58)  # rows and columns of the middle of the lips, in units of the side of the face
-SLIGHT = 5.0  # of a*: less is no lip
+SLIGHT = 5.0  # of a*: below it, not a lip
 EYES = ((0.36, 0.48, 0.25, 0.45), (0.36, 0.48, 0.55, 0.75))  # each with its lids, likewise
-EYES_ASKED = 5  # every so many-th real frame is compared with those of other clips
+EYE_STEP = 5  # every so many-th real frame is compared with those of other clips
 SSIM_DEVIATION, SSIM_EDGE = 1.5, 5  # of the Gaussian, in pixels, and how far its window reaches
 
 
@@ -108,12 +108,12 @@ def eye_measures(made: np.ndarray, real: Any) -> dict[str, float | None]:
     """
     clip_of = np.repeat(np.arange(len(real)), [len(faces) for faces in real])
     real = np.concatenate(real)
-    asked = np.arange(0, len(real), EYES_ASKED)
+    queries = np.arange(0, len(real), EYE_STEP)
     of_made, of_real = 0.0, 0.0
     for eye in EYES:
         kept = _eyes(real, eye)
-        among_real = _distances(kept[asked], kept)
-        among_real[clip_of[asked][:, None] == clip_of] = np.inf
+        among_real = _distances(kept[queries], kept)
+        among_real[clip_of[queries][:, None] == clip_of] = np.inf
         of_made += _distances(_eyes(made, eye), kept).min(axis=1).mean()
         of_real += among_real.min(axis=1).mean()
     sharpnesses = [sum(sharpness(_cut(faces, eye)) for eye in EYES) for faces in (made, real)]

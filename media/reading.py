@@ -24,11 +24,11 @@ SPEECH_RATE = 16000  # Hz, what the wide feature maps are computed from
 SPEECH_RATE_2017 = 44100  # Hz, what those of the 2017 presets are computed from
 SEEKING_MARGIN = 1.0  # seconds read before the part that is wanted: decoders need a run-up
 SPEECH_FILES = {SPEECH_RATE: "speech.wav", SPEECH_RATE_2017: "speech_44k.wav"}  # of a clip
-HIGHEST_RATE = 240  # frames per second; more is no rate of a camera
+HIGHEST_RATE = 240  # frames per second; no camera records at a higher rate
 LARGEST_JITTER = 0.05  # seconds by which presentation times may waver before it counts as a gap in the sound
 STEP_BACK = 0.1  # seconds by which the times of a stream may step back before it counts as another file, joined on
 LEAP = 10.0  # seconds by which they may leap ahead of all streams; both limits are those of the ffmpeg program
-COUNTED_PACKETS = 100  # by which the frame rate of an AVI file is told
+COUNTED_PACKETS = 100  # from which the frame rate of an AVI file is estimated
 SQUARE = 0.01  # deviation of the sample aspect ratio from 1 that nobody sees
 
 # What a file may not be: lists of other files and addresses, which FFmpeg would open, too.
@@ -60,7 +60,7 @@ def media_path(path: str | Path) -> str:
 
 
 def open_container(path: str | Path) -> Any:
-    """The opened container of a media file, of PyAV; text in it that is no UTF-8 is left out.
+    """The opened container of a media file, of PyAV; text in it that is not UTF-8 is left out.
 
     Raises:
         InputError: there is no such file, or FFmpeg cannot read it.
@@ -324,7 +324,7 @@ def _square_size(frame: Any, stream: Any) -> tuple[int, int]:
 def _turn(frame: Any) -> Callable[[np.ndarray], np.ndarray]:
     """Function that turns images by right angles and mirrors them as a display matrix says, as the ffmpeg program does.
 
-    To be asked of one frame alone: each that is asked for its matrix stays in memory until Python collects garbage.
+    To be called on one frame alone: each frame whose matrix is read stays in memory until Python collects garbage.
     """
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
@@ -378,7 +378,7 @@ def stream_speech(
     Of several tracks, the one marked as default is taken, or the first; another one where it is silent. Two channels
     are averaged; more are first mixed down to two by FFmpeg, which keeps the level of a voice that sits in the middle.
     Where the average would lose the voice, as of a microphone with the opposite sign, they are weighted
-    (`sound.ChannelAnalysis`). Samples that are no sound are replaced (`sound.SoundRepair`), and sound whose samples
+    (`sound.ChannelAnalysis`). Invalid samples are replaced (`sound.SoundRepair`), and sound whose samples
     are in other units is scaled. Gaps in the presentation times become silence.
 
     Args:
@@ -433,7 +433,7 @@ def stream_speech(
 
 @contextlib.contextmanager
 def _open_sound(path: str | Path) -> Iterator[tuple[Any, Any, SoundTrack]]:
-    """Opens `path` and gives (container, audio stream that is heard, `SoundTrack`).
+    """Opens `path` and gives (container, audio stream to use, `SoundTrack`).
 
     Raises:
         InputError: as `open_media`.
@@ -458,19 +458,19 @@ def _sound_track(path: str, absolute: str, modified: int, size: int) -> SoundTra
         form = stream.codec_context.format
         if len(every) == 1 and stream.codec_context.layout.nb_channels == 1 and form and not holds_floats(form):
             return SoundTrack(stream.index)
-    heard = {}
+    analyses = {}
     for track in tracks:
-        heard[track] = _analyse(path, track)
-        if heard[track].level >= SILENCE:
+        analyses[track] = _analyse(path, track)
+        if analyses[track].level >= SILENCE:
             break
     else:
         track = tracks[0]
     notes = []
     if track != every[0]:
-        why = "is silent" if every[0] in heard else "is not the default one"
+        why = "is silent" if every[0] in analyses else "is not the default one"
         why = why if every[0] in tracks else "has a codec that cannot be decoded"
         notes.append(f"audio track {every.index(track) + 1} of {len(every)} is used: the first one {why}")
-    level, weights = heard[track].level, heard[track].weights()
+    level, weights = analyses[track].level, analyses[track].weights()
     if weights is not None:
         notes.append("averaging its channels would lose the voice (opposite signs?): they are weighted")
     if level > 1:
@@ -479,15 +479,15 @@ def _sound_track(path: str, absolute: str, modified: int, size: int) -> SoundTra
 
 
 def _analyse(path: str, track: int) -> ChannelAnalysis:
-    """A `ChannelAnalysis` that has heard a track of a file, as far as it needs."""
-    channels, listener = Channels(path, SPEECH_RATE, None), ChannelAnalysis(SPEECH_RATE)
+    """A `ChannelAnalysis` of a track of a file, as far as it needs."""
+    channels, analysis = Channels(path, SPEECH_RATE, None), ChannelAnalysis(SPEECH_RATE)
     with open_media(path, "audio") as (container, _):
         for frame in _decode(container, container.streams[track], []):
             for part in [*channels.rest(frame), *channels.of(frame)]:
-                listener.update(part)
-            if listener.done:
+                analysis.update(part)
+            if analysis.done:
                 break
-    return listener
+    return analysis
 
 
 def read_speech(

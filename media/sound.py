@@ -10,7 +10,7 @@ LONGEST_BRIDGE = 0.01  # seconds of unusable samples that a straight line bridge
 BLOCK_SECONDS = 0.02  # of sound, whose standard deviation is its level
 EXCEEDED_BLOCKS = 10  # a sound is as loud as the level that it exceeds for so many blocks, 0.2 s: clicks do not count
 SILENCE = 1e-4  # level below which a sound is silent: -80 dB, full scale being 1
-QUIET = 10 ** (-30 / 20)  # level to which a softer sound is raised before it is heard
+QUIET = 10 ** (-30 / 20)  # level to which a softer sound is raised before its features are computed
 SILENT = "the sound is silent"
 ENDS_EARLY = "the sound ends before the picture"
 AUDIBLE = 1e-3  # level of blocks that tell how channels belong together
@@ -22,7 +22,7 @@ NORMAL_LEVEL = 0.25  # of a sound whose unit was not full scale
 
 @dataclass(frozen=True)
 class SoundTrack:
-    """How the sound of a file is heard.
+    """How the sound of a file is read.
 
     Attributes:
         track: index of the stream in the container.
@@ -43,7 +43,7 @@ class SoundTrack:
 
 
 class SoundRepair:
-    """Replaces samples that are no sound, those that are not finite or beyond LARGEST, in sound that comes in parts.
+    """Replaces invalid samples, those that are not finite or beyond LARGEST, in sound that comes in parts.
 
     A straight line bridges them; where they last longer than LONGEST_BRIDGE, or to the end of a part, the sound before
     fades out and the sound after them fades in.
@@ -156,7 +156,7 @@ class Loudness:
 
 
 def gain_of(level: float) -> tuple[float, list[str]]:
-    """What a sound of some level is heard with.
+    """The gain for a sound of some level.
 
     Returns:
         (gain, notes): 1 for most; what raises a quiet one to QUIET; 0 for silence. A line if it is not 1, or none.
@@ -186,7 +186,7 @@ class ChannelAnalysis:
         self._levels, self._products = [], []  # of audible blocks
 
     def update(self, channels: np.ndarray) -> None:
-        """Takes a part: floats [shape=(channels, n)]; samples that are no numbers count as silence."""
+        """Takes a part: floats [shape=(channels, n)]; NaN samples count as silence."""
         self._taken += channels.shape[1]
         blocks, levels = self._loudness.update(np.nan_to_num(channels, posinf=0, neginf=0))
         changes = np.diff(blocks, axis=-1)  # in which hum, often the same in all channels, hardly counts

@@ -30,7 +30,7 @@ TOO_FEW = f"fewer than {FEWEST_FRAMES} frames"
 SHORTEST_BY_HAND = 0.2  # seconds that a gap between splits must leave of an interval
 ROUNDING = 1e-6  # seconds
 LEAST_MISSING = 0.3  # seconds by which a sound ends early
-LONGEST_SILENCE = 1.0  # seconds at the end in which not even noise is heard, as of a microphone that was switched off
+LONGEST_SILENCE = 1.0  # seconds at the end without even noise, as of a microphone that was switched off
 LONGEST_PIECE = 3.0  # seconds; between such pieces of its segments a recording is divided among the splits
 
 
@@ -315,10 +315,10 @@ def _wrong_sound(path: Any, seconds: float) -> dict[str, int]:
         path: of the speech.
         seconds: from the start of the clip to its last face.
     """
-    heard = last_audible(path)
-    if not heard:
+    audible_end = last_audible(path)
+    if not audible_end:
         return {SILENT: 1}
-    early = (sound_duration(path) or 0.0) < seconds - LEAST_MISSING or heard < seconds - LONGEST_SILENCE
+    early = (sound_duration(path) or 0.0) < seconds - LEAST_MISSING or audible_end < seconds - LONGEST_SILENCE
     return {ENDS_EARLY: 1} if early else {}
 
 

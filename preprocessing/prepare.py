@@ -180,7 +180,7 @@ def _records_so_far(folder: Path, size: int) -> dict[str, dict[str, Any]]:
     for record in records.values():
         if record["settings"]["size"] != size:
             raise InputError(
-                f"{folder}: holds faces of {record['settings']['size']} pixels, {size} were asked for; "
+                f"{folder}: holds faces of {record['settings']['size']} pixels, {size} were requested; "
                 "choose another --out"
             )
     return records

@@ -62,16 +62,16 @@ def find_segments(
     seen = _bridged(why == "", round(LONGEST_LOSS / frame_seconds))
     voiced = _bridged(voice > VOICED, round(LONGEST_PAUSE / CHUNK_SECONDS))
     voiced = _widened(voiced, round(MARGIN / CHUNK_SECONDS))
-    heard = voiced[(times / CHUNK_SECONDS).astype(int)]
+    spoken = voiced[(times / CHUNK_SECONDS).astype(int)]
     kept = np.zeros(len(times), bool)
     segments = []
-    for first, end in _parted(_stretches(seen & heard), cuts):
+    for first, end in _parted(_stretches(seen & spoken), cuts):
         whole = Segment(float(times[first]), float(times[end - 1] + frame_seconds))
         for part in cut_segment(whole, voice, LONGEST):
             if part.end - part.start >= SHORTEST:
                 segments.append(part)
                 kept |= (times >= part.start) & (times < part.end)
-    left_out = np.where(why != "", why, np.where(heard, TOO_SHORT, SILENT))[~kept]
+    left_out = np.where(why != "", why, np.where(spoken, TOO_SHORT, SILENT))[~kept]
     seconds = Counter(left_out.tolist())
     return segments, {reason: round(count * float(frame_seconds), 2) for reason, count in seconds.items()}
 

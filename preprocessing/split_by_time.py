@@ -9,7 +9,7 @@ from itertools import groupby, pairwise
 
 import numpy as np
 
-GAP = 0.6  # seconds between blocks: the widest feature map hears .263 s to each side, a mouth moves .3 s ahead
+GAP = 0.6  # seconds between blocks: the widest feature map spans .263 s to each side, a mouth moves .3 s ahead
 LEAST_SECONDS = 20.0  # of a recording that gives all three splits
 TOLERANCE = 0.5  # seconds that a recording of LEAST_SECONDS may be shorter: the last frame ends before the sound does
 ROUND = 300.0  # seconds kept of a recording after which its blocks begin anew, so that none is far from the others

@@ -1,4 +1,4 @@
-"""An array on disk of which parts are read when they are asked for, without a file that stays open."""
+"""An array on disk of which parts are read on request, without a file that stays open."""
 
 import io
 import math

@@ -109,10 +109,10 @@ def _named(path: str | Path, scratch: Path) -> Iterator[None]:
 
 
 def check_is_file(path: str | Path) -> None:
-    """Refuses what is no regular file: what comes out of a pipe or a device has no end, or cannot be read twice.
+    """Refuses what is not a regular file: what comes out of a pipe or a device has no end, or cannot be read twice.
 
     Raises:
-        InputError: there is no such file, or it is none.
+        InputError: there is no such file, or it is not a regular one.
     """
     try:
         mode = os.stat(path).st_mode
@@ -186,7 +186,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
     """Reads a JSON object.
 
     Raises:
-        InputError: the file is missing or is no JSON.
+        InputError: the file is missing or is not JSON.
     """
     path = Path(path)
     if not path.is_file():

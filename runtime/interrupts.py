@@ -1,8 +1,8 @@
 """Ctrl-C ends a program within two seconds, also in the middle of a long computation of a library.
 
 Python raises KeyboardInterrupt between two of its own instructions. A matrix decomposition, or a network's first step,
-is one instruction that may take minutes. So a thread watches: it is told of the signal at once and ends the process
-where the main thread has not heard of it in time. That is as safe as any kill: outputs are whole or not there.
+is one instruction that may take minutes. So a thread watches: it receives the signal at once and ends the process
+if the main thread has not reacted in time. That is as safe as any kill: outputs are whole or not there.
 """
 
 import contextlib
@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
-PATIENCE = 1.5  # seconds for the main thread to hear of the signal by itself
-AT_ONCE = 0.5  # seconds before the watcher looks, in which it may have heard already
+PATIENCE = 1.5  # seconds for the main thread to handle the signal by itself
+AT_ONCE = 0.5  # seconds before the watcher looks, in which the main thread may have handled it already
 ENDED = b"\0"  # tells the watcher that the program has ended; the other bytes are numbers of signals
 INTERRUPTED = 130  # the shell's status of a program ended by Ctrl-C
 LAST_WORDS = ["interrupted: only finished files are kept"]  # what an interrupted program says
@@ -37,7 +37,7 @@ def prompt_interrupts() -> Iterator[None]:
     """Makes Ctrl-C end the process within two seconds, whatever it is doing.
 
     Raises:
-        KeyboardInterrupt: it was pressed, and the main thread has heard of it; also in the place of an error that a
+        KeyboardInterrupt: it was pressed, and the main thread has handled it; also in the place of an error that a
             library made of it.
     """
     del LAST_WORDS[:-1]
@@ -45,17 +45,17 @@ def prompt_interrupts() -> Iterator[None]:
     if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # e.g. ignored
         yield
         return
-    heard = -AT_ONCE  # when, in seconds of the clock that starts at 0
+    handled = -AT_ONCE  # when, in seconds of the clock that starts at 0
 
-    def hear(number: int, frame: FrameType | None) -> None:
-        nonlocal heard
-        heard = time.monotonic()
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal handled
+        handled = time.monotonic()
         signal.default_int_handler(number, frame)
 
     def watch() -> None:
-        while (told := os.read(reader, 1)) and told != ENDED:
+        while (received := os.read(reader, 1)) and received != ENDED:
             since = time.monotonic()
-            if told[0] != signal.SIGINT or ended.wait(PATIENCE) or heard > since - AT_ONCE:
+            if received[0] != signal.SIGINT or ended.wait(PATIENCE) or handled > since - AT_ONCE:
                 continue
             report_interrupt()
             os._exit(INTERRUPTED)
@@ -64,13 +64,13 @@ def prompt_interrupts() -> Iterator[None]:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    signal.signal(signal.SIGINT, hear)
+    signal.signal(signal.SIGINT, handle)
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
         yield
     except Exception as error:
-        if heard > 0:
+        if handled > 0:
             raise KeyboardInterrupt from error
         raise
     finally:

@@ -73,7 +73,7 @@ def program(main: Callable[[], object]) -> Callable[[], int]:
 
 
 def error_text(error: Any) -> str:
-    """An `InputError` or `OSError` as a user is told of it: what, where and the remedy."""
+    """An `InputError` or `OSError` as a user sees it: what, where and the remedy."""
     if isinstance(error, InputError):
         return str(error)
     place = f"{error.filename}: " if error.filename else ""
@@ -125,14 +125,14 @@ def number(least: float, most: float, kind: type[int] | type[float] = float) -> 
         except ValueError:
             value = math.nan
         if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is no {WHOLE[kind]}number from {least:g} to {most:g}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {WHOLE[kind]}number from {least:g} to {most:g}")
         return value
 
     return parsed
 
 
 def check_backend() -> None:
-    """Refuses a backend of Keras that the networks cannot run on; programs ask before they spend seconds.
+    """Refuses a backend of Keras that the networks cannot run on; programs call it before they spend seconds.
 
     Raises:
         InputError: KERAS_BACKEND names one that they do not run on, or that is not installed.

@@ -55,7 +55,7 @@ def test_speech_becomes_a_video(server, tmp_path):
         assert video_info(path).frame_rate == 25 and abs(len(read_speech(path)) / 16000 - 2.978) < 0.06
 
 
-def test_what_is_no_sound_is_refused_in_the_users_words(server):
+def test_what_is_not_audio_is_refused_in_the_users_words(server):
     state, _ = server.job(speech=server.upload(b"this is a text, not a sound", "../../notes\n.txt"))
     assert state["state"] == "failed" and "../../notes.txt" in state["message"] and state["wrong"] == "speech"
     assert str(server.scratch) not in state["message"] and "Traceback" not in state["message"]
@@ -175,7 +175,7 @@ def test_damaged_files_end_nothing(server):
     assert server.job(speech=EXAMPLE)[0]["state"] == "done"
 
 
-def test_a_list_of_other_files_is_no_sound(server):
+def test_a_list_of_other_files_is_not_audio(server):
     state, _ = server.job(speech=server.upload(b"ffconcat version 1.0\nfile video-x.mp4\n", "list.wav"))
     assert state["message"].startswith("list.wav: cannot be read as audio or video (Invalid argument)")
 
@@ -254,7 +254,7 @@ def test_others_need_the_token(tiny_model_folder, tmp_path):
             assert "tiny" in json.load(answer)["models"][0]["name"]
 
 
-def test_wrong_arguments_are_told(tmp_path):
+def test_wrong_arguments_are_reported(tmp_path):
     assert "not a model folder" in one_line(run_program("-m", "audio2faces.app", "--model", tmp_path, cwd=ROOT))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = run_program("-m", "audio2faces.app", "--port", taken.getsockname()[1], cwd=ROOT)

@@ -66,7 +66,7 @@ def test_a_mouth_that_never_moved_stays_shut():
     np.testing.assert_array_equal(articulation.fitted(real, nothing)(motion), 0)
 
 
-def test_a_model_articulates_as_strongly_as_asked(tiny_model_folder, tmp_path):
+def test_a_model_articulates_as_strongly_as_requested(tiny_model_folder, tmp_path):
     model = load_model(tiny_model_folder)
     maps = np.random.default_rng(0).normal(size=(4, 35, 13))
     gains = json.loads((tiny_model_folder / "config.json").read_text())["articulation"]

@@ -99,7 +99,7 @@ def test_sound_without_speech_gives_finite_maps_of_all_kinds():
     assert np.ptp(maps[4:, :, 0].mean(axis=1)) > 3  # loud and soft
 
 
-def test_what_a_frame_hears_is_a_function_of_seed_and_step(tiny_dataset, tiny_config):
+def test_the_augmentation_of_a_frame_is_a_function_of_seed_and_step(tiny_dataset, tiny_config):
     frames = FrameSet(tiny_dataset.split("train"), tiny_config.speech.feature_settings)
     statistics = FeatureStatistics.fit(frames.maps)
     one, other = (Speech(frames, tiny_config, statistics.standardise) for _ in range(2))

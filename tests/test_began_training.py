@@ -149,7 +149,7 @@ def test_a_checkpoint_cut_short_gives_way_to_the_one_before(tiny_dataset, tiny_r
         train_began(longer, tiny_dataset, run)
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tiny_dataset, tmp_path, monkeypatch):
+def test_a_nan_loss_stops_the_run_and_keeps_the_checkpoint(tiny_dataset, tmp_path, monkeypatch):
     honest = BeganTask.batch
 
     def broken(self, step):
@@ -164,7 +164,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tiny_da
     assert all(np.isfinite(weight).all() for weight in kept.get_weights())
 
 
-def test_weights_that_are_no_numbers_are_not_kept(tiny_dataset, tmp_path, monkeypatch):
+def test_nan_weights_are_not_kept(tiny_dataset, tmp_path, monkeypatch):
     honest = OneDevice.bring_back
 
     def broken(self, learner, model):
@@ -180,7 +180,7 @@ def test_weights_that_are_no_numbers_are_not_kept(tiny_dataset, tmp_path, monkey
     assert int(kept.steps_done) == 4 and all(np.isfinite(weight).all() for weight in kept.get_weights())
 
 
-def test_collapse_and_a_closed_balance_are_told_at_once(tiny_dataset, tmp_path, capsys):
+def test_collapse_and_a_closed_balance_are_reported_at_once(tiny_dataset, tmp_path, capsys):
     config = TINY.updated(
         adversary={"gamma": 0.0},
         z="none",

@@ -60,7 +60,7 @@ def test_the_nearest_face_is_found():
     assert list(nearest(grey(9, 90, 254), grey(0, 100, 255))) == [0, 1, 2]
 
 
-def test_two_groups_of_clips_are_told_apart():
+def test_two_groups_of_clips_are_distinguished():
     generator = np.random.default_rng(0)
     means = np.concatenate([generator.normal(50, 5, (6, 12)), generator.normal(150, 5, (6, 12))])
     group = two_groups(means)
@@ -74,9 +74,9 @@ def test_sharpness_is_lost_by_blurring():
     assert sharpness(blurred) < 0.7 * sharpness(faces) and sharpness(grey(7)) == 0
 
 
-def test_the_score_counts_nothing_beyond_one_and_correlation_only_where_speech_is_heard():
+def test_the_score_counts_nothing_beyond_one_and_correlation_only_for_conditional_models():
     values = {"diversity": 2.0, "mouth_diversity": 0.5, "sharpness": 1.5, "correlation": -0.3}
-    assert score(values, hears=False) == 0.5 and score(values, hears=True) == 0
+    assert score(values, conditional=False) == 0.5 and score(values, conditional=True) == 0
 
 
 class Puppet:
@@ -104,7 +104,7 @@ def examine(tiny_dataset):
     return Examination(train, held_out, MouthComponents.fit(train.clips), samples=30)
 
 
-def test_a_generator_that_hears_and_varies_passes(examine):
+def test_a_generator_that_follows_speech_and_varies_passes(examine):
     values, rows = examine(Puppet())
     assert values["diversity"] > 0.5 and values["duplicates"] < 0.2 and values["mouth_swap"] > 0.25
     assert abs(values["correlation"]) > 0.4 and values["swap"] > 0
@@ -113,7 +113,7 @@ def test_a_generator_that_hears_and_varies_passes(examine):
     assert (rows["z fixed"][:, 0, 0] == rows["z fixed"][0, 0, 0]).all()
 
 
-def test_a_collapsed_generator_is_told(examine):
+def test_a_collapsed_generator_is_reported(examine):
     values, _ = examine(Puppet(deaf=True, rigid=True))
     assert values["diversity"] == values["mouth_diversity"] == values["swap"] == values["mouth_swap"] == 0
     assert values["duplicates"] == 1 and values["correlation"] == 0 and values["rarer_group"] == 0

@@ -120,7 +120,7 @@ def test_misses_and_false_faces_by_hand():
     assert (errors["frames"], errors["misses"], errors["false"]) == (20, 4, 50)
 
 
-def test_slow_movement_is_no_tremble():
+def test_slow_movement_is_not_jitter():
     drift = np.arange(60.0)[:, None, None]
     np.testing.assert_allclose(tremble(drift), 0, atol=1e-12)
     assert len(tremble(drift)) == 59
@@ -223,7 +223,7 @@ def test_bad_input_gives_one_line(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_viola_jones_cannot_be_told_where_to_look():
+def test_viola_jones_takes_no_search_box():
     assert ViolaJonesDetector().follow([None, None], [None, None]) == [None, None]
 
 

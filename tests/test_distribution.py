@@ -252,7 +252,7 @@ def test_another_backend_trains_in_one_process(monkeypatch):
         open_devices(4, "run")
 
 
-def test_tensorflow_at_work_before_is_told(monkeypatch):
+def test_tensorflow_in_use_before_is_reported(monkeypatch):
     compiled(Began(TINY, audio_network_of(TINY.speech)))
     monkeypatch.setenv("TF_CONFIG", config_of({"worker": ["a:1", "b:1"]}, {"type": "worker", "index": 0})["TF_CONFIG"])
     with pytest.raises(InputError, match="must be configured at program startup; prepare the dataset first"):

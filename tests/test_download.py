@@ -180,7 +180,7 @@ def test_an_interrupted_download_leaves_no_file_and_is_resumed(tmp_path, server,
     assert sha256(fetched.picture) == sha256(CLIP) and waits == []
 
 
-def test_a_busy_server_is_asked_again_when_it_says(tmp_path, server, waits):
+def test_a_busy_server_is_tried_again_when_it_says(tmp_path, server, waits):
     slow_down = Answer(status=429, headers={"Retry-After": "7"})
     url = server.serve("/clip.mpg", slow_down, WHOLE)
     assert sha256(fetch_quickly(url, tmp_path, waits).picture) == sha256(CLIP)
@@ -263,7 +263,7 @@ def test_a_live_stream_is_refused_and_a_recorded_one_is_fetched_without_ffmpeg(t
 
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # yt-dlp leaves open what it was putting together
-def test_a_part_of_a_stream_that_fails_is_asked_for_again_or_named(tmp_path, server, waits):
+def test_a_part_of_a_stream_that_fails_is_tried_again_or_named(tmp_path, server, waits):
     url = server.serve("/done.m3u8", playlist(b"#EXT-X-ENDLIST\n"))
     server.serve("/part.ts", Answer(status=503, headers={"Retry-After": "20"}), WHOLE)
     assert sha256(fetch_quickly(url, tmp_path, waits).picture) == sha256(CLIP)
@@ -357,7 +357,7 @@ def test_what_yt_dlp_says_of_a_page(tmp_path, server, monkeypatch, error, line):
         fetch_quickly("http://127.0.0.1/page", tmp_path)
 
 
-def test_a_full_disk_is_no_fault_of_the_network(tmp_path, server, waits):
+def test_a_full_disk_is_not_blamed_on_the_network(tmp_path, server, waits):
     url = server.serve("/clip.mpg", WHOLE)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (CUT, limits[1]))  # writes beyond this fail, as they do on a full disk
@@ -433,7 +433,7 @@ def test_pytube_fetches_two_files_where_one_is_too_large(tmp_path, server, youtu
     ]
     fetched = fetch_quickly(VIDEO, tmp_path, downloader="pytube", max_height=480)
     assert (fetched.picture.name[-8:], fetched.sound.name[-8:]) == (".135.mp4", ".140.mp4")
-    assert fetched.note == "pytube, as asked for"
+    assert fetched.note == "pytube, as requested"
     youtube.offer.append(both(server, 18))  # of 360 pixels, which is less than 480
     assert ".135." in fetch_quickly(VIDEO, tmp_path / "small", downloader="pytube", max_height=480).picture.name
     youtube.offer = youtube.offer[:1]
@@ -526,7 +526,7 @@ def test_where_pytube_fails_yt_dlp_is_used_and_the_note_says_why(tmp_path, serve
     assert (written["url"], written["note"], written["picture"]) == (VIDEO, fetched.note, fetched.picture.name)
 
 
-def test_where_both_fail_both_reasons_are_told(tmp_path, server, youtube, redirected):
+def test_where_both_fail_both_reasons_are_given(tmp_path, server, youtube, redirected):
     youtube.failures = [pytube_exceptions.VideoPrivate("x")]
     redirected(server.serve("/clip.mpg", Answer(status=404)))
     line = refusal(VIDEO, tmp_path)

@@ -115,7 +115,7 @@ def test_a_stream_gives_the_very_frames_of_the_whole(served, exported, samples, 
 
 
 @pytest.mark.parametrize("damaged", [[np.nan], [np.inf, -np.inf], [1e30], [np.nan] * 400])
-def test_samples_that_are_no_sound_do_not_spoil_the_face(served, samples, damaged):
+def test_invalid_samples_do_not_spoil_the_face(served, samples, damaged):
     broken = samples.copy()
     broken[24000 : 24000 + len(damaged)] = damaged
     frames, clean = (whole(served, each)["frames"][0].astype(int) for each in (broken, samples))
@@ -300,7 +300,7 @@ def test_onnx_and_litert_give_the_faces_of_the_model(name, tmp_path, samples):
         assert abs(made.mean() - expected[3].mean()) < 3
 
 
-def test_a_full_disk_is_no_fault_of_tensorflow(tiny_model_folder, tmp_path):
+def test_a_full_disk_is_not_blamed_on_tensorflow(tiny_model_folder, tmp_path):
     model = load_model(tiny_model_folder)
     (tmp_path / "out.tflite").write_text("the old one")
     for function, place, named in ((export, "served", "served/1"), (write_litert, "out.tflite", "out.tflite")):

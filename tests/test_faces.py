@@ -275,7 +275,7 @@ def test_a_few_unsure_faces_among_frames_without_one_are_not_believed():
 
 
 @pytest.mark.parametrize("quarters, reason", [(0, ""), (1, ON_LEFT_SIDE), (2, UPSIDE_DOWN), (3, ON_RIGHT_SIDE)])
-def test_a_picture_that_does_not_stand_upright_is_told(detector, quarters, reason):
+def test_a_picture_that_is_not_upright_is_detected(detector, quarters, reason):
     frames = frames_of(SAMPLES / "bgbu4p.mpg")[:36:2]
     turned = [(index / 12.5, np.ascontiguousarray(np.rot90(frame, quarters))) for index, frame in enumerate(frames)]
     assert {face.reason for face in extract_faces(turned, detector, 12.5, 64)} == {reason}
@@ -418,5 +418,5 @@ def test_tracking_stays_close_to_exact_detection(detector):
 
 
 def test_there_are_two_detectors_and_no_third():
-    with pytest.raises(ValueError, match="'dlib' is no detector; choose one of mtcnn, viola-jones"):
+    with pytest.raises(ValueError, match="'dlib' is not a detector; choose one of mtcnn, viola-jones"):
         make_detector("dlib")

@@ -99,7 +99,7 @@ def test_any_sound_gives_a_video_of_its_length(model, tmp_path, sample_rate, lay
     assert abs(lengths(tmp_path / "out.mp4")[1] - frames / 25) <= 1 / 25
 
 
-def test_silence_is_no_error(model, tmp_path):
+def test_silence_is_not_an_error(model, tmp_path):
     write_wav(tmp_path / "silence.wav", np.zeros(16000), 16000)
     assert generate_video(model, tmp_path / "silence.wav", tmp_path / "out.mp4", tmp_path / "frames", STILL)[0] == 25
     middle = [read_png(tmp_path / "frames" / f"frame-{index:06d}.png") for index in (10, 15)]
@@ -198,7 +198,7 @@ def test_evaluation_sets_the_model_beside_its_baselines(model, tiny_dataset):
     assert len(table) == 11 and len({len(line) for line in table}) == 1
 
 
-def test_an_evaluation_hears_each_clip_once(model, tiny_dataset, monkeypatch):
+def test_an_evaluation_computes_the_features_of_each_clip_once(model, tiny_dataset, monkeypatch):
     clips, hear = tiny_dataset.split("test"), type(model).predict_motion
     maps = [clip_maps(clip, model.config.speech.feature_settings) for clip in clips]
     first = [model.motion(of_clip, still=hear(model, of_clip[:1])[0]) for of_clip in maps]
@@ -224,7 +224,7 @@ def test_real_clips_score_perfectly_against_themselves(tiny_dataset):
     assert values["psnr"] == values["mouth_psnr"] == 100 and values["best_lag"] == 0
 
 
-def test_the_evaluation_refuses_a_strip_that_is_no_png(tiny_dataset, tiny_model_folder):
+def test_the_evaluation_refuses_a_strip_that_is_not_png(tiny_dataset, tiny_model_folder):
     arguments = ("--model", tiny_model_folder, "--data", tiny_dataset.folder, "--strip", "strip.foo")
     assert "ends in .png" in one_line(run_program("-m", "audio2faces.evaluate", *arguments))
 

@@ -115,7 +115,7 @@ def test_eyes_take_on_the_light_of_the_face():
     assert match_eyes(eyes, faces)[1][1] > 5
 
 
-def test_white_and_blurred_eyes_are_told_from_real_ones():
+def test_white_and_blurred_eyes_are_distinguished_from_real_ones():
     """Drawn eyes: a dark iris on white that looks about, some of them with a lid over it."""
     generator = np.random.default_rng(0)
 

@@ -43,7 +43,7 @@ raise SystemExit(main())
 
 
 @pytest.mark.parametrize("code", [STUCK, IN_A_LIBRARY])
-def test_ctrl_c_ends_a_program_that_cannot_hear_it(code, tmp_path):
+def test_ctrl_c_ends_a_program_that_cannot_handle_it(code, tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -94,7 +94,7 @@ def test_sound_that_is_none_does_not_spoil_the_face(live):
     assert np.abs(faces - spoken(live, 48000, in_pieces(samples, 960))[1]).mean() < 1
 
 
-def test_what_is_no_sound_is_refused():
+def test_what_is_not_audio_is_refused():
     sound = np.float32([0.5, -0.5]).tobytes()
     number, samples = unpacked(SOUND_HEADER.pack(320) + sound, 16000)
     assert number == 320 and samples.tolist() == [0.5, -0.5]
@@ -141,7 +141,7 @@ def test_a_microphone_moves_the_face(server):
         assert picture.shape == (16, 16, 3)
 
 
-def test_sound_of_any_rate_is_heard_as_at_the_models():
+def test_sound_of_any_rate_is_resampled_to_the_models():
     speech = read_speech(SAMPLES / "speech.wav", 48000)
     heard = AnyRate(48000, 16000)
     parts = [heard(speech[first : first + 960]) for first in range(0, len(speech), 960)]

@@ -120,7 +120,7 @@ def test_flicker_looks_where_the_real_clip_is_still():
     assert flicker(trembling, region) == 4
 
 
-def test_frames_across_dropped_ones_are_no_neighbours():
+def test_frames_across_dropped_ones_are_not_neighbours():
     faces = np.zeros((4, 32, 32, 3), np.uint8)
     faces[1] = 2
     faces[2:] = 90
@@ -146,7 +146,7 @@ def test_frame_numbers_count_what_was_dropped():
     assert frame_numbers(clip).tolist() == [0, 1, 2, 5, 6]
 
 
-def test_the_nearest_audio_is_heard_at_the_rate_of_the_features(tmp_path):
+def test_the_nearest_audio_is_read_at_the_rate_of_the_features(tmp_path):
     dataset = dataset_of(tmp_path, [drawn_clip(tmp_path, f"clip{index}", "train", index) for index in range(2)])
     for clip in dataset.clips:
         write_wav(clip.folder / "speech.wav", np.zeros(16000), 16000)  # which features of 2017 do not hear

@@ -58,7 +58,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
     np.testing.assert_array_equal(model.get_weights()[1], before[1])
 
 
-def test_a_full_disk_is_told_of_tensorboard_too(tmp_path):
+def test_a_full_disk_is_reported_for_tensorboard_too(tmp_path):
     log = MetricsLog(tmp_path, ["loss"], 0)
     with full_disk(2000), pytest.raises(OSError) as caught:
         for step in range(99):

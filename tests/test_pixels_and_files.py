@@ -106,7 +106,7 @@ with exclusive(folder, ""), claimed(folder + "/model"), atomic_folder(folder + "
 """
 
 
-def test_what_a_killed_process_leaves_is_no_obstacle_and_goes(tmp_path):
+def test_what_a_killed_process_leaves_is_cleaned_up(tmp_path):
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=ROOT, check=False)
     (left,) = tmp_path.glob(".partial-*")
     assert (left / "model" / "half").exists() and (tmp_path / ".lock").exists()

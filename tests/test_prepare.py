@@ -110,7 +110,7 @@ def test_a_second_of_black_is_dropped_counted_and_leaves_a_gap_in_time(tmp_path,
     np.testing.assert_allclose(clip.times, np.r_[np.arange(30), np.arange(55, 75)] / 25, atol=1e-3)
 
 
-def test_clips_whose_sound_does_not_belong_to_their_picture_are_told(tmp_path, drawn_faces):
+def test_clips_whose_sound_does_not_belong_to_their_picture_are_reported(tmp_path, drawn_faces):
     images = list(np.random.default_rng(0).integers(60, 70, (1, 128, 128, 3), np.uint8).repeat(50, axis=0))
     switched_off = np.concatenate([tone(0.9, 16000), np.zeros(17600)])
     sounds = {"good": tone(2, 16000), "off": switched_off, "short": tone(1.5, 16000), "silent": np.zeros(32000)}
@@ -138,7 +138,7 @@ def test_bad_sources_are_left_out_and_the_rest_goes_on(tmp_path, capsys, drawn_f
     assert os.listdir(tmp_path / "data" / "clips") == ["good"]
 
 
-def test_names_that_are_no_utf_8_or_very_long_are_made_safe(tmp_path, drawn_faces):
+def test_names_that_are_not_utf_8_or_very_long_are_made_safe(tmp_path, drawn_faces):
     drawn_video(tmp_path / "a.mp4").rename(tmp_path / "caf\udce9.mp4")
     drawn_video(tmp_path / "b.mp4", seed=1).rename(tmp_path / f"{'m' * 251}.mp4")
     dataset, report = prepare_dataset([tmp_path], tmp_path / "data", settings=SMALL)
@@ -207,7 +207,7 @@ def test_splits_by_list_and_by_hash(tmp_path):
 
 def test_datasets_of_another_schema_or_size_are_refused(tmp_path):
     dataset_of(tmp_path, [drawn_clip(tmp_path, "a", "train", 0)], size=64)
-    with pytest.raises(InputError, match="holds faces of 64 pixels, 32 were asked for"):
+    with pytest.raises(InputError, match="holds faces of 64 pixels, 32 were requested"):
         prepare_dataset([SAMPLES], tmp_path, settings=SMALL)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "schema": 99}))

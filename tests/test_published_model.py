@@ -63,7 +63,7 @@ def test_the_published_models_move_the_mouth_as_the_speaker_does(size, request):
     assert report["idle"][f"grid-s1-{size}"]["eye_sharpness"] == pytest.approx(1, abs=0.25)
 
 
-def test_the_published_began_hears_and_varies(sample_dataset):
+def test_the_published_began_follows_speech_and_varies(sample_dataset):
     methods = measure_generators([load_model(BEGAN)], sample_dataset, "test", samples=150)["methods"]
     ours = methods["began-grid-s1"]
     assert ours["diversity"] >= 0.85 and ours["mouth_diversity"] >= 0.8 and ours["sharpness"] >= 0.8

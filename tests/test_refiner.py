@@ -239,7 +239,7 @@ def test_no_pair_joins_frames_across_dropped_ones(training, trained, tmp_path, s
     )
 
 
-def test_motion_of_training_frames_is_heard_and_idle(training, trained):
+def test_motion_of_training_frames_is_spoken_and_idle(training, trained):
     maps = np.concatenate([training.standardise(of_clip) for of_clip in training.frames.maps])
     idle = np.tensordot(trained.codes[[7, 50]], trained.kernel, 1)
     expected = trained.network.predict_on_batch(maps[[7, 50]]) + idle

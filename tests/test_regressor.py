@@ -234,9 +234,7 @@ def test_a_run_of_other_settings_is_refused_by_field(tiny_dataset, tiny_config, 
         train_regressor(tiny_config, FrameStore(tiny_dataset), tmp_path)
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(
-    tiny_dataset, tiny_config, tmp_path, monkeypatch
-):
+def test_a_nan_loss_stops_the_run_and_keeps_the_checkpoint(tiny_dataset, tiny_config, tmp_path, monkeypatch):
     honest = RegressorTask.targets
     calls = []
 
@@ -257,7 +255,7 @@ def test_a_loaded_model_gives_the_reference_at_its_own_moment(tiny_model_folder)
     np.testing.assert_array_equal(model.faces(model.reference_map[None], refined=False)[0], model.reference)
 
 
-def test_a_frame_does_not_depend_on_how_many_are_asked_for(tiny_model_folder):
+def test_a_frame_does_not_depend_on_how_many_are_generated(tiny_model_folder):
     model = load_model(tiny_model_folder)
     maps = np.random.default_rng(0).normal(size=(BATCH + 3, 35, 13))
     np.testing.assert_array_equal(model.motion(maps)[-1], model.motion(maps[-1:])[0])

@@ -120,7 +120,7 @@ def test_each_warning_comes_with_its_cause_and_goes_without(tmp_path, monkeypatc
     assert "0.1 minutes of speech to train on" in warnings_of(dataset_of(tmp_path, good))
 
 
-def test_a_clip_of_another_camera_light_or_person_is_told(tmp_path):
+def test_a_clip_of_another_camera_light_or_person_is_reported(tmp_path):
     entries = [
         clip_with_track(tmp_path, name, "train", 1, grey)
         for name, grey in zip("abcd", (100, 104, 96, 101), strict=True)
@@ -161,7 +161,7 @@ def test_many_clips_are_measured_with_one_open_at_a_time(tmp_path, monkeypatch):
     assert len(open_files) == 1
 
 
-def test_small_faces_are_told_by_the_crop_they_fill(dataset):
+def test_small_faces_are_reported_by_the_crop_they_fill(dataset):
     assert "enlarged" not in warnings_of(dataset)  # 10 pixels between the eyes, 4.8 in the crop
     assert "their eyes are 10 pixels apart in the source, 19 in the crop" in "\n".join(
         find_warnings(type(dataset)(dataset.folder, {**dataset.manifest, "size": 64}), survey_dataset(dataset))

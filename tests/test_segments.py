@@ -75,7 +75,7 @@ def test_long_speech_is_cut_where_the_voice_is_weakest():
     assert all(end - start <= LONGEST for start, end in many) and many[-1][1] == 130
 
 
-def test_where_the_sound_ends_before_the_picture_nobody_is_heard():
+def test_where_the_sound_ends_before_the_picture_nobody_speaks():
     times = np.arange(60 * FRAME_RATE) / FRAME_RATE
     voice = np.full(int(10 / CHUNK_SECONDS), 0.9)
     ((segment),), left_out = find_segments(times, np.full(len(times), ""), np.ones(len(times)), voice)

@@ -35,7 +35,7 @@ def speech():
     (0, [np.nan] * 50), (15950, [np.inf] * 50), (1020, [np.nan] * 10),
 ])  # fmt: skip
 @pytest.mark.parametrize("codec", ["pcm_f32le", "pcm_f64le"])
-def test_samples_that_are_no_sound_are_replaced_and_noted(tmp_path, speech, first, values, codec):
+def test_invalid_samples_are_replaced_and_noted(tmp_path, speech, first, values, codec):
     broken = speech.copy()
     broken[first : first + len(values)] = values
     write_sound(tmp_path / "broken.wav", broken[None], RATE, "mono", codec)
@@ -115,7 +115,7 @@ def test_more_channels_than_can_be_converted_are_one_line(tmp_path):
         read_speech(path)
 
 
-def test_the_default_track_is_heard_unless_it_is_silent(tmp_path, speech):
+def test_the_default_track_is_used_unless_it_is_silent(tmp_path, speech):
     other = tone(1.0, RATE)
     for name, tracks, default, expected in [
         ("first.mkv", [speech, other], 0, speech),
@@ -222,7 +222,7 @@ def test_damaged_and_quiet_sound_moves_the_face_as_the_clean_one_does(model, tmp
     assert np.abs(faces_of(model, tmp_path / "click.wav")[0] - clean)[10:].mean() < 0.2 * motion
 
 
-def test_silence_leaves_the_mouth_at_rest_and_is_told(model, tmp_path):
+def test_silence_leaves_the_mouth_at_rest_and_is_reported(model, tmp_path):
     almost = 3e-5 * np.sign(np.random.default_rng(0).normal(size=RATE))  # the last bit of 16
     write_sound(tmp_path / "almost.wav", almost[None], RATE, "mono", "pcm_s16le")
     faces, noticed = faces_of(model, tmp_path / "almost.wav")

@@ -117,7 +117,7 @@ def test_frames_are_decoded_again_forth_and_back_in_little_memory(tmp_path, monk
     assert small[29].shape == (32, 48, 3) and round(small[29].mean() / 8) == 29
 
 
-def test_a_source_that_is_gone_is_told(tmp_path):
+def test_a_missing_source_is_reported(tmp_path):
     write_video(tmp_path / "a.mp4", [np.zeros((64, 64, 3), np.uint8)] * 3)
     frames = VideoFrames(tmp_path / "a.mp4", [0, 0.04, 0.08], (64, 64))
     (tmp_path / "a.mp4").unlink()
@@ -233,7 +233,7 @@ def drawn_face(seed):
     return np.repeat(130 + 2 * cv2.GaussianBlur(noise, (0, 0), 2)[..., None], 3, axis=-1)
 
 
-def test_another_person_is_told_from_the_speaker_in_any_light_and_pose():
+def test_another_person_is_distinguished_from_the_speaker_in_any_light_and_pose():
     speaker, turn = drawn_face(0), (drawn_face(1) - 130) / 127.5
     idle = SimpleNamespace(kernel=turn[None].astype(np.float16))
     model = SimpleNamespace(name="m", idle=idle, articulation=None, reference=np.uint8(np.clip(speaker, 0, 255)))
@@ -276,7 +276,7 @@ def test_smoothing_in_parts_is_smoothing_the_whole(parts):
     assert next(iter(smoothed([frames], 0.0))) is frames
 
 
-def test_another_frame_rate_hears_the_same_speech(tiny_model_folder, tmp_path):
+def test_another_frame_rate_gets_the_same_speech(tiny_model_folder, tmp_path):
     model = load_model(tiny_model_folder)
     for rate in (25.0, 50.0):
         options = Options(frame_rate=rate, seed=None)
@@ -307,7 +307,7 @@ def test_a_folder_of_speech_goes_on_where_it_stopped(tiny_model_folder, tmp_path
         assert "ynthetic" in container.metadata["comment"]
 
 
-def test_wrong_arguments_are_told(tiny_model_folder, tmp_path):
+def test_wrong_arguments_are_reported(tiny_model_folder, tmp_path):
     speech, model = SAMPLES / "speech.wav", ("--model", tiny_model_folder)
     (tmp_path / "empty").mkdir()
     cases = [

@@ -121,7 +121,7 @@ def test_what_is_not_taken_from_a_folder_is_named(tmp_path):
         read_sources([tmp_path / "empty"])
 
 
-def test_arguments_that_do_not_exist_or_cannot_be_told_apart(tmp_path):
+def test_arguments_that_do_not_exist_or_are_ambiguous(tmp_path):
     (tmp_path / "a").mkdir()
     for path in (tmp_path / "x.mp4", tmp_path / "a" / "x.mp4"):
         path.touch()

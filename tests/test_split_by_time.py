@@ -30,7 +30,7 @@ def check_apart(parts):
         assert other.start - one.end >= (GAP - 1e-6 if one.split != other.split else 0)
 
 
-def test_the_gap_is_wider_than_what_a_frame_hears():
+def test_the_gap_is_wider_than_the_audio_context():
     widest = max(settings.left_context / settings.sample_rate for settings in FEATURE_PRESETS.values())
     assert 2 * widest < GAP
 

@@ -185,7 +185,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tiny_dataset, tiny_run, tmp
     assert [line.rsplit(",", 2)[0] for line in resumed] == [line.rsplit(",", 2)[0] for line in whole]
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tiny_dataset, tmp_path, monkeypatch):
+def test_a_nan_loss_stops_the_run_and_keeps_the_checkpoint(tiny_dataset, tmp_path, monkeypatch):
     honest = VaeTask.batch
 
     def broken(self, step):
@@ -242,7 +242,7 @@ def test_a_checkpoint_cut_short_gives_way_to_the_one_before(tiny_dataset, tiny_r
         opened(run)
 
 
-def test_a_generator_hears_through_a_frozen_encoder(tiny_run, tmp_path):
+def test_a_generator_uses_a_frozen_encoder(tiny_run, tmp_path):
     config = TINY_BEGAN.updated(
         speech={"network": f"vae:{tiny_run}"}, adversary={"conditional": True, "mismatched": 0.5}
     )
@@ -291,7 +291,7 @@ def test_raw_and_standardised_maps_give_the_same_code(tiny_run):
 
 def test_an_encoder_that_does_not_fit_is_refused(tiny_run):
     assert FEATURE_PRESETS["2017"].coefficients != FEATURE_PRESETS["wide"].coefficients
-    with pytest.raises(InputError, match="this VAE hears the features 'wide', the BEGAN '2017'"):
+    with pytest.raises(InputError, match="this VAE was trained on the features 'wide', the BEGAN '2017'"):
         audio_network_of(SpeechConfig(network=f"vae:{tiny_run}", features="2017"))
     refused = run_program("train.py", "--mode", "began", "--audio-encoder", "wav2vec")
     assert "--audio-encoder wav2vec: unknown; give learned or vae:RUN" in one_line(refused)

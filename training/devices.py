@@ -64,7 +64,7 @@ def read_cluster(environment: Mapping[str, str] = os.environ) -> Cluster | None:
 
 
 class Devices(Protocol):
-    """What a training asks of the devices that share its steps.
+    """What a training needs from the devices that share its steps.
 
     Attributes:
         chief: whether this process examines the model and writes the run folder.

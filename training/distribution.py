@@ -120,7 +120,7 @@ class SeveralDevices:
             replica = tf.distribute.get_replica_context().replica_id_in_sync_group
             for state in states:
                 state.assign_add(tf.cast(tf.stack([replica * SEED_STRIDE, 0]), state.dtype))
-            learner.reset_metrics()  # here, for outside each of them would ask all processes
+            learner.reset_metrics()  # here, because outside it each of them would synchronise all processes
             values = learner.train_step(rows)
             self._names = list(values)
             return tf.stack([tf.cast(value, tf.float32) for value in values.values()])

@@ -141,9 +141,9 @@ def train(task: Task, run_dir: Path, devices: Devices | None = None) -> Trainabl
     steps = range(first, settings.steps)
     with prefetched(task.batch, steps) as batches, progress(settings.steps, "step", task.description, first) as bar:
         for step in steps:
-            asked = time.monotonic()
+            requested = time.monotonic()
             batch = next(batches)
-            waited += time.monotonic() - asked
+            waited += time.monotonic() - requested
             task.begin_step(learner, step)
             seed_layers(learner, settings.seed, step)
             learner.optimizer.learning_rate.assign(task.learning_rate(step, log.rows))

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-AHEAD = 2  # batches that are prepared before they are asked for
+AHEAD = 2  # batches that are prepared before they are needed
 
 
 @contextlib.contextmanager
 def prefetched(batch: Callable[[int], Any], steps: range) -> Iterator[Iterator[Any]]:
-    """Prepares the batches of some steps, AHEAD of them before they are asked for.
+    """Prepares the batches of some steps, AHEAD of them before they are needed.
 
     Args:
         batch: function from the number of a step to its batch, run in another thread. What it raises is raised where

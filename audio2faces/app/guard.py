@@ -16,7 +16,7 @@ HEADERS = {
 
 
 class Guard:
-    """Lets in who knows the token, or, without one, who asks for this machine by a name of its own.
+    """Lets in requests with the token or, without one, those addressed to this machine by a name of its own.
 
     The latter keeps out pages of other hosts that had their name point here (DNS rebinding). A request that a browser
     marks as coming from another page is refused, except for following a link to the first page.

@@ -1,4 +1,4 @@
-"""Videos made one after the other for whoever asks, by a process of its own: a queue with limits.
+"""Videos made one after the other on request, by a process of its own: a queue with limits.
 
 The worker may crash on a damaged file, run out of time or of memory: the job has failed then, the next one gets a new
 worker, and the server never notices.
@@ -124,7 +124,7 @@ class Job:
 
 
 class FullError(Exception):
-    """There is no room for more; the text says so to the user."""
+    """There is no room for more; the text is shown to the user."""
 
 
 class JobQueue:
@@ -160,7 +160,8 @@ class JobQueue:
         full = len(self.uploads) > self.limits.files
         try:
             with open(upload.path, "wb") as file:
-                async for chunk in chunks:  # to its end, whatever is wrong: who still speaks hears no answer
+                # To its end, whatever is wrong: a client that is still sending reads no answer.
+                async for chunk in chunks:
                     upload.size += len(chunk)
                     full = full or sum(other.size for other in self.uploads.values()) > self.limits.stored
                     if upload.size <= self.limits.upload and not full:

@@ -1,6 +1,6 @@
-"""A face that speaks while it is spoken: samples come in as they are heard, frames go out as soon as they can be known.
+"""A face that speaks along with a live voice: samples come in as they are recorded, frames go out as early as possible.
 
-A frame is known when the sound that its map sees after it has been heard, `look_ahead` samples. It is computed alone,
+A frame is known when the sound that its map sees after it has arrived, `look_ahead` samples. It is computed alone,
 by the graph that is exported as the signature `stream` (`serving.ServedFace`).
 """
 
@@ -136,7 +136,7 @@ class LiveSpeech:
 
         Args:
             number: of the first of the samples since the session began.
-            samples: float32, mono [shape=(n,)]; what was heard before is passed over.
+            samples: float32, mono [shape=(n,)]; samples that came before are skipped.
 
         Returns:
             as `LiveFace.push`.
@@ -186,9 +186,9 @@ def speak_live(pipe: Any) -> None:
 
     faces = {}
     while True:
-        if (asked := pipe.recv()) is None:
+        if (request := pipe.recv()) is None:
             continue
-        folder, sample_rate = asked
+        folder, sample_rate = request
         try:
             if folder not in faces:
                 faces[folder] = LiveFace(load_model(folder))
@@ -274,8 +274,8 @@ class LiveService:
                 return about
             await socket.send_json(about)
             while True:
-                heard, _ = await asyncio.wait([coming], timeout=LONGEST_SILENCE)
-                if not heard:
+                arrived, _ = await asyncio.wait([coming], timeout=LONGEST_SILENCE)
+                if not arrived:
                     return f"Nothing came from the microphone for {LONGEST_SILENCE} s."
                 message = coming.result()
                 if message["type"] == "websocket.disconnect":

@@ -70,7 +70,7 @@ def build_app(models: Any, limits: Any, token: Any = None) -> Any:
 
 
 class NotHereError(Exception):
-    """What is asked for does not exist, or not any more; the text says so to the user."""
+    """What was requested does not exist, or not any more; the text is shown to the user."""
 
 
 async def refused(request: Any, error: Any) -> Any:
@@ -148,13 +148,13 @@ class RequestHandlers:
 
     async def submit(self, request: Any) -> Any:
         """Queues a job; tells its key."""
-        asked = await _json_of(request)
-        model, ending = asked.get("model"), asked.get("format", "mp4")
+        request_values = await _json_of(request)
+        model, ending = request_values.get("model"), request_values.get("format", "mp4")
         if not (isinstance(model, str) and model in self.models and isinstance(ending, str) and ending in ENDINGS):
             raise InputError("no such model or format")
         names = {}
-        speech = self._file(asked.get("speech"), names)
-        source = None if asked.get("source") is None else self._file(asked["source"], names)
+        speech = self._file(request_values.get("speech"), names)
+        source = None if request_values.get("source") is None else self._file(request_values["source"], names)
         return JSONResponse({"key": self.job_queue.submit(self.models[model], speech, source, names, f".{ending}")})
 
     def _file(self, key: Any, names: Any) -> Any:

@@ -16,7 +16,7 @@ UNREADABLE = "The file could not be read: decoding it failed."
 
 
 def make_videos(pipe: Any) -> None:
-    """Makes the videos that are asked for through a pipe, until it is closed.
+    """Makes the videos requested through a pipe, until it is closed.
 
     It receives (model folder, speech, source, output, longest speech in seconds), and sends ("share", of the frames)
     now and then, and at the end ("made", what `_made` tells) or ("failed", why).

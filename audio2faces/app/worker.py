@@ -47,7 +47,7 @@ class Worker:
 
 @contextlib.contextmanager
 def _deaf_to_interrupts() -> Iterator[Any]:
-    """Processes that are started meanwhile never hear Ctrl-C, which goes to all of a terminal: the server ends them."""
+    """Processes started meanwhile never receive Ctrl-C, which goes to all of a terminal: the server ends them."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return

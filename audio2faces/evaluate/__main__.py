@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def measure(arguments: argparse.Namespace, dataset: Any, folders: Any) -> None:
-    """Loads the models, prints the table and writes what was asked for."""
+    """Loads the models, prints the table and writes the requested files."""
     import_keras()
     from audio2faces.evaluate.evaluation import evaluate, format_idle, format_table, format_verdict
     from audio2faces.face import FaceModel, load_model

@@ -46,7 +46,7 @@ def evaluate(
     Mouth components are those of the training split's real frames. The baselines come from the training split too.
 
     Args:
-        models: list of `FaceModel`; the baselines hear as the first one does.
+        models: list of `FaceModel`; the baselines use the features of the first one.
         store: of a dataset with faces of the models' size.
         split: "validation" or "test".
         components: `MouthComponents` of the training split, or None to compute them.
@@ -113,15 +113,15 @@ def _name(model: Any, models: list[Any]) -> str:
 
 
 def _method_of(model: Any, models: list[Any]) -> str:
-    """The method by which a model makes its faces when nothing else is asked for."""
+    """The method by which a model makes its faces by default."""
     return f"{_name(model, models)}, refined" if model.refiner else _name(model, models)
 
 
 def _methods_of(name: str, model: Any, mean: np.ndarray) -> dict[str, Callable]:
     """What is measured of one model: with and without refiner, on its own reference and on the clip's first frame."""
-    last = {}  # what was heard of the last clip: all methods look at one after the other
+    last = {}  # the speech features of the last clip: all methods look at one after the other
 
-    def heard(clip):
+    def speech_of(clip):
         if clip.folder not in last:
             last.clear()
             last[clip.folder] = model.predict_motion(clip_maps(clip, model.config.speech.feature_settings))
@@ -129,21 +129,21 @@ def _methods_of(name: str, model: Any, mean: np.ndarray) -> dict[str, Callable]:
 
     def on_first_frame(refined):
         def faces(clip):
-            motion = model.relative_motion(heard(clip), still=heard(clip)[0])
+            motion = model.relative_motion(speech_of(clip), still=speech_of(clip)[0])
             return model.render(motion, refined=refined, reference=clip.faces[0])
 
         return faces
 
     def on_mean_face(clip):
-        return model.render(model.relative_motion(heard(clip), still=0.0), refined=False, reference=mean)
+        return model.render(model.relative_motion(speech_of(clip), still=0.0), refined=False, reference=mean)
 
     regressor, refined = f"{name}, regressor alone" if model.refiner else name, f"{name}, refined"
-    methods = {regressor: lambda clip: model.render(model.relative_motion(heard(clip)), refined=False)}
+    methods = {regressor: lambda clip: model.render(model.relative_motion(speech_of(clip)), refined=False)}
     if model.config.motion:
         methods[f"{regressor}, on the mean face"] = on_mean_face
         methods[f"{regressor}, on the clip's first frame"] = on_first_frame(refined=False)
     if model.refiner:
-        methods[refined] = lambda clip: model.render(model.relative_motion(heard(clip)))
+        methods[refined] = lambda clip: model.render(model.relative_motion(speech_of(clip)))
         if model.config.motion:
             methods[f"{refined}, on the clip's first frame"] = on_first_frame(refined=True)
     if model.idle:
@@ -151,7 +151,7 @@ def _methods_of(name: str, model: Any, mean: np.ndarray) -> dict[str, Callable]:
         def with_idle_motion(clip: Clip) -> np.ndarray:
             numbers = frame_numbers(clip)
             codes, eyes = idle_frames(model.idle.replay(clip.entry["fps"], seed=0), numbers[-1] + 1)
-            return model.render(model.relative_motion(heard(clip)), idle=(codes[numbers], eyes[numbers]))
+            return model.render(model.relative_motion(speech_of(clip)), idle=(codes[numbers], eyes[numbers]))
 
         methods[f"{refined if model.refiner else regressor}, idle motion replayed"] = with_idle_motion
     return methods

@@ -4,7 +4,7 @@ FOLDER/1/ (or the next number that is free, as TensorFlow Serving expects versio
 
 - serving_default: samples [batch, samples] of mono speech in [-1, 1] and lengths [batch] -> frames
   [batch, frames, height, width, 3], 0..255, their times and how many of them belong to each speech
-- stream: a chunk of speech with what is heard before and after it, lengths and start -> its frames
+- stream: a chunk of speech with the sound before and after it, lengths and start -> its frames
 - features: raw MFCC maps [frames, rows, coefficients] -> frames, the head held still
 
 assets.extra/model.json tells the rates and how much sound `stream` wants to see around a chunk.
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def write(arguments: argparse.Namespace) -> None:
-    """Loads the model and writes what was asked for, each output whether the others can be written or not.
+    """Loads the model and writes the requested exports, each output whether the others can be written or not.
 
     Raises:
         InputError: some could not.

@@ -113,7 +113,7 @@ class ServedFace(tf.Module):
         """Signature stream: the frames whose time lies in a chunk of speech, as the whole speech would give them.
 
         Args:
-            samples: float32 [batch, context + chunk + look_ahead]: the chunk, and what is heard around it. Before the
+            samples: float32 [batch, context + chunk + look_ahead]: the chunk, and the sound around it. Before the
                 speech begins and after `lengths` it may hold anything.
             lengths: int32 [batch]: how many of them there are.
             start: int32 [batch]: how many samples of the speech come before the chunk.

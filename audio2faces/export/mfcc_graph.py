@@ -22,7 +22,7 @@ class SpeechMaps:
 
     Args:
         features: `FeatureSettings`.
-        statistics: `FeatureStatistics`, or None where the networks hear raw maps.
+        statistics: `FeatureStatistics`, or None where the networks take raw maps.
     """
 
     def __init__(self, features: FeatureSettings, statistics: FeatureStatistics | None) -> None:
@@ -33,7 +33,7 @@ class SpeechMaps:
         """Standardised maps of one stretch of speech: float32 [frames, rows, coefficients].
 
         Args:
-            samples: float32 [n], in [-1, 1]; those that are no sound are replaced, as by `sound.SoundRepair`.
+            samples: float32 [n], in [-1, 1]; invalid ones are replaced, as by `sound.SoundRepair`.
             spoken: which of them belong to the speech, bool [n]; around it is silence.
             centres: index into `samples` of the middle of each map, int32 [frames]; may lie outside.
         """
@@ -72,7 +72,7 @@ class SpeechMaps:
         return tf.clip_by_value(tf.cond(tf.reduce_all(usable), lambda: samples, bridged), -1, 1)
 
     def standardise(self, maps: Any) -> Any:
-        """What the networks hear of raw maps, float32 of the same shape; values that are no numbers become the mean."""
+        """Raw maps as the networks take them, float32 of the same shape; NaN becomes the mean."""
         if self.statistics is not None:
             kind = maps.dtype.as_numpy_dtype
             maps = (maps - kind(self.statistics.mean)) / kind(self.statistics.deviation)

@@ -73,7 +73,7 @@ def jobs_of(arguments: argparse.Namespace) -> list[tuple[Path, Path]]:
     speech = Path(arguments.speech)
     if not speech.is_dir():
         output = Path(arguments.output or "talking.mp4")
-        sound_duration(speech)  # a wrong file is told before seconds are spent on loading
+        sound_duration(speech)  # refuses a wrong file before seconds are spent on loading
         if output.suffix.lower() not in FORMATS:
             raise InputError(f"{output}: give --output a name that ends in {' or '.join(FORMATS)}")
         check_output(output)

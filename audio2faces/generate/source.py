@@ -35,7 +35,7 @@ STILL_THERE = 12.0  # grey levels; a speaker's face changes by up to 5 within fi
 CENTRE, RADII, FEATHER = (0.5, 0.79), (0.25, 0.185), 0.035
 INNER_CENTRE, INNER_RADII = (0.5, 0.78), (0.17, 0.14)  # the part of it that moves, put back whatever it shows
 COLOUR_REACH = 0.15  # standard deviation, in the same unit, over which colours are matched
-ANOTHER_THING = 30.0  # grey levels between the generated and the real face that are no matter of light
+ANOTHER_THING = 30.0  # grey levels between the generated and the real face that light does not explain
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ SECOND_DIFFERENCE = np.array([1, -2, 1], np.float32)
 
 
 def build_refiner(config: RefinerConfig) -> keras.Model:
-    """The network that a `RefinerConfig` asks for.
+    """The network that a `RefinerConfig` describes.
 
     Returns:
         `keras.Model` to sharp faces [batch, size, size, 3], float32: from the pair (moving face, reference), both of

@@ -2,7 +2,7 @@
 
 Squared error teaches the mean of what a sound leaves open, and a mean moves less than any real mouth: along a component
 that the sound tells with correlation r, r times as far. How far it falls short differs from component to component (the
-jaw is heard better than the corners of the mouth), so that each is given back its own share; one factor for all would
+jaw is predicted better than the corners of the mouth), so that each gets back its own share; one factor for all would
 exaggerate the jaw before the lips move as they should.
 """
 
@@ -36,19 +36,19 @@ class Articulation:
     strength: float = 1.0
 
     @classmethod
-    def from_components(cls, components: MouthComponents, heard: list[np.ndarray]) -> Self:
+    def from_components(cls, components: MouthComponents, predicted: list[np.ndarray]) -> Self:
         """Along some components, with gains of 1.
 
         Args:
             components: `measures.mouth.MouthComponents` of faces in the size of the motion.
-            heard: the regressor's motion, one array per clip [shape=(frames, size, size, 3) each].
+            predicted: the regressor's motion, one array per clip [shape=(frames, size, size, 3) each].
         """
-        count, size = len(components.basis), heard[0].shape[1]
+        count, size = len(components.basis), predicted[0].shape[1]
         rows, columns = mouth_slices(size)
         directions = np.zeros((count, size, size, 3), np.float32)
         of_mouth = directions[:, rows, columns]
         of_mouth[:] = components.basis.reshape(of_mouth.shape) / 2  # motion is in [-1, 1] pixels
-        motion = np.concatenate([of_clip - of_clip.mean(axis=0) for of_clip in heard]).reshape(-1, size * size * 3)
+        motion = np.concatenate([of_clip - of_clip.mean(axis=0) for of_clip in predicted]).reshape(-1, size * size * 3)
         moving = np.linalg.lstsq(motion @ directions.reshape(count, -1).T, motion, rcond=None)[0]
         return cls(directions.astype(np.float16), moving.reshape(directions.shape).astype(np.float16), (1.0,) * count)
 

@@ -25,7 +25,7 @@ class RegressorExamination:
         config: of the regressor.
         held_out: validation clips, faces in the size of the motion.
         components: of mouth motion, of faces of that size.
-        standardise: function from raw maps to what the network hears.
+        standardise: function from raw maps to the network's input.
         reference: the face that motion is added to, uint8 RGB [shape=(1, motion_size, motion_size, 3)].
         reference_map: raw map of its moment [shape=(1, rows, coefficients)].
     """

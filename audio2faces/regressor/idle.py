@@ -1,6 +1,6 @@
-"""What a face does that cannot be heard: it turns, nods and blinks. Fitted to training clips, replayed in videos.
+"""Motion that speech does not determine: turns, nods and blinks. Fitted to training clips, replayed in videos.
 
-It is what is left of the motion when that which the regressor hears is taken away. Turns and nods are kept as principal
+It is what is left of the motion when what the regressor predicts is taken away. Turns and nods are kept as principal
 components: those of the part above the mouth (`began.eigenfaces`), with what of the rest of the face goes with them,
 less what goes with the mouth. The refiner is given them in training, so that it need not guess them. A lid that closes
 over an eye is not a sum of components, so the pixels of real eyes are kept as well. A video replays stretches of
@@ -49,7 +49,7 @@ def fit_idle_motion(
 
     Args:
         frames: `training.frames.FrameSet` of the training clips.
-        standardise: function from raw maps to what the network hears.
+        standardise: function from raw maps to the network's input.
         network: the regressor.
         z_size: number of components.
         covered: what lies below this share of the face is not seen.

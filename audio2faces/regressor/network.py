@@ -1,8 +1,8 @@
 """The regressor: from an MFCC map to the motion of the face, by mean squared error.
 
 Motion is the face less the mean face of its clip, in units of [-1, 1] pixels. Pose and colour cast differ from clip to
-clip and cannot be heard: what the regressor does not have to guess does not blur what it learns. A face is a reference
-face plus the motion. The 2017 project's regressor makes the face itself.
+clip, and speech does not determine them: what the regressor does not have to guess does not blur what it learns. A face
+is a reference face plus the motion. The 2017 project's regressor makes the face itself.
 """
 
 from functools import lru_cache
@@ -25,7 +25,7 @@ class Regressor(Trainable):
     """A regressor and its loss, the mouth-weighted squared error of motion.
 
     A batch is a dictionary:
-        speech: maps as the network hears them [batch, rows, coefficients].
+        speech: standardised maps [batch, rows, coefficients].
         motion: what it is to show [batch, motion_size, motion_size, 3].
     """
 

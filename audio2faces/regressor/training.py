@@ -50,7 +50,7 @@ class RegressorTask(Task):
         statistics: of their speech.
         mouth: components of mouth motion, of faces in the size of the motion.
         full_mouth: the same of faces in full size.
-        standardise: function from raw maps to what the network hears.
+        standardise: function from raw maps to the network's input.
     """
 
     description = "training the regressor"
@@ -131,7 +131,7 @@ class RegressorTask(Task):
 def choose_reference(frames: FrameSet, full: FrameSet) -> int:
     """A real face of the speaker at rest: the sharpest of the quiet frames whose mouth is most like that of the others.
 
-    Sharpness is judged in full size: what is sharp there may not be among smaller faces, and the other way round.
+    Sharpness is measured in full size: what is sharp there may not be among smaller faces, and the other way round.
 
     Args:
         frames: of the training clips, in the size of the motion.
@@ -167,7 +167,7 @@ class TrainedRegressor:
 
     @classmethod
     def from_task(cls, task: RegressorTask, network: keras.Model) -> "TrainedRegressor":
-        """Finds the idle motion that the settings ask for, which the folder of the run keeps."""
+        """Finds the idle motion that the settings describe, which the folder of the run keeps."""
         config, frames = task.config, task.frames
         if not config.idle:
             return cls(task, network, None, np.zeros((len(frames), 0), np.float32))
@@ -180,11 +180,11 @@ class TrainedRegressor:
 
     @cached_property
     def maps(self) -> np.ndarray:
-        """Maps of all training frames as the network hears them [shape=(frames, rows, coefficients)]."""
+        """Maps of all training frames as the network takes them [shape=(frames, rows, coefficients)]."""
         return self.task.frames.standardised(self.task.standardise)
 
     def motion(self, indices: np.ndarray) -> np.ndarray:
-        """Motion of training frames, heard and idle [shape=(n, motion_size, motion_size, 3)]."""
+        """Motion of training frames, spoken and idle [shape=(n, motion_size, motion_size, 3)]."""
         parts = np.array_split(self.maps[indices], -(-len(indices) // BATCH))
         motion = np.concatenate([self.network.predict_on_batch(part) for part in parts])
         if self.kernel is not None:

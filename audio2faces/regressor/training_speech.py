@@ -10,19 +10,19 @@ from preprocessing.speech.augmentation import AugmentationSettings, augment, noi
 from runtime.program import progress
 from training.frames import FrameSet
 
-CHANGED = 0.5  # share of frames that hear a changed version, where there are some
-UNVOICED = 0.05  # share of frames that then hear noise or silence and are to show the face at rest
+CHANGED = 0.5  # share of frames that get a changed version, where there are some
+UNVOICED = 0.05  # share of frames that then get noise or silence and are to show the face at rest
 
 
 class Speech:
-    """What the regressor hears of training frames: as it was recorded, changed, or noise alone.
+    """The regressor's input for training frames: speech as it was recorded, changed, or noise alone.
 
-    Which of them a frame hears in a step is a function of seed and step.
+    Which of them a frame gets in a step is a function of seed and step.
 
     Args:
         frames: of the training clips.
         config: of the regressor.
-        standardise: function from raw maps to what the network hears.
+        standardise: function from raw maps to the network's input.
     """
 
     def __init__(

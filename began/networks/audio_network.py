@@ -87,11 +87,11 @@ def build_frozen_audio_network(
 ) -> keras.Model:
     """The encoder of an audio VAE that no step changes: neither noise nor dropout, the mean of the code.
 
-    Where the code is not of the length asked for, one linear dense layer leads from it to that length; only this layer
+    Where the code is not of the requested length, one linear dense layer leads from it to that length; only this layer
     is trained.
 
     Args:
-        encoder: of `began.vae.saved_encoder`, which hears maps that its statistics standardised; it is copied.
+        encoder: of `began.vae.saved_encoder`, whose input are maps standardised by its statistics; it is copied.
         code_size: length of the code.
         statistics: those, where the maps come raw and are to be standardised here; None where they are before.
 
@@ -112,7 +112,7 @@ def build_frozen_audio_network(
 
 
 def build_learned_audio_network(config: SpeechConfig) -> keras.Model:
-    """The untrained audio network that settings ask for; beside a frozen encoder, convolutions over time."""
+    """The untrained audio network that the settings describe; beside a frozen encoder, convolutions over time."""
     rows, coefficients = config.map_shape
     if config.network.startswith("2017"):
         activation = ACTIVATIONS_2017[config.network]

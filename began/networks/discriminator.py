@@ -13,7 +13,7 @@ from training.config import SpeechConfig
 def build_discriminator(
     size: int, config: AdversaryConfig, speech: SpeechConfig, skips: bool = True, sub_pixel: bool = True
 ) -> keras.Model:
-    """Encoder and decoder with a linear bottleneck between, which hears the speech if it is to judge that, too.
+    """Encoder and decoder with a linear bottleneck between, conditioned on the speech if it is to score that, too.
 
     A conditional discriminator reconstructs a face from the face's code and the speech's: a face whose mouth does not
     fit the speech is then the harder one to reconstruct.
@@ -21,7 +21,7 @@ def build_discriminator(
     Args:
         size: side of the faces in pixels.
         config: of the adversary.
-        speech: what a conditional one hears.
+        speech: settings of the audio network of a conditional one.
         skips: whether the decoder's first map is led to each of its blocks.
         sub_pixel: whether it computes at half the size.
 
@@ -37,8 +37,8 @@ def build_discriminator(
     known = code = encoder(face)
     if config.conditional:
         inputs["speech"] = keras.Input(speech.map_shape, name="speech")
-        heard = build_learned_audio_network(speech)(inputs["speech"])
-        known = layers.Concatenate(dtype="float32")([code, heard])
+        speech_code = build_learned_audio_network(speech)(inputs["speech"])
+        known = layers.Concatenate(dtype="float32")([code, speech_code])
     widths = uniform_widths(size, config.n, sub_pixel)
     decoder = build_decoder(known.shape[-1], size, widths, skips=skips, sub_pixel=sub_pixel)
     return keras.Model(inputs, (decoder(known), code), name="discriminator")

@@ -48,7 +48,7 @@ def build_generator(config: BeganConfig) -> keras.Model:
     """The decoder of the joined codes; where z is of eigenfaces it adds to the face that goes with z.
 
     That face is made of the whole of z, the decoder then sees the first SEEN components of it: what it adds moves with
-    the mouth, and the fewer it knows, the less it can read off pose and light what it should hear.
+    the mouth, and the fewer it knows, the less it can infer from pose and light what it should take from the speech.
 
     Returns:
         `keras.Model` from [batch, code_size + z_size] (speech first) to faces [batch, size, size, 3].

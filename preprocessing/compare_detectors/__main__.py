@@ -76,9 +76,9 @@ class TimedDetector:
             call(images, *arguments)
             self._warm.add(kind)
         started = time.perf_counter()
-        told = call(images, *arguments)
+        result = call(images, *arguments)
         self.seconds += time.perf_counter() - started
-        return told
+        return result
 
 
 def compare(paths: Any, frames: Any = None, update: Any = lambda: None) -> Any:

@@ -14,7 +14,7 @@ from preprocessing.faces.alignment import face_transform, inverse_transform, tem
 
 REACH = 6  # frames to each side of a frame: together half a second, in which a head hardly moves
 LEAST_OVERLAP = 0.5  # of a found box and the true one, intersection over union; a mouth with its chin reaches .4
-CROP_SIZE = 64  # pixels, of the crops whose tremble is told
+CROP_SIZE = 64  # pixels, of the crops whose jitter is measured
 
 
 def over_time(values: np.ndarray, reduce: Callable) -> np.ndarray:

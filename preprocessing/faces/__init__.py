@@ -1,1 +1,1 @@
-"""Faces: found, followed, judged, aligned."""
+"""Faces: detected, tracked, rated, aligned."""

@@ -17,7 +17,7 @@ class Face:
         box: left, top, right, bottom in pixels [shape=(4,)].
         score: how sure the detector is, 0..1.
         landmarks: x, y in pixels [shape=(5, 2)].
-        search_box: the square from which the detector told box and landmarks; looked at again in the next frame, it
+        search_box: the square from which the detector estimated box and landmarks; searched again in the next frame, it
             finds the face again [shape=(4,)].
     """
 
@@ -43,7 +43,7 @@ class Face:
 
 
 class Detector(Protocol):
-    """What tracking asks of a detector."""
+    """What tracking needs from a detector."""
 
     def detect(self, images: Any) -> None:
         """Finds all faces.

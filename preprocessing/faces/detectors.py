@@ -19,4 +19,4 @@ def make_detector(name: str) -> Any:
         from preprocessing.faces.viola_jones import ViolaJonesDetector
 
         return ViolaJonesDetector()
-    raise ValueError(f"{name!r} is no detector; choose one of {', '.join(DETECTORS)}")
+    raise ValueError(f"{name!r} is not a detector; choose one of {', '.join(DETECTORS)}")

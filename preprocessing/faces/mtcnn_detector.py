@@ -50,7 +50,7 @@ class MtcnnDetector:
         return faces
 
     def follow(self, images: Sequence, search_boxes: list[np.ndarray]) -> list:
-        """The face of each image, told by O-Net alone; see `detection.Detector.follow`.
+        """The face of each image, found by O-Net alone; see `detection.Detector.follow`.
 
         A face that has left the middle of its search box is looked at again in a box around it: landmarks are exact
         only from there.
@@ -66,7 +66,7 @@ class MtcnnDetector:
         return [face if face.score >= MINIMUM_SCORE and not _has_drifted(face) else None for face in faces]
 
     def search_box(self, landmarks: np.ndarray) -> np.ndarray:
-        """The square around landmarks [shape=(5, 2)] from which they are told best."""
+        """The square around landmarks [shape=(5, 2)] from which they are estimated best."""
         side = SIDE * np.sqrt(((landmarks - landmarks.mean(axis=0)) ** 2).sum(axis=1).mean())
         corner = landmarks.mean(axis=0) - CENTRE * side
         return np.concatenate([corner, corner + side])
@@ -79,8 +79,8 @@ class MtcnnDetector:
         left, top = np.clip(np.floor(boxes[:, :2].min(axis=0)), 0, [shape[1] - 2, shape[0] - 2]).astype(int)
         right, bottom = np.maximum(np.ceil(boxes[:, 2:].max(axis=0)), [left + 1, top + 1]).astype(int) + 1
         region = np.stack([image[top:bottom, left:right] for image in images])
-        told = self._networks.output(region, np.arange(len(images)), boxes - [left, top, left, top])
-        return _faces(search_boxes, *told)
+        found_by_onet = self._networks.output(region, np.arange(len(images)), boxes - [left, top, left, top])
+        return _faces(search_boxes, *found_by_onet)
 
     def _detect(self, images: np.ndarray, smallest: float) -> list:
         index, boxes = self._proposals(images, smallest)
@@ -92,14 +92,14 @@ class MtcnnDetector:
             index, boxes = index[best], _squares(boxes[best])
         faces = [[] for _ in images]
         if len(boxes):
-            told = self._networks.output(images, index, _between_centres(boxes, images.shape[1:]))
-            told = _faces(boxes, *told)
-            scores = np.array([face.score for face in told])
+            found_by_onet = self._networks.output(images, index, _between_centres(boxes, images.shape[1:]))
+            found_by_onet = _faces(boxes, *found_by_onet)
+            scores = np.array([face.score for face in found_by_onet])
             sure = np.flatnonzero(scores > OUTPUT_SCORE)
-            found = np.array([told[i].box for i in sure]).reshape(-1, 4)
+            found = np.array([found_by_onet[i].box for i in sure]).reshape(-1, 4)
             for i in sure[suppress(index[sure], found, scores[sure], OVERLAP, of_smaller=True)]:
-                if told[i].score >= MINIMUM_SCORE:
-                    faces[index[i]].append(told[i])
+                if found_by_onet[i].score >= MINIMUM_SCORE:
+                    faces[index[i]].append(found_by_onet[i])
         return [sorted(of_image, key=lambda face: -face.area) for of_image in faces]
 
     def _proposals(self, images: np.ndarray, smallest: float) -> tuple[np.ndarray, np.ndarray]:

@@ -41,8 +41,8 @@ class Orientation:
         turned = [np.ascontiguousarray(np.rot90(image, quarters)) for quarters in (1, 2, 3)]
         if face is not None:
             boxes = _turned_boxes(face.search_box, image.shape)
-            told = [self._detector.follow([picture], [box])[0] for picture, box in zip(turned, boxes, strict=True)]
-            found[1:] = [_log_odds(other) for other in told]
+            detected = [self._detector.follow([picture], [box])[0] for picture, box in zip(turned, boxes, strict=True)]
+            found[1:] = [_log_odds(other) for other in detected]
         if found[0] < SURE:
             whole = [look_at_whole([picture], self._detector)[0] for picture in turned]
             found[1:] = np.maximum(found[1:], [_log_odds(faces[0] if faces else None) for faces in whole])

@@ -1,4 +1,4 @@
-"""How the head is turned, told from five landmarks, roughly and in units of the eye distance."""
+"""How the head is turned, estimated from five landmarks, roughly and in units of the eye distance."""
 
 from typing import Any
 

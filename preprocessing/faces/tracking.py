@@ -51,7 +51,7 @@ def track_faces(frames: Any, detector: Any, exact: bool = False) -> Iterator[Any
     """Finds the largest face of each frame.
 
     Now and then the whole picture is looked at, shrunk as far as the smallest face allows. Between two such looks the
-    face is told from the picture as it is: first in some frames, where both looks say, then in all, where those
+    face is detected in the picture as it is: first in some frames, where both looks say, then in all, where those
     frames say; places that are smooth over time make for steady landmarks. Where the face is not there, and where a
     look showed none, every picture is looked at as a whole.
 
@@ -139,9 +139,9 @@ def _faces_of_chunk(images: tuple, key: list[Face] | None, places: _Places, dete
         places.forget()
     unseen = [index for index in lost if index not in seen]
     seen.update(zip(unseen, look_at_whole([images[index] for index in unseen], detector), strict=True))
-    told = [index for index in lost if seen[index]]
-    boxes = {index: seen[index][0].search_box for index in told}
-    for index, face in zip(told, detector.follow(*_of(told, images, boxes)), strict=True):
+    searched = [index for index in lost if seen[index]]
+    boxes = {index: seen[index][0].search_box for index in searched}
+    for index, face in zip(searched, detector.follow(*_of(searched, images, boxes)), strict=True):
         found[index] = face or seen[index][0], len(seen[index])
     places.advance(len(images))
     return [found.get(index, (None, 0)) for index in range(len(images))], new_key

@@ -34,7 +34,7 @@ class ViolaJonesDetector:
         return [self._detect(image) for image in images]
 
     def follow(self, images: Sequence, search_boxes: list) -> list[None]:
-        """None for each image: the cascade cannot be told where to look, so every frame is searched as a whole."""
+        """None for each image: the cascade takes no search box, so every frame is searched as a whole."""
         return [None] * len(images)
 
     def search_box(self, landmarks: np.ndarray) -> np.ndarray:

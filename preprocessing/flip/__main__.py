@@ -41,7 +41,7 @@ def parse_arguments() -> argparse.Namespace:
 
 @program
 def main() -> None:
-    """Prints what was found; draws and mirrors where asked to."""
+    """Prints what was found; draws and mirrors on request."""
     arguments = parse_arguments()
     dataset = open_dataset(arguments.dataset)
     if arguments.apply:

@@ -56,7 +56,7 @@ def try_again(action: Callable, url: str, tries: int = TRIES, sleep: Callable = 
         what `action()` returns.
 
     Raises:
-        PermanentError: `tries` calls failed, the server asks to wait for too long, or `action` raised it.
+        PermanentError: `tries` calls failed, the server demands too long a wait, or `action` raised it.
     """
     generator = random.Random()  # jitter: programs that failed together must not come back together
     for count in range(1, tries + 1):
@@ -69,7 +69,7 @@ def try_again(action: Callable, url: str, tries: int = TRIES, sleep: Callable = 
                 minutes = round(wait / 60)
                 raise PermanentError(url, f"{error.reason}, asks to wait {minutes} minutes", LATER) from error
             pause = max(FIRST_WAIT * 2 ** (count - 1), error.retry_after or 0)
-            sleep(pause * generator.uniform(1, 1.5))  # never less than what the server asks for
+            sleep(pause * generator.uniform(1, 1.5))  # never less than the server demands
 
 
 def http_failure(
@@ -78,7 +78,7 @@ def http_failure(
     """The exception for an HTTP answer that is an error: `TransientError` or `PermanentError`, not raised.
 
     Args:
-        url: what was asked for.
+        url: the requested address.
         status: of the answer, as 404.
         reason: what is said of it in the error line.
         headers: of the answer, a mapping; `Retry-After` is heeded.
@@ -94,7 +94,7 @@ def _one_line(reason: Any) -> str:
 
 
 def _seconds(retry_after: Any) -> float | None:
-    """The wait that a `Retry-After` header asks for, given in seconds or as a date; None where it makes no sense."""
+    """The wait that a `Retry-After` header demands, given in seconds or as a date; None where it makes no sense."""
     try:
         return max(float(retry_after), 0.0)
     except (TypeError, ValueError):

@@ -36,7 +36,7 @@ def download(url: str, stem: Path, max_height: int, progress: Callable | None = 
     log = _QuietLog()
 
     def check(info, *, incomplete):
-        """Is asked by yt-dlp about each video that it found, before it fetches one."""
+        """Called by yt-dlp on each video that it found, before it fetches one."""
         if (info.get("n_entries") or 1) > 1:
             raise PermanentError(url, f"a list of {info['n_entries']} videos", "give the address of one")
         if not incomplete and (info.get("is_live") or info.get("live_status") == "is_upcoming"):
@@ -100,7 +100,7 @@ def _options(stem: Path, max_height: int) -> dict[str, Any]:
         "updatetime": False,
         "noplaylist": True,
         "socket_timeout": TIMEOUT,
-        # Trying again is this project's business, which knows what is worth it and may be told how to wait.
+        # Trying again is this project's business, which knows what is worth it and may be given a way to wait.
         **dict.fromkeys(("retries", "extractor_retries", "fragment_retries", "file_access_retries"), 0),
         "skip_unavailable_fragments": False,
         # The folder holds no program, so that ffmpeg is not found where a format would like it.
@@ -176,7 +176,7 @@ def _failure(url: str, errors: list[Any], refused_request: Any, warnings: list[s
     """What an error of yt-dlp means: `PermanentError`, `TransientError`, or an `OSError` of the disk.
 
     Args:
-        url: what was asked for.
+        url: the requested address.
         errors: the error and those that led to it.
         refused_request: the answer to the last request, if it was an error.
         warnings: yt-dlp's lines.

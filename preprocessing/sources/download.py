@@ -70,7 +70,7 @@ def fetch(
 
     def by(library):
         got = try_again(lambda: LIBRARIES[library](url, stem, max_height, progress), url, tries, sleep)
-        return Fetched(**got, downloader=library, note=f"{library}, as asked for")
+        return Fetched(**got, downloader=library, note=f"{library}, as requested")
 
     if downloader == "pytube" and youtube_id(url) is None:
         raise PermanentError(url, "no YouTube video, and pytube reads no other", "use --downloader yt-dlp")

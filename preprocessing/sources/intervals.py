@@ -74,7 +74,7 @@ def without_times(name: str) -> str:
 def safe_name(name: str) -> str:
     """A name that any file system takes, whatever a file or a list is called: short, UTF-8, not hidden.
 
-    Bytes that are no UTF-8 become %E9 and the like, control characters _, as does a leading dot. What is longer than
+    Bytes that are not UTF-8 become %E9 and the like, control characters _, as does a leading dot. What is longer than
     LONGEST_NAME bytes ends in eight digits of the SHA-256 of the whole.
     """
     safe = re.sub("[\ud800-\udfff]", lambda match: f"%{ord(match[0]) & 0xFF:02X}", name)

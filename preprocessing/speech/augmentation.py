@@ -1,4 +1,4 @@
-"""Changes speech as other rooms, microphones and voices would: what a model hears in training, and where it is tested.
+"""Changes speech as other rooms, microphones and voices would: the speech that a model is trained and tested on.
 
 Each change takes mono samples [shape=(n,)] and a NumPy generator, and gives as many samples.
 """

@@ -6,7 +6,7 @@ import numpy as np
 
 from media.reading import SPEECH_RATE, stream_speech
 
-CHUNK = 512  # samples that the detector hears at a time: 32 ms
+CHUNK = 512  # samples that the detector takes at a time: 32 ms
 CHUNK_SECONDS = CHUNK / SPEECH_RATE
 VOICED = 0.5  # probability from which a chunk counts as voice
 

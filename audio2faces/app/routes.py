@@ -148,13 +148,13 @@ class RequestHandlers:
 
     async def submit(self, request: Any) -> Any:
         """Queues a job; tells its key."""
-        request_values = await _json_of(request)
-        model, ending = request_values.get("model"), request_values.get("format", "mp4")
+        body = await _json_of(request)
+        model, ending = body.get("model"), body.get("format", "mp4")
         if not (isinstance(model, str) and model in self.models and isinstance(ending, str) and ending in ENDINGS):
             raise InputError("no such model or format")
         names = {}
-        speech = self._file(request_values.get("speech"), names)
-        source = None if request_values.get("source") is None else self._file(request_values["source"], names)
+        speech = self._file(body.get("speech"), names)
+        source = None if body.get("source") is None else self._file(body["source"], names)
         return JSONResponse({"key": self.job_queue.submit(self.models[model], speech, source, names, f".{ending}")})
 
     def _file(self, key: Any, names: Any) -> Any:

@@ -91,7 +91,7 @@ def build_frozen_audio_network(
     is trained.
 
     Args:
-        encoder: of `began.vae.saved_encoder`, whose input are maps standardised by its statistics; it is copied.
+        encoder: of `began.vae.saved_encoder`, whose inputs are maps standardised by its statistics; it is copied.
         code_size: length of the code.
         statistics: those, where the maps come raw and are to be standardised here; None where they are before.
 

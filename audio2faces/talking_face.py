@@ -11,7 +11,7 @@ from audio2faces.config import PRESETS, STAGES
 from audio2faces.face import load_model, save_model
 from audio2faces.generate.video import Options, frame_count, generate_video
 from audio2faces.published import find_model, published_models
-from audio2faces.training import train_system
+from audio2faces.train_system import train_system
 from preprocessing.clips import Settings
 from preprocessing.dataset import Dataset, open_dataset
 from preprocessing.prepare import prepare_dataset

@@ -32,7 +32,7 @@ COUNT = number(1, math.inf, int)
 MODES: dict[str, tuple] = {  # mode: presets, function that trains (module, name), preset with --data
     "vae": (began.vae.config.VAE_PRESETS, ("began.vae.training", "train_vae"), "convolutional"),
     "began": (began.config.PRESETS, ("began.training", "train_began"), "conditional"),
-    "audio2faces": (audio2faces.config.PRESETS, ("audio2faces.training", "train_system"), "full"),
+    "audio2faces": (audio2faces.config.PRESETS, ("audio2faces.train_system", "train_system"), "full"),
 }
 
 

@@ -61,9 +61,9 @@ def main() -> None:
 def measure(arguments: argparse.Namespace, dataset: Dataset) -> None:
     """Loads the models, prints the table and writes the requested files."""
     import_keras()
-    from began.examination import evaluate
     from began.face import load_model
     from began.figures import draw_grid
+    from began.validation import evaluate
 
     models = [load_model(folder) for folder in arguments.model]
     report = evaluate(models, dataset, arguments.split, arguments.samples)

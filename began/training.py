@@ -1,4 +1,4 @@
-"""Trains a BEGAN: what a step sees, how it is examined, and the models that a run leaves."""
+"""Trains a BEGAN: what a step sees, how it is validated, and the models that a run leaves."""
 
 import contextlib
 import json
@@ -12,13 +12,13 @@ import numpy as np
 
 from began.config import FAST_DECAY, FORGETTING, IN_ORDER, BeganConfig
 from began.eigenfaces import COVERED, FIT_FACES, Eigenfaces
-from began.examination import Examination
 from began.face import BeganFace, build_network, write_model
 from began.figures import draw_curves, draw_rows
 from began.model import Began
 from began.networks.audio_network import build_frozen_audio_network, build_learned_audio_network
 from began.networks.generator import BASE
 from began.vae.saved_encoder import load_vae_encoder
+from began.validation import BeganValidation
 from measures.mouth import COMPONENTS, MouthComponents
 from media.pixels import to_signed, to_uint8
 from preprocessing.dataset import Dataset, check_size
@@ -101,7 +101,7 @@ class BeganTask(Task):
                 codes.append(self.eigenfaces.transform(to_signed(clip.faces)))
             self.codes = np.concatenate(codes)
         if self.devices.chief:
-            self.examination = Examination(self.frames, self.held_out, self.mouth)
+            self.validation = BeganValidation(self.frames, self.held_out, self.mouth)
 
     def batch(self, step: int) -> Batch:
         """See `Task.batch`, and `Began` for what is in it."""
@@ -139,9 +139,9 @@ class BeganTask(Task):
                 variable.assign(np.zeros(variable.shape, variable.dtype))
         super().begin_step(model, step)
 
-    def examine(self, model: Began) -> tuple[dict[str, float | None], dict[str, Picture]]:
-        """See `Task.examine`: `began.examination.Examination`."""
-        values, rows = self.examination(self.face(model))
+    def validate(self, model: Began) -> tuple[dict[str, float | None], dict[str, Picture]]:
+        """See `Task.validate`: `began.validation.BeganValidation`."""
+        values, rows = self.validation(self.face(model))
         return values, {"faces": partial(draw_rows, rows=self.with_reconstructions(model, rows))}
 
     def with_reconstructions(self, model: Began, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -151,7 +151,7 @@ class BeganTask(Task):
         for label, faces in rows.items():
             wider[label] = faces
             if label in ("real", "generated"):
-                speech = standardise(self.examination.speech_of_rows[label])
+                speech = standardise(self.validation.speech_of_rows[label])
                 wider[f"D({label})"] = to_uint8(model.adversary.reconstructed(to_signed(faces), speech))
         return wider
 

@@ -112,7 +112,7 @@ def _maker(dataset, steps, run):
     from audio2faces.refiner.training import RefinerTask, train_refiner
     from audio2faces.regressor.training import train_regressor
     from audio2faces.stages import trained_regressor
-    from audio2faces.training import articulate
+    from audio2faces.train_system import articulate
     from training.frames import FrameStore
 
     preset, settings = PRESETS["full"], {"size": dataset.size, "training": {"steps": steps}}

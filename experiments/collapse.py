@@ -49,7 +49,7 @@ class Ladder:
 
     def __init__(self, dataset, runs, out, split):
         self.dataset, self.runs, self.out, self.split = dataset, Path(runs), Path(out), split
-        self.examinations, self.components = {}, None
+        self.validations, self.components = {}, None
 
     def path(self, row, seed):
         """Path of a result without its suffix."""
@@ -84,7 +84,7 @@ class Ladder:
         except DivergenceError as error:
             result["diverged"] = f"diverged after step {error.step}"
         else:
-            measured, rows = self.examination(config.speech)(load_model(run / "last", VariantConfig))
+            measured, rows = self.validation(config.speech)(load_model(run / "last", VariantConfig))
             write_png(path.with_suffix(".png"), tile(rows["generated"], len(rows["generated"])))
             result["measures"] = measured
         result["history"] = history(run / "metrics.csv")
@@ -99,18 +99,18 @@ class Ladder:
         train_vae(VAES[name], self.dataset, run)
         return run
 
-    def examination(self, speech):
+    def validation(self, speech):
         """The real faces and the speech of the split, for these features."""
-        from began.examination import Examination
+        from began.validation import BeganValidation
         from measures.mouth import MouthComponents
         from training.frames import FrameStore
 
-        if speech.features not in self.examinations:
+        if speech.features not in self.validations:
             store = FrameStore(self.dataset)
             train, held_out = (store.frames(part, speech.feature_settings) for part in ("train", self.split))
             self.components = self.components or MouthComponents.fit(train.clips)
-            self.examinations[speech.features] = Examination(train, held_out, self.components)
-        return self.examinations[speech.features]
+            self.validations[speech.features] = BeganValidation(train, held_out, self.components)
+        return self.validations[speech.features]
 
 
 def history(path):

@@ -15,7 +15,7 @@ import numpy as np
 from av.format import Flags
 from av.video.reformatter import VideoReformatter
 
-from media.channels import Channels, holds_floats
+from media.audio_channels import Channels, holds_floats
 from media.sound import BLOCK_SECONDS, NORMAL_LEVEL, SILENCE, ChannelAnalysis, Loudness, SoundTrack
 from runtime.files import atomic_write, check_is_file
 from runtime.program import InputError

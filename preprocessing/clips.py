@@ -20,7 +20,7 @@ from preprocessing.faces.quality import remedy
 from preprocessing.recording import Recording, record
 from preprocessing.segments import SHORTEST, Segment, cut_segment, find_segments
 from preprocessing.sources.intervals import clip_name
-from preprocessing.speech.voice import voice_activity
+from preprocessing.speech.voice_activity import voice_activity
 from preprocessing.split_by_time import GAP_REASON, LEAST_SECONDS, TOLERANCE, Part, divide
 from runtime.files import atomic_folder, scratch_folder, sha256, write_json
 from runtime.program import InputError

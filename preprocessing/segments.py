@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from preprocessing.speech.voice import CHUNK_SECONDS, VOICED
+from preprocessing.speech.voice_activity import CHUNK_SECONDS, VOICED
 
 MARGIN = 0.25  # seconds kept before the first and after the last voiced moment: lips move before they sound
 LONGEST_PAUSE = 0.6  # seconds without voice that do not end a segment

@@ -170,7 +170,7 @@ def tiny_system(tiny_config):
 @pytest.fixture(scope="session")
 def tiny_model_folder(tiny_dataset, tiny_system, tmp_path_factory):
     """The model folder of a tiny system trained on the drawn clips."""
-    from audio2faces.training import train_system
+    from audio2faces.train_system import train_system
 
     return train_system(tiny_system, tiny_dataset, tmp_path_factory.mktemp("runs") / "tiny")
 

@@ -224,7 +224,7 @@ PHASES = {
         "reading mouths",
         "measuring real faces",
         "training",
-        "examining",
+        "validating",
         "writing the models",
     )
 }

@@ -5,7 +5,7 @@ import pytest
 
 from began.config import BeganConfig
 from began.evaluate import format_table
-from began.examination import Examination, score
+from began.validation import BeganValidation, score
 from measures.collapse import (
     distances,
     diversity,
@@ -98,14 +98,14 @@ class Puppet:
 
 
 @pytest.fixture(scope="module")
-def examine(tiny_dataset):
+def validate(tiny_dataset):
     features = BeganConfig().speech.feature_settings
     train, held_out = (FrameSet(tiny_dataset.split(name), features) for name in ("train", "test"))
-    return Examination(train, held_out, MouthComponents.fit(train.clips), samples=30)
+    return BeganValidation(train, held_out, MouthComponents.fit(train.clips), samples=30)
 
 
-def test_a_generator_that_follows_speech_and_varies_passes(examine):
-    values, rows = examine(Puppet())
+def test_a_generator_that_follows_speech_and_varies_passes(validate):
+    values, rows = validate(Puppet())
     assert values["diversity"] > 0.5 and values["duplicates"] < 0.2 and values["mouth_swap"] > 0.25
     assert abs(values["correlation"]) > 0.4 and values["swap"] > 0
     assert {len(faces) for faces in rows.values()} == {12}
@@ -113,8 +113,8 @@ def test_a_generator_that_follows_speech_and_varies_passes(examine):
     assert (rows["z fixed"][:, 0, 0] == rows["z fixed"][0, 0, 0]).all()
 
 
-def test_a_collapsed_generator_is_reported(examine):
-    values, _ = examine(Puppet(deaf=True, rigid=True))
+def test_a_collapsed_generator_is_reported(validate):
+    values, _ = validate(Puppet(deaf=True, rigid=True))
     assert values["diversity"] == values["mouth_diversity"] == values["swap"] == values["mouth_swap"] == 0
     assert values["duplicates"] == 1 and values["correlation"] == 0 and values["rarer_group"] == 0
     assert values["coverage"] <= 1
@@ -128,20 +128,20 @@ def test_clips_of_five_frames_and_clips_that_stand_still_can_be_measured(tiny_da
             np.save(clip.folder / "faces.npy", np.full((5, 16, 16, 3), 90, np.uint8))
     features = BeganConfig().speech.feature_settings
     train, held_out = (FrameSet(part, features) for part in (tiny_dataset.split("train"), dataset.clips))
-    examine = Examination(train, held_out, MouthComponents.fit(train.clips), samples=9)
-    values, _ = examine(Puppet())
+    validate = BeganValidation(train, held_out, MouthComponents.fit(train.clips), samples=9)
+    values, _ = validate(Puppet())
     assert all(value is None or np.isfinite(value) for value in values.values())
     for name in ("swap", "mouth_swap", "diversity", "sharpness", "amplitude"):
         assert (values[name] is not None) == moving, name
     assert " nan " not in format_table({"tiny": values})
 
 
-def test_real_faces_measure_as_real(examine):
-    values = examine.collapse(examine.real)
+def test_real_faces_measure_as_real(validate):
+    values = validate.collapse(validate.real)
     assert values["diversity"] == values["mouth_diversity"] == values["sharpness"] == 1
     assert values["real_duplicates"] <= values["duplicates"]  # which counts pairs of one clip, too
-    assert examine.collapse(examine.gallery)["coverage"] >= 1  # faces of every training clip
-    assert mouths(examine.real).shape[1:3] == (5, 8)
+    assert validate.collapse(validate.gallery)["coverage"] >= 1  # faces of every training clip
+    assert mouths(validate.real).shape[1:3] == (5, 8)
 
 
 def test_the_table_has_a_dash_for_what_real_faces_lack():

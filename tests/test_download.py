@@ -14,8 +14,8 @@ from pytube import exceptions as pytube_exceptions
 from pytube.monostate import Monostate
 from yt_dlp.utils import ExtractorError, GeoRestrictedError, UserNotLive
 
-from preprocessing.sources.attempts import LONGEST_WAIT, PermanentError, TransientError, http_failure, try_again
 from preprocessing.sources.download import fetch
+from preprocessing.sources.retries import LONGEST_WAIT, PermanentError, TransientError, http_failure, try_again
 from runtime.files import sha256
 from runtime.program import InputError
 

@@ -14,7 +14,7 @@ from audio2faces.refiner.network import Refiner, build_refiner, detail_error, mo
 from audio2faces.refiner.training import RefinerTask
 from audio2faces.regressor.network import add_motion
 from audio2faces.regressor.training import RegressorTask, TrainedRegressor
-from audio2faces.training import train_system
+from audio2faces.train_system import train_system
 from media.pixels import to_signed
 from preprocessing.faces.alignment import mouth_slices
 from runtime import program

@@ -9,7 +9,7 @@ from preprocessing.dataset import open_dataset
 from preprocessing.faces.quality import NO_FACE
 from preprocessing.prepare import prepare_dataset
 from preprocessing.segments import LONGEST, SEVERAL_FACES, SILENT, TOO_SHORT, find_segments
-from preprocessing.speech.voice import CHUNK_SECONDS, voice_activity
+from preprocessing.speech.voice_activity import CHUNK_SECONDS, voice_activity
 
 from .conftest import SAMPLES
 from .media_files import write_video

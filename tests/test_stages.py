@@ -7,7 +7,7 @@ import pytest
 
 from audio2faces.config import SystemConfig
 from audio2faces.stages import plan_stages
-from audio2faces.training import train_system
+from audio2faces.train_system import train_system
 from began.config import BeganConfig
 from began.training import train_began
 from began.vae.config import VaeConfig

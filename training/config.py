@@ -100,16 +100,16 @@ class SpeechConfig(Config):
 
 @dataclass(frozen=True)
 class TrainingConfig(Config):
-    """Steps, batches, learning rate, examinations, precision and seed of a training."""
+    """Steps, batches, learning rate, validations, precision and seed of a training."""
 
     steps: int = 8000
     batch_size: int = 16
     learning_rate: float = 3e-4  # Adam's, of the first step
     schedule: str = "cosine"  # it falls to zero along half a cosine; "halved": see the next three
     halve_every: int = 0  # steps; 0: never
-    patience: int = 0  # examinations without progress after which it is halved; 0: never
+    patience: int = 0  # validations without progress after which it is halved; 0: never
     smallest_rate: float = 0.0  # below which it is not halved
-    evaluate_every: int = 1000  # steps between examinations, each with pictures and a checkpoint
+    evaluate_every: int = 1000  # steps between validations, each with pictures and a checkpoint
     precision: str = "auto"  # "mixed_bfloat16" where the processor has it, or "float32"
     seed: int = 0
 

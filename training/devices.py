@@ -67,7 +67,7 @@ class Devices(Protocol):
     """What a training needs from the devices that share its steps.
 
     Attributes:
-        chief: whether this process examines the model and writes the run folder.
+        chief: whether this process validates the model and writes the run folder.
     """
 
     chief: bool

@@ -147,7 +147,7 @@ class SeveralDevices:
         return dict(zip(self._names, tf.unstack(values), strict=True))
 
     def bring_back(self, learner: Any, model: Any) -> None:
-        """See `Devices`. What is examined and saved is a model outside the strategy, which no other has to attend."""
+        """See `Devices`. What is validated and saved is a model outside the strategy, which no other has to attend."""
         copy_state(learner, model)
 
     def wait(self) -> None:

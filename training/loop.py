@@ -1,4 +1,4 @@
-"""The training loop of every trainable: resume, steps, learning rate, examinations, best and last weights.
+"""The training loop of every trainable: resume, steps, learning rate, validations, best and last weights.
 
 A `Task` says what differs from one trainable to another; `train` does what is the same.
 """
@@ -32,14 +32,14 @@ Picture = Callable[[Path], np.ndarray]  # writes a PNG and gives it as uint8 RGB
 
 
 class Task(ABC):
-    """What a trainable adds to the loop: its model, the batch of a step, its examination, which one is better.
+    """What a trainable adds to the loop: its model, the batch of a step, its validation, which one is better.
 
     Attributes:
         settings: how long and how fast it trains.
     """
 
     description: ClassVar[str] = "training"  # what the progress bar says
-    measured: ClassVar[tuple[str, ...]] = ()  # names of the values that `examine` gives, columns of metrics.csv
+    measured: ClassVar[tuple[str, ...]] = ()  # names of the values that `validate` gives, columns of metrics.csv
     best: ClassVar[tuple[str, str] | None] = None  # the measure that decides, "min" or "max"; None: the last step does
     beta_1: ClassVar[float] = 0.9  # Adam's
     clipping: float | None = None  # of the norm of all gradients
@@ -52,14 +52,14 @@ class Task(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Makes what batches and examinations need; called once, where there are steps to take."""
+        """Makes what batches and validations need; called once, where there are steps to take."""
 
     @abstractmethod
     def batch(self, step: int) -> Batch:
         """The batch of a step, a function of its number alone; called in another thread."""
 
     @abstractmethod
-    def examine(self, model: Trainable) -> tuple[dict[str, float | None], Mapping[str, Picture]]:
+    def validate(self, model: Trainable) -> tuple[dict[str, float | None], Mapping[str, Picture]]:
         """Measures a model on validation clips.
 
         Returns:
@@ -70,7 +70,7 @@ class Task(ABC):
     def draw_curves(self, path: Path, rows: list[dict[str, Any]]) -> None:
         """Writes a PNG with curves of the rows of a `MetricsLog`."""
 
-    def examine_before(self) -> dict[str, float | None] | None:
+    def validate_before(self) -> dict[str, float | None] | None:
         """What is measured before the first step, where there is something to compare with."""
         return None
 
@@ -109,7 +109,7 @@ class Task(ABC):
 def train(task: Task, run_dir: Path, devices: Devices | None = None) -> Trainable:
     """Takes the steps of a run that are left.
 
-    A run folder holds checkpoint.weights.h5 (weights, moments and step, of the last examination), previous.weights.h5
+    A run folder holds checkpoint.weights.h5 (weights, moments and step, of the last validation), previous.weights.h5
     (of the one before), best.weights.h5 if the task has a measure that decides, metrics.csv, curves.png, samples/,
     tensorboard/, and warnings.txt where there was reason. The same settings, data and machine give the same weights,
     interrupted or not.
@@ -135,7 +135,7 @@ def train(task: Task, run_dir: Path, devices: Devices | None = None) -> Trainabl
     task.prepare()
     learner = devices.spread(model, task.new_model)
     log = MetricsLog(run_dir, (*model.watched, *task.measured, *OF_LOOP), first, writes=devices.chief)
-    if devices.chief and not log.rows and (before := task.examine_before()):
+    if devices.chief and not log.rows and (before := task.validate_before()):
         log.add(0, dict.fromkeys(log.columns[1:]) | before)
     reports, read, since, waited, share = [], [], time.monotonic(), 0.0, 0.0
     steps = range(first, settings.steps)
@@ -150,11 +150,11 @@ def train(task: Task, run_dir: Path, devices: Devices | None = None) -> Trainabl
             reports.append(devices.step(learner, batch))
             bar.update(1)
             done = step + 1
-            examined = done % settings.evaluate_every == 0 or done == settings.steps
-            if examined or len(reports) == CHECKED:
+            validated = done % settings.evaluate_every == 0 or done == settings.steps
+            if validated or len(reports) == CHECKED:
                 read += _read(reports, done, log)
                 reports.clear()
-            if not examined:
+            if not validated:
                 continue
             devices.bring_back(learner, model)
             if not all(np.isfinite(weight).all() for weight in model.get_weights()):
@@ -168,7 +168,7 @@ def train(task: Task, run_dir: Path, devices: Devices | None = None) -> Trainabl
                 "loading_share": share,
             }
             if devices.chief:
-                measured = _examine(task, run_dir, model, log, done, values)
+                measured = _validate(task, run_dir, model, log, done, values)
                 if task.best:
                     name = task.best[0]
                     bar.set_postfix_str(f"{name.replace('_', ' ')} {measured[name]:.4g}")
@@ -195,11 +195,11 @@ def _summary(model: Trainable, reports: list[dict[str, float]]) -> dict[str, flo
     return values | {name: reports[-1][name] for name in model.latest}
 
 
-def _examine(
+def _validate(
     task: Task, run_dir: Path, model: Trainable, log: MetricsLog, step: int, values: dict[str, float]
 ) -> dict[str, Any]:
-    """Writes what an examination finds: weights if they are the best, pictures, a row of numbers, a checkpoint."""
-    measured, pictures = task.examine(model)
+    """Writes what a validation finds: weights if they are the best, pictures, a row of numbers, a checkpoint."""
+    measured, pictures = task.validate(model)
     if task.best:
         name, direction = task.best
         value = measured[name]

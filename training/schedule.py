@@ -14,7 +14,7 @@ def learning_rate(config: TrainingConfig, step: int, measured: Iterable[float | 
     Args:
         config: of the training.
         step: its number, from 0.
-        measured: values of what should fall, one of each examination before the step; None where there is none.
+        measured: values of what should fall, one of each validation before the step; None where there is none.
     """
     if config.schedule == "cosine":
         return config.learning_rate * (1 + math.cos(math.pi * min(step / config.steps, 1))) / 2

@@ -1,4 +1,4 @@
-"""Trains the refiner on what the regressor makes: what a step sees, how it is examined."""
+"""Trains the refiner on what the regressor makes: what a step sees, how it is validated."""
 
 import hashlib
 from collections.abc import Callable
@@ -12,8 +12,8 @@ import numpy as np
 from audio2faces.config import RefinerConfig
 from audio2faces.face import FaceModel
 from audio2faces.figures import draw_refiner_curves
-from audio2faces.refiner.examination import RefinerExamination
 from audio2faces.refiner.network import Refiner, build_refiner
+from audio2faces.refiner.validation import RefinerValidation
 from audio2faces.regressor.network import add_motion
 from audio2faces.regressor.training import TrainedRegressor, in_float32
 from audio2faces.stages import MODES
@@ -61,7 +61,7 @@ class RefinerTask(Task):
         """See `Task.prepare`."""
         task = self.trained.task
         held_out = task.store.frames("validation", task.config.speech.feature_settings)
-        self.examination = RefinerExamination(self.face, held_out, task.full_mouth)
+        self.validation = RefinerValidation(self.face, held_out, task.full_mouth)
         self.quiet = self.frames.quietest(REST_FRAMES)
         at_rest = []
         with progress(self.quiet.size, "frame", "motion at rest", short=True) as bar:
@@ -96,13 +96,13 @@ class RefinerTask(Task):
             "reference": reference,
         }
 
-    def examine_before(self) -> dict[str, float | None]:
-        """See `Task.examine_before`: the regressor alone."""
-        return self.examination(None)[0]
+    def validate_before(self) -> dict[str, float | None]:
+        """See `Task.validate_before`: the regressor alone."""
+        return self.validation(None)[0]
 
-    def examine(self, model: Refiner) -> tuple[dict[str, float | None], dict[str, Picture]]:
-        """See `Task.examine`: `audio2faces.refiner.examination.RefinerExamination`."""
-        values, rows = self.examination(model.generator)
+    def validate(self, model: Refiner) -> tuple[dict[str, float | None], dict[str, Picture]]:
+        """See `Task.validate`: `audio2faces.refiner.validation.RefinerValidation`."""
+        values, rows = self.validation(model.generator)
         return values, {"faces": partial(draw_rows, rows=rows)}
 
     def draw_curves(self, path: Path, rows: list[dict[str, Any]]) -> None:

@@ -27,7 +27,7 @@ from training.frames import FrameSet
 
 AT_ONCE = 256  # frames, when all of them are looked at
 STRETCH_SECONDS = 3.0  # of a stretch; each stays within one clip, and within its unbroken frames
-EXAMINED = 240  # stretches among which those of a model are chosen
+CANDIDATES = 240  # stretches among which those of a model are chosen
 STRETCHES = 10  # kept with a model
 JOIN_SECONDS = 0.4  # of the cross-fade from one stretch to the next
 CANDIDATES = 4  # stretches drawn for the next one: the nearest follows
@@ -111,7 +111,7 @@ class IdleMotion:
         codes = (codes - codes[reference]).astype(np.float16)
         idle = cls(kernel.astype(np.float16), codes[None], np.empty(0), frame_rate)
         firsts, length = find_stretches(faces.sequence_of, frame_rate)
-        firsts = firsts[np.unique(np.linspace(0, len(firsts) - 1, EXAMINED).round().astype(int))]
+        firsts = firsts[np.unique(np.linspace(0, len(firsts) - 1, CANDIDATES).round().astype(int))]
         still = faces.faces(np.array([reference]))
         rows, columns = eye_slices(still.shape[1])
         eyes, misfits = [], []

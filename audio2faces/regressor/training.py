@@ -1,4 +1,4 @@
-"""Trains the regressor: what a step sees, how it is examined, and what a trained one leaves of the motion."""
+"""Trains the regressor: what a step sees, how it is validated, and what a trained one leaves of the motion."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ import numpy as np
 from audio2faces.config import RegressorConfig
 from audio2faces.face import FaceModel
 from audio2faces.figures import draw_curves
-from audio2faces.regressor.examination import RegressorExamination
 from audio2faces.regressor.idle import IdleMotion, fit_idle_motion
 from audio2faces.regressor.network import Regressor, build_regressor
 from audio2faces.regressor.training_speech import Speech
+from audio2faces.regressor.validation import RegressorValidation
 from audio2faces.stages import MODES
 from began.eigenfaces import COVERED
 from began.figures import draw_rows
@@ -93,7 +93,7 @@ class RegressorTask(Task):
         self.speech = Speech(self.frames, self.config, self.standardise)
         held_out = self.store.frames("validation", self.config.speech.feature_settings, self.config.motion_size)
         reference = self.frames.faces(np.array([self.reference]))
-        self.examination = RegressorExamination(
+        self.validation = RegressorValidation(
             self.config, held_out, self.mouth, self.standardise, reference, self.reference_map[None]
         )
         if self.config.motion:
@@ -118,9 +118,9 @@ class RegressorTask(Task):
         targets[at_rest] = self.frames.rest[self.frames.clip_of[indices[at_rest]]]
         return targets
 
-    def examine(self, model: Regressor) -> tuple[dict[str, float | None], dict[str, Picture]]:
-        """See `Task.examine`: `audio2faces.regressor.examination.RegressorExamination`."""
-        values, rows = self.examination(model.network)
+    def validate(self, model: Regressor) -> tuple[dict[str, float | None], dict[str, Picture]]:
+        """See `Task.validate`: `audio2faces.regressor.validation.RegressorValidation`."""
+        values, rows = self.validation(model.network)
         return values, {"faces": partial(draw_rows, rows=rows)}
 
     def draw_curves(self, path: Path, rows: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Trains the audio VAE: what a step sees, how it is examined, and the encoder that a run leaves."""
+"""Trains the audio VAE: what a step sees, how it is validated, and the encoder that a run leaves."""
 
 from pathlib import Path
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from began.vae.config import VaeConfig
-from began.vae.examination import VaeExamination
 from began.vae.model import Vae, map_scaling
 from began.vae.pictures import draw_vae_curves
 from began.vae.saved_encoder import save_vae
+from began.vae.validation import VaeValidation
 from preprocessing.dataset import Dataset
 from preprocessing.speech.audio_features import FeatureStatistics
 from training.checkpoints import load_weights
@@ -45,7 +45,7 @@ class VaeTask(Task):
         """See `Task.prepare`."""
         self.maps = self.frames.standardised(lambda maps: self.statistics.standardise(maps, np.inf))
         scaling = map_scaling(self.config.speech.network.startswith("2017"), self.statistics)
-        self.examination = VaeExamination(scaling, self.maps, self.held_out, self.statistics)
+        self.validation = VaeValidation(scaling, self.maps, self.held_out, self.statistics)
 
     def batch(self, step: int) -> Batch:
         """See `Task.batch`, and `Vae` for what is in it."""
@@ -57,10 +57,10 @@ class VaeTask(Task):
             "noise": np.random.default_rng((seed, step)).standard_normal(shape, np.float32),
         }
 
-    def examine(self, model: Vae) -> tuple[dict[str, float | None], dict[str, Picture]]:
-        """See `Task.examine`: `began.vae.examination.VaeExamination`."""
-        values, seen = self.examination(model)
-        return values, self.examination.pictures(model, seen)
+    def validate(self, model: Vae) -> tuple[dict[str, float | None], dict[str, Picture]]:
+        """See `Task.validate`: `began.vae.validation.VaeValidation`."""
+        values, seen = self.validation(model)
+        return values, self.validation.pictures(model, seen)
 
     def draw_curves(self, path: Path, rows: list[dict[str, Any]]) -> None:
         """See `Task.draw_curves`."""

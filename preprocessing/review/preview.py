@@ -12,7 +12,7 @@ from media.reading import SPEECH_FILES, SPEECH_RATE, sound_duration, stream_spee
 from media.writing import SOUND_RATE, TalkingVideo
 from preprocessing.dataset import Clip, Dataset
 from preprocessing.review.survey import landmarks_in_crop
-from preprocessing.speech.voice import CHUNK_SECONDS, VOICED, voice_activity
+from preprocessing.speech.voice_activity import CHUNK_SECONDS, VOICED, voice_activity
 from runtime.files import atomic_write, scratch_folder
 from runtime.program import InputError
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from preprocessing.sources.attempts import SAVED_BY_HAND, PermanentError, TransientError, http_failure
+from preprocessing.sources.retries import SAVED_BY_HAND, PermanentError, TransientError, http_failure
 from runtime.files import atomic_write
 from runtime.program import REMEDIES, InputError
 

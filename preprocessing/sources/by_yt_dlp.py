@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from preprocessing.sources.attempts import SAVED_BY_HAND, PermanentError, TransientError, http_failure
+from preprocessing.sources.retries import SAVED_BY_HAND, PermanentError, TransientError, http_failure
 from runtime.program import REMEDIES, InputError
 
 TIMEOUT = 30.0  # seconds without an answer

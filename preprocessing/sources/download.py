@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from preprocessing.sources import by_pytube, by_yt_dlp
-from preprocessing.sources.attempts import TRIES, PermanentError, try_again
 from preprocessing.sources.listing import checked_url, url_name, youtube_id
+from preprocessing.sources.retries import TRIES, PermanentError, try_again
 from runtime.files import make_folder, read_json, write_json
 from runtime.program import InputError
 

@@ -20,7 +20,7 @@ STEPS_ALONG = np.linspace(-2, 2, 5)  # of a traversal, in standard deviations of
 BATCH = 256
 
 
-class VaeExamination:
+class VaeValidation:
     """The validation speech with all that does not change while the network learns.
 
     Args:
@@ -44,7 +44,7 @@ class VaeExamination:
         self.shown = np.stack(moments)  # (clips, moments)
 
     def __call__(self, model: Vae) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Examines a compiled VAE, which reconstructs from the mean code.
+        """Validates a compiled VAE, which reconstructs from the mean code.
 
         Returns:
             (values, seen): `validation_loss` (its terms as in training), `map_error` and `mean_map_error` (mean

@@ -26,7 +26,7 @@ THRESHOLD_FACES = 1000  # real ones that tell how near two faces of different cl
 GALLERY = 4  # real faces of each training clip, among which the nearest are looked for
 
 
-class Examination:
+class BeganValidation:
     """Real faces and speech that a generator is measured with, the same at every look.
 
     Args:
@@ -89,7 +89,7 @@ class Examination:
         z = face.draw(self.samples, seed=0)
         drawn, talking, made = [], [], []
         speech = (self.speech, self.foreign, self.learned_speech)
-        with progress(len(speech) * self.samples + len(self.held_out), "face", "examining", short=True) as bar:
+        with progress(len(speech) * self.samples + len(self.held_out), "face", "validating", short=True) as bar:
             for maps in speech:
                 drawn.append(face.faces(maps, z))
                 bar.update(self.samples)
@@ -180,7 +180,7 @@ def evaluate(models: list[Any], dataset: Dataset, split: str, samples: int) -> d
     """
     store = FrameStore(dataset)
     methods: dict[str, dict[str, Any]] = {}
-    examine: Any = None
+    validate: Any = None
     features = components = None
     for model in models:
         if dataset.size != model.config.size:
@@ -192,14 +192,14 @@ def evaluate(models: list[Any], dataset: Dataset, split: str, samples: int) -> d
             features = model.config.speech.feature_settings
             train, held_out = (store.frames(part, features) for part in ("train", split))
             components = components or MouthComponents.fit(train.clips)
-            examine = Examination(train, held_out, components, samples)
+            validate = BeganValidation(train, held_out, components, samples)
         if not methods:
             others = train.faces(np.sort(np.random.default_rng(1).permutation(len(train))[:samples]))
             mean = np.rint(np.mean([clip_mean(clip.faces) for clip in train.clips], axis=0))
-            real = examine.collapse(examine.real)
+            real = validate.collapse(validate.real)
             methods["real"] = real | {"duplicates": real["real_duplicates"]}
-            methods["real, of the training clips"] = examine.collapse(others)
-            methods["mean face"] = examine.collapse(np.repeat(mean[None].astype(np.uint8), samples, axis=0))
+            methods["real, of the training clips"] = validate.collapse(others)
+            methods["mean face"] = validate.collapse(np.repeat(mean[None].astype(np.uint8), samples, axis=0))
         name = model.name if model.name not in methods else f"{model.name} ({len(methods)})"
-        methods[name], _ = examine(model)
+        methods[name], _ = validate(model)
     return {"split": split, "clips": len(held_out.clips), "samples": samples, "methods": methods}

@@ -18,7 +18,7 @@ GRID_CLIPS = 3  # sentences in the picture
 AT_ONCE = 256  # frames that the network sees
 
 
-class RegressorExamination:
+class RegressorValidation:
     """The validation clips with all that does not change while the network learns.
 
     Args:
@@ -48,7 +48,7 @@ class RegressorExamination:
         self.real = [self.components.transform(clip.faces) for clip in self.clips]
 
     def __call__(self, network: keras.Model) -> tuple[dict[str, float | None], dict[str, np.ndarray]]:
-        """Examines a regressor.
+        """Validates a regressor.
 
         Returns:
             (values, rows): `validation_loss` and the mouth measures; rows of faces for `began.figures.draw_rows`, for

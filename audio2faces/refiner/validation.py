@@ -14,7 +14,7 @@ from runtime.program import with_progress
 from training.frames import FrameSet, shown_moments
 
 
-class RefinerExamination:
+class RefinerValidation:
     """The validation clips with all that does not change while the network learns.
 
     Args:
@@ -35,7 +35,7 @@ class RefinerExamination:
             self.real_motion.append(components.transform(faces))
 
     def __call__(self, refiner: keras.Model | None) -> tuple[dict[str, float | None], dict[str, np.ndarray]]:
-        """Examines a network; None stands for the regressor alone.
+        """Validates a network; None stands for the regressor alone.
 
         Returns:
             (values, rows): those that `RefinerTask.measured` names, and rows of faces for `began.figures.draw_rows`.

@@ -17,6 +17,8 @@ class RegressorConfig(Config):
 
     size: int = 64  # side of the face in pixels
     speech: SpeechConfig = SpeechConfig("wider", widths=(128, 256, 256), code_size=128, dropout=0.2)
+    encoder: str = ""  # speech encoder that training starts from: a published one's name, or a folder; "": none
+    frozen: bool = False  # its weights stay as they are
     versions: int = 8  # of each clip's speech in other rooms, microphones and voices; 0: as it is alone
     motion: bool = True  # learns the face less its clip's mean; False: the face itself
     idle: int = 24  # components of the motion that speech does not explain
@@ -30,6 +32,8 @@ class RegressorConfig(Config):
             raise InputError("a regressor needs speech: speech.code_size is 0")
         if self.idle and not self.motion:
             raise InputError("idle motion: a regressor of whole faces has none; set idle to 0")
+        if self.frozen and not self.encoder:
+            raise InputError("frozen: there is no speech encoder to freeze; name one")
 
     @property
     def motion_size(self) -> int:

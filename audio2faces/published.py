@@ -18,11 +18,14 @@ def _folder(name: str) -> Path:
 MODELS, SAMPLES = _folder("models"), _folder("samples")
 PICTURE = "reference.png"  # in a model folder: its face at rest
 DEFAULT_MODEL = MODELS / "grid-s1-128"  # of every program that is given none
+DEFAULT_ENCODER = "speech-encoder-grid"  # that training starts from
+ENCODER_KIND = "speech encoder"  # in config.json
 
 
 def published_models() -> dict[str, Path]:
     """Folder of each published model, by name: the default first, BEGANs last."""
-    folders = [path.parent for path in sorted(MODELS.glob("*/config.json"))]
+    found = sorted(MODELS.glob("*/config.json"))
+    folders = [path.parent for path in found if read_json(path).get("kind") != ENCODER_KIND]
     folders.sort(key=lambda folder: (folder != DEFAULT_MODEL, is_began(folder)))
     return {folder.name: folder for folder in folders}
 
@@ -40,6 +43,11 @@ def find_model(text: str | Path) -> Path:
     published = MODELS / Path(text).name
     named = str(text) in (published.name, f"models/{published.name}")
     return published if named and published.is_dir() and not Path(text).exists() else Path(text)
+
+
+def find_encoder(text: str | Path) -> Path:
+    """The folder of a speech encoder that a user means: a path, or a published one's name."""
+    return MODELS / text if (MODELS / text).is_dir() and not Path(text).exists() else Path(text)
 
 
 def check_model(folder: Path) -> None:

@@ -15,6 +15,7 @@ from runtime.program import InputError
 from training.run_folder import RunSettings, holds_something, in_words
 
 DONE = "done.json"  # in the folder of a stage that has taken all of its steps
+ENCODER_WEIGHTS = "speech encoder"  # in config.json of a regressor: fingerprint of what it started from
 MODES = {"regressor": "audio2faces", "refiner": "audio2faces refiner"}  # in config.json
 
 
@@ -85,7 +86,7 @@ def _differing(name: str, config: SystemConfig, dataset: Dataset, run_dir: Path)
     """The settings of a stage that differ; among those of the refiner is a fingerprint of its regressor."""
     settings = RunSettings(MODES[name], getattr(config, name), dataset.fingerprint)
     if name == "regressor":
-        return settings.differing(run_dir / name)
+        return settings.differing(run_dir / name, [ENCODER_WEIGHTS])  # compared when the encoder is loaded
     done = run_dir / "regressor" / DONE
     weights = read_json(done).get("weights") if done.exists() else None  # None: not trained yet
     unknown = ("regressor",) if done.exists() and not weights else ()  # of an older version

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from audio2faces.regressor.training_speech import Speech, unvoiced_maps
+from audio2faces.training_speech import TrainingSpeech, unvoiced_maps
 from media.reading import read_speech
 from preprocessing.speech.audio_features import FEATURE_PRESETS, FeatureStatistics
 from preprocessing.speech.augmentation import (
@@ -94,7 +94,7 @@ def test_everything_drawn_comes_from_the_generator(speech):
 
 
 def test_sound_without_speech_gives_finite_maps_of_all_kinds():
-    maps = unvoiced_maps(FEATURE_PRESETS["wide"], np.random.default_rng(0), stretches=6)
+    maps = unvoiced_maps(FEATURE_PRESETS["wide"], 0, stretches=6)
     assert maps.shape == (4 + 6 * 12, 35, 13) and np.isfinite(maps).all()
     assert np.ptp(maps[4:, :, 0].mean(axis=1)) > 3  # loud and soft
 
@@ -102,7 +102,8 @@ def test_sound_without_speech_gives_finite_maps_of_all_kinds():
 def test_the_augmentation_of_a_frame_is_a_function_of_seed_and_step(tiny_dataset, tiny_config):
     frames = FrameSet(tiny_dataset.split("train"), tiny_config.speech.feature_settings)
     statistics = FeatureStatistics.fit(frames.maps)
-    one, other = (Speech(frames, tiny_config, statistics.standardise) for _ in range(2))
+    features, versions = tiny_config.speech.feature_settings, tiny_config.versions
+    one, other = (TrainingSpeech(frames, features, versions, statistics.standardise) for _ in range(2))
     indices = np.arange(100)
     maps, unvoiced = one(indices, 7)
     again, _ = other(indices, 7)

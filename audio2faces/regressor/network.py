@@ -15,7 +15,7 @@ from keras import ops
 from audio2faces.config import RegressorConfig
 from began.losses import weighted_error
 from began.model import mouth_weights
-from began.networks.audio_network import build_learned_audio_network
+from began.networks.audio_network import AUDIO_NETWORK, build_learned_audio_network
 from began.networks.decoder import build_decoder, uniform_widths
 from began.networks.inference import without_xla
 from training.trainable import Batch, Trainable
@@ -35,6 +35,12 @@ class Regressor(Trainable):
         self.network = without_xla(build_regressor(config))
         self.mouth_weights = mouth_weights(config.motion_size, config.mouth_weight)
         self.built = True
+
+    def start_from(self, encoder: keras.Model) -> None:
+        """Gives the audio network the weights of a speech encoder, which no step changes if `config.frozen`."""
+        audio_network = self.network.get_layer(AUDIO_NETWORK)
+        audio_network.set_weights(encoder.get_weights())
+        audio_network.trainable = not self.config.frozen
 
     def call(self, batch: Batch, training: bool = False) -> Any:
         """Motion [batch, motion_size, motion_size, 3]."""

@@ -12,11 +12,13 @@ import numpy as np
 from audio2faces.config import RegressorConfig
 from audio2faces.face import FaceModel
 from audio2faces.figures import draw_curves
+from audio2faces.published import find_encoder
 from audio2faces.regressor.idle import IdleMotion, fit_idle_motion
 from audio2faces.regressor.network import Regressor, build_regressor
-from audio2faces.regressor.training_speech import Speech
 from audio2faces.regressor.validation import RegressorValidation
-from audio2faces.stages import MODES
+from audio2faces.speech_encoder.saved_encoder import SavedEncoder, load_encoder
+from audio2faces.stages import ENCODER_WEIGHTS, MODES
+from audio2faces.training_speech import TrainingSpeech
 from began.eigenfaces import COVERED
 from began.figures import draw_rows
 from began.networks.inference import BATCH, without_xla
@@ -25,6 +27,7 @@ from measures.mouth import MouthComponents
 from media.pixels import to_signed
 from preprocessing.faces.alignment import mouth_slices
 from preprocessing.speech.audio_features import FeatureStatistics
+from runtime.program import InputError
 from training.checkpoints import load_weights
 from training.frames import REST_FRAMES, FrameSet, FrameStore, batch_indices
 from training.loop import BEST, Picture, Task, train
@@ -43,6 +46,7 @@ class RegressorTask(Task):
         config: with a precision that is chosen.
         store: of a dataset with faces of `config.size` pixels.
         run_dir: folder of the run, which keeps mouth.npz, computed once.
+        encoder: that the audio network starts from, whose statistics are the face's; None for none.
 
     Attributes:
         frames: of the training clips, faces in the size of the motion.
@@ -57,11 +61,14 @@ class RegressorTask(Task):
     measured = ("validation_loss", "correlation", "amplitude", "explained_variance")
     best = ("validation_loss", "min")
 
-    def __init__(self, config: RegressorConfig, store: FrameStore, run_dir: Path) -> None:
+    def __init__(
+        self, config: RegressorConfig, store: FrameStore, run_dir: Path, encoder: SavedEncoder | None = None
+    ) -> None:
         self.config, self.settings, self.store, self.run_dir = config, config.training, store, run_dir
+        self.encoder = encoder
         features, size = config.speech.feature_settings, config.motion_size
         self.frames, self.full = store.frames("train", features, size), store.frames("train", features)
-        self.statistics = FeatureStatistics.fit(self.frames.maps)
+        self.statistics = encoder.statistics if encoder else FeatureStatistics.fit(self.frames.maps)
         self.standardise = config.speech.standardiser(self.statistics)
 
         def components() -> dict[str, np.ndarray]:
@@ -85,12 +92,17 @@ class RegressorTask(Task):
 
     def build(self, **options: Any) -> Regressor:
         """See `Task.build`."""
-        return Regressor(self.config, **options)
+        model = Regressor(self.config, **options)
+        if self.encoder:
+            model.start_from(self.encoder.network)
+        return model
 
     def prepare(self) -> None:
         """See `Task.prepare`."""
         (self.run_dir / IDLE).unlink(missing_ok=True)  # of a regressor whose last steps were lost
-        self.speech = Speech(self.frames, self.config, self.standardise)
+        config = self.config
+        features, seed = config.speech.feature_settings, config.training.seed
+        self.speech = TrainingSpeech(self.frames, features, config.versions, self.standardise, seed)
         held_out = self.store.frames("validation", self.config.speech.feature_settings, self.config.motion_size)
         reference = self.frames.faces(np.array([self.reference]))
         self.validation = RegressorValidation(
@@ -227,8 +239,12 @@ def train_regressor(config: RegressorConfig, store: FrameStore, run_dir: Path) -
     config = with_precision(config)
     for split in ("train", "validation"):
         store.dataset.split(split)  # refused before a run is made
-    run_dir = open_run(run_dir, RunSettings(MODES["regressor"], config, store.dataset.fingerprint))
-    task = RegressorTask(config, store, run_dir)
+    encoder = load_encoder(find_encoder(config.encoder)) if config.encoder else None
+    if encoder and encoder.speech != config.speech:
+        raise InputError(f"{config.encoder}: a speech encoder of other settings than this preset's speech")
+    notes = {ENCODER_WEIGHTS: encoder.fingerprint} if encoder else {}
+    run_dir = open_run(run_dir, RunSettings(MODES["regressor"], config, store.dataset.fingerprint, notes))
+    task = RegressorTask(config, store, run_dir, encoder)
     model = train(task, run_dir)
     load_weights(run_dir / BEST, model)
     return TrainedRegressor.from_task(task, in_float32(build_regressor, config, model.network))

@@ -8,6 +8,7 @@ from keras import layers
 from preprocessing.speech.audio_features import FeatureStatistics
 from training.config import SpeechConfig
 
+AUDIO_NETWORK = "audio_network"  # its name within a network
 LEAK_2017 = 0.25  # slope below zero
 ACTIVATIONS_2017 = {"2017-linear": None, "2017-leaky": "leaky_relu", "2017-elu": "elu"}
 
@@ -40,7 +41,7 @@ def build_audio_network(
     x = layers.Dropout(dropout)(x)
     x = layers.Dense(code_size, activation="elu")(x)
     x = layers.Dropout(dropout)(x)
-    return keras.Model(speech, x, name="audio_network")
+    return keras.Model(speech, x, name=AUDIO_NETWORK)
 
 
 def build_audio_network_2017(
@@ -79,7 +80,7 @@ def build_audio_network_2017(
     x = layers.Flatten()(x)
     x = activate(layers.Dense(widths[-1], activation=plain)(x))
     x = activate(layers.Dense(code_size, activation=plain)(x))
-    return keras.Model(speech, x, name="audio_network")
+    return keras.Model(speech, x, name=AUDIO_NETWORK)
 
 
 def build_frozen_audio_network(
@@ -108,7 +109,7 @@ def build_frozen_audio_network(
     code = copied(x)
     if code.shape[-1] != code_size:
         code = layers.Dense(code_size, name="to_code_size")(code)
-    return keras.Model(speech, code, name="audio_network")
+    return keras.Model(speech, code, name=AUDIO_NETWORK)
 
 
 def build_learned_audio_network(config: SpeechConfig) -> keras.Model:

@@ -1,10 +1,10 @@
-"""Speech inputs of the regressor in training: as recorded, augmented, or noise alone."""
+"""Speech inputs of a network in training: as recorded, augmented, or noise alone."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
-from audio2faces.config import RegressorConfig
 from preprocessing.speech.audio_features import FeatureSettings, speech_maps
 from preprocessing.speech.augmentation import AugmentationSettings, augment, noise
 from runtime.program import progress
@@ -14,27 +14,33 @@ CHANGED = 0.5  # share of frames that get a changed version, where there are som
 UNVOICED = 0.05  # share of frames that then get noise or silence and are to show the face at rest
 
 
-class Speech:
-    """The regressor's input for training frames: speech as it was recorded, changed, or noise alone.
+class TrainingSpeech:
+    """A network's input for training frames: speech as it was recorded, changed, or noise alone.
 
     Which of them a frame gets in a step is a function of seed and step.
 
     Args:
         frames: of the training clips.
-        config: of the regressor.
+        features: of their maps.
+        versions: of each clip's speech in other rooms, microphones and voices; 0: as it is alone.
         standardise: function from raw maps to the network's input.
+        seed: of all that is drawn.
     """
 
     def __init__(
-        self, frames: FrameSet, config: RegressorConfig, standardise: Callable[[np.ndarray], np.ndarray]
+        self,
+        frames: FrameSet,
+        features: FeatureSettings,
+        versions: int,
+        standardise: Callable[[np.ndarray], np.ndarray],
+        seed: int = 0,
     ) -> None:
-        self.config, seed = config, config.training.seed
+        self.versions, self.seed = versions, seed
         self.recorded = frames.standardised(standardise)
-        self.changed = np.empty((config.versions, *self.recorded.shape), np.float16)
-        features = config.speech.feature_settings
-        if config.versions:
-            with progress(config.versions * len(frames.clips), "clip", "augmenting speech") as bar:
-                for version in range(config.versions):
+        self.changed = np.empty((versions, *self.recorded.shape), np.float16)
+        if versions:
+            with progress(versions * len(frames.clips), "clip", "augmenting speech") as bar:
+                for version in range(versions):
                     first = 0
                     for place, clip in enumerate(frames.clips):
                         generator = np.random.default_rng((seed, version, place))
@@ -44,26 +50,26 @@ class Speech:
                         self.changed[version, first : first + len(maps)] = maps
                         first += len(maps)
                         bar.update(1)
-            self.unvoiced = standardise(unvoiced_maps(features, np.random.default_rng(seed)))
+            self.unvoiced = standardise(unvoiced_maps(features, seed))
 
     def __call__(self, indices: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Maps of frames, and which of them are unvoiced: [shape=(n, rows, coefficients)], bool [shape=(n,)]."""
-        config, count = self.config, len(indices)
-        generator = np.random.default_rng((config.training.seed, step))
+        count, generator = len(indices), np.random.default_rng((self.seed, step))
         maps = self.recorded[indices]
-        if not config.versions:
+        if not self.versions:
             return maps, np.zeros(count, bool)
         changed = generator.random(count) < CHANGED
-        versions = generator.integers(config.versions, size=count)
+        versions = generator.integers(self.versions, size=count)
         maps = np.where(changed[:, None, None], self.changed[versions, indices].astype(np.float32), maps)
         unvoiced = generator.random(count) < UNVOICED
         maps[unvoiced] = self.unvoiced[generator.integers(len(self.unvoiced), size=unvoiced.sum())]
         return maps, unvoiced
 
 
+@lru_cache(1)
 def unvoiced_maps(
     features: FeatureSettings,
-    generator: np.random.Generator,
+    seed: int,
     stretches: int = 200,
     seconds: float = 2.0,
     loudest: float = -10,
@@ -73,12 +79,13 @@ def unvoiced_maps(
 
     Args:
         features: `FeatureSettings`.
-        generator: NumPy's.
+        seed: of all that is drawn.
         stretches: of sound.
         seconds: of each.
         loudest: in dB below full scale.
         softest: the same.
     """
+    generator = np.random.default_rng(seed)
     count = int(seconds * features.sample_rate)
     times = np.linspace(0.3, seconds - 0.3, 12)
     maps = [speech_maps(np.zeros(count), times[:4], features)]

@@ -1,0 +1,131 @@
+"""The folder of a speech encoder, from which the training of a face starts.
+
+config.json      schema, kind, name, settings of the speech, feature statistics, minutes of each speaker
+encoder.keras    standardised map -> code, float32 rounded to float16
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from audio2faces.face import save_network
+from audio2faces.published import ENCODER_KIND
+from preprocessing.speech.audio_features import FeatureStatistics
+from runtime.files import atomic_folder, read_json, write_json
+from runtime.program import InputError
+from training.checkpoints import DAMAGED
+from training.config import SpeechConfig
+
+SCHEMA = 1
+FOLDER = "speech-encoder"  # within a run
+
+
+@dataclass(frozen=True)
+class SavedEncoder:
+    """A trained speech encoder.
+
+    Attributes:
+        name: of the run that made it.
+        speech: its settings.
+        statistics: of the speech of all its speakers.
+        network: `keras.Model` from maps standardised with these [batch, rows, coefficients] to [batch, code_size].
+    """
+
+    name: str
+    speech: SpeechConfig
+    statistics: FeatureStatistics
+    network: keras.Model
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Tells one encoder from another by its weights."""
+        digest = hashlib.sha256()
+        for weight in [*self.network.get_weights(), self.statistics.mean, self.statistics.deviation]:
+            digest.update(np.ascontiguousarray(weight, np.float32).tobytes())
+        return digest.hexdigest()[:16]
+
+
+def save_encoder(run_dir: Path, encoder: SavedEncoder, minutes: dict[str, float]) -> Path:
+    """Writes the folder, whole or not at all.
+
+    Args:
+        run_dir: folder of the run.
+        encoder: what is written.
+        minutes: of training speech of each speaker, by name.
+
+    Returns:
+        path of the folder.
+    """
+    folder = Path(run_dir) / FOLDER
+    with atomic_folder(folder) as partial:
+        save_network(partial / "encoder.keras", encoder.network)
+        write_json(
+            partial / "config.json",
+            {
+                "schema": SCHEMA,
+                "kind": ENCODER_KIND,
+                "name": encoder.name,
+                "speech": encoder.speech.as_json(),
+                "feature_statistics": encoder.statistics.as_json(),
+                "minutes": minutes,
+            },
+        )
+    return folder
+
+
+def read_speech_config(folder: Path) -> SpeechConfig:
+    """The settings of the encoder in a folder, without loading it.
+
+    Raises:
+        InputError: there is no such folder, or it holds something else or another schema version.
+    """
+    return SpeechConfig.from_json(_content(Path(folder))["speech"])
+
+
+def load_encoder(folder: Path) -> SavedEncoder:
+    """Reads a speech encoder.
+
+    Args:
+        folder: of the encoder, or of the run that left it.
+
+    Raises:
+        InputError: there is no such folder, it holds something else or another schema version, or a file is missing or
+            damaged.
+    """
+    folder = _inside(Path(folder))
+    content = _content(folder)
+    path = folder / "encoder.keras"
+    if not path.is_file():
+        raise InputError(f"{path}: missing; copy the whole folder again")
+    try:
+        speech = SpeechConfig.from_json(content["speech"])
+        statistics = FeatureStatistics.from_json(content["feature_statistics"])
+        network = keras.models.load_model(path, compile=False)
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from error
+    except DAMAGED as error:
+        raise InputError(f"{folder}: damaged speech encoder ({error}); copy the whole folder again") from error
+    if network.input_shape[1:] != speech.map_shape or network.output_shape[1:] != (speech.code_size,):
+        raise InputError(f"{path}: not the network of its config.json; copy the whole folder again")
+    return SavedEncoder(str(content["name"]), speech, statistics, network)
+
+
+def _inside(folder: Path) -> Path:
+    return folder / FOLDER if (folder / FOLDER / "config.json").is_file() else folder
+
+
+def _content(folder: Path) -> dict:
+    folder = _inside(folder)
+    if not (folder / "config.json").is_file():
+        raise InputError(f"--from {folder}: no such speech encoder; give its folder, or nothing to train without one")
+    content = read_json(folder / "config.json")
+    if content.get("kind") != ENCODER_KIND:
+        what = content.get("kind") or content.get("mode") or "unknown"
+        raise InputError(f"--from {folder}: this is of kind {what}; give the folder of a speech encoder")
+    if content.get("schema") != SCHEMA:
+        raise InputError(f"{folder}: schema {content.get('schema')}, this version reads {SCHEMA}; train it again")
+    return content

@@ -22,7 +22,7 @@ class RegressorConfig(Config):
     versions: int = 8  # of each clip's speech in other rooms, microphones and voices; 0: as it is alone
     motion: bool = True  # learns the face less its clip's mean; False: the face itself
     idle: int = 24  # components of the motion that speech does not explain
-    decoder_widths: tuple = (128, 96, 96)  # channels at 8, 16, 32 pixels, and so on with the last
+    decoder_widths: tuple = (128, 96, 96)  # channels at 8, 16, 32 pixels, and so on with the last; (): linear
     sub_pixel: bool = True  # half the size inside, a sub-pixel convolution at the end
     mouth_weight: float = 8.0  # of a pixel in the mouth box, against 1 elsewhere
     training: TrainingConfig = TrainingConfig(steps=8000, batch_size=64, learning_rate=1e-3)
@@ -34,6 +34,8 @@ class RegressorConfig(Config):
             raise InputError("idle motion: a regressor of whole faces has none; set idle to 0")
         if self.frozen and not self.encoder:
             raise InputError("frozen: there is no speech encoder to freeze; name one")
+        if not self.decoder_widths and not (self.frozen and self.motion):
+            raise InputError("a linear decoder makes the motion of a face from a frozen speech encoder")
 
     @property
     def motion_size(self) -> int:

@@ -10,9 +10,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
+from keras import layers, ops
 
 from audio2faces.config import RegressorConfig
+from audio2faces.regressor.linear_decoder import LINEAR_DECODER
 from began.losses import weighted_error
 from began.model import mouth_weights
 from began.networks.audio_network import AUDIO_NETWORK, build_learned_audio_network
@@ -54,7 +55,7 @@ class Regressor(Trainable):
 
 
 def build_regressor(config: RegressorConfig) -> keras.Model:
-    """The audio network and the decoder in a row.
+    """The audio network and the decoder in a row; without `decoder_widths` the decoder is one linear layer.
 
     Returns:
         `keras.Model` from maps [batch, rows, coefficients] to motion [batch, motion_size, motion_size, 3].
@@ -62,6 +63,10 @@ def build_regressor(config: RegressorConfig) -> keras.Model:
     speech = keras.Input(config.speech.map_shape)
     audio_network = build_learned_audio_network(config.speech)
     size, widths = config.motion_size, config.decoder_widths
+    if not widths:
+        code = audio_network(speech)
+        motion = layers.Dense(size * size * 3, dtype="float32", name=LINEAR_DECODER)(code)
+        return keras.Model(speech, layers.Reshape((size, size, 3))(motion), name="regressor")
     count = len(uniform_widths(size, 1, config.sub_pixel))
     widths = (widths + widths[-1:] * count)[:count]
     decoder = build_decoder(config.speech.code_size, size, widths, sub_pixel=config.sub_pixel)

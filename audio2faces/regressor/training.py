@@ -14,6 +14,7 @@ from audio2faces.face import FaceModel
 from audio2faces.figures import draw_curves
 from audio2faces.published import find_encoder
 from audio2faces.regressor.idle import IdleMotion, fit_idle_motion
+from audio2faces.regressor.linear_decoder import fit_linear_decoder
 from audio2faces.regressor.network import Regressor, build_regressor
 from audio2faces.regressor.validation import RegressorValidation
 from audio2faces.speech_encoder.saved_encoder import SavedEncoder, load_encoder
@@ -245,9 +246,20 @@ def train_regressor(config: RegressorConfig, store: FrameStore, run_dir: Path) -
     notes = {ENCODER_WEIGHTS: encoder.fingerprint} if encoder else {}
     run_dir = open_run(run_dir, RunSettings(MODES["regressor"], config, store.dataset.fingerprint, notes))
     task = RegressorTask(config, store, run_dir, encoder)
+    if not config.decoder_widths:
+        return TrainedRegressor.from_task(task, fitted_network(task))
     model = train(task, run_dir)
     load_weights(run_dir / BEST, model)
     return TrainedRegressor.from_task(task, in_float32(build_regressor, config, model.network))
+
+
+def fitted_network(task: RegressorTask) -> keras.Model:
+    """A regressor with a linear decoder, which no step trains."""
+    task.prepare()
+    model = task.build()
+    held_out = task.validation.frames
+    fit_linear_decoder(model.network, task.frames, task.speech, held_out, task.standardise, model.mouth_weights)
+    return model.network
 
 
 def in_float32(build: Callable[[Any], keras.Model], config: Any, network: keras.Model) -> keras.Model:

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+from audio2faces.published import DEFAULT_ENCODER
 from began.config import NO_BOTTLENECK, WIDE_ERRORS, AdversaryConfig
 from runtime.program import InputError
 from training.config import Config, SpeechConfig, TrainingConfig
 
 LARGEST_MOTION = 64  # pixels: larger faces get the motion of smaller ones, which the refiner sharpens
 REFINERS = ("unet", "2017")
+FEW = 0.75  # minutes of training speech below which a speech encoder that is adapted follows less well
+LITTLE = 5.0  # minutes below which hours of training are not worth their while
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,8 @@ class RegressorConfig(Config):
             raise InputError("idle motion: a regressor of whole faces has none; set idle to 0")
         if self.frozen and not self.encoder:
             raise InputError("frozen: there is no speech encoder to freeze; name one")
-        if not self.decoder_widths and not (self.frozen and self.motion):
-            raise InputError("a linear decoder makes the motion of a face from a frozen speech encoder")
+        if not self.decoder_widths and not (self.encoder and self.motion):
+            raise InputError("a linear decoder makes the motion of a face from a speech encoder; name one")
 
     @property
     def motion_size(self) -> int:
@@ -111,11 +114,46 @@ _2017 = SystemConfig(
         training=TrainingConfig(steps=8000, batch_size=1, learning_rate=4e-5, schedule="halved", evaluate_every=500),
     ),
 )
+_BY_HOURS = SystemConfig().updated(regressor={"encoder": DEFAULT_ENCODER})
 PRESETS = {
-    "full": SystemConfig(),
-    "sample": SystemConfig().updated(
-        regressor={"versions": 2, "training": {"steps": 1200, "batch_size": 32, "evaluate_every": 200}},
-        refiner={"n": 24, "training": {"steps": 200, "evaluate_every": 100}},
+    "minutes": _BY_HOURS.updated(
+        regressor={
+            "decoder_widths": (),
+            "versions": 2,
+            "training": {"steps": 2000, "learning_rate": 5e-4, "evaluate_every": 250},
+        },
+        refiner={"n": 24, "training": {"steps": 400, "evaluate_every": 100}},
     ),
+    "hours": _BY_HOURS,
     "2017": _2017,
 }
+
+
+def default_preset(minutes: float) -> str:
+    """The preset that serves best for so many minutes of training speech."""
+    return "minutes" if minutes < LITTLE else "hours"
+
+
+def suited(config: SystemConfig, minutes: float) -> SystemConfig:
+    """The same settings, where the encoder stays frozen if there are too few minutes of training speech to adapt it."""
+    few = minutes < FEW and config.regressor.encoder and not config.regressor.decoder_widths
+    return config.updated(regressor={"frozen": True}) if few else config
+
+
+def starting_from(config: SystemConfig, encoder: str, speech: SpeechConfig) -> SystemConfig:
+    """The same settings with another speech encoder to start from.
+
+    Args:
+        config: settings.
+        encoder: name or folder of a speech encoder; "" for none, when all of the regressor is trained.
+        speech: settings of that encoder's speech; those of `RegressorConfig` for none.
+    """
+    if config.regressor.speech.features.startswith("2017"):
+        return config  # the 2017 project's regressor learned all by itself
+    regressor: dict[str, Any] = {"encoder": encoder, "speech": speech.as_json()}
+    if not encoder:
+        regressor["frozen"] = False
+        if not config.regressor.decoder_widths:
+            regressor["decoder_widths"] = RegressorConfig().decoder_widths
+            regressor["training"] = {"steps": 1200, "batch_size": 32, "learning_rate": 1e-3}
+    return config.updated(regressor=regressor)

@@ -7,10 +7,11 @@ from typing import Any, Self
 import numpy as np
 from scipy.signal import resample_poly
 
-from audio2faces.config import PRESETS, STAGES
+from audio2faces.config import PRESETS, STAGES, default_preset, starting_from, suited
 from audio2faces.face import load_model, save_model
 from audio2faces.generate.video import Options, frame_count, generate_video
-from audio2faces.published import find_model, published_models
+from audio2faces.published import DEFAULT_ENCODER, find_encoder, find_model, published_models
+from audio2faces.speech_encoder.config import read_speech_config
 from audio2faces.train_system import train_system
 from preprocessing.clips import Settings
 from preprocessing.dataset import Dataset, open_dataset
@@ -48,22 +49,35 @@ class TalkingFace:
         return cls(load_model(find_model(preset)))
 
     @classmethod
-    def train(cls, data: Any, run: str | Path, preset: str = "full", steps: int | None = None) -> Self:
+    def train(
+        cls,
+        data: Any,
+        run: str | Path,
+        preset: str | None = None,
+        encoder: str | Path | None = DEFAULT_ENCODER,
+        steps: int | None = None,
+    ) -> Self:
         """Learns the face of a speaker; called again with the same arguments, it goes on where it stopped.
 
         Args:
             data: dataset, or its folder: see `prepare`.
             run: folder of the run, with checkpoints, curves and pictures.
-            preset: "full", "sample" (minutes, on a few clips) or "2017".
+            preset: "minutes", "hours" or "2017", how long training takes; None chooses by the amount of speech.
+            encoder: speech encoder that training starts from: a published one's name, or a folder; None for none.
             steps: of each of the two stages; None for the preset's.
 
         Raises:
             InputError: the preset or the dataset does not exist, or the run is another one's.
         """
+        dataset = data if isinstance(data, Dataset) else open_dataset(data)
+        preset = preset or default_preset(dataset.training_minutes)
         if preset not in PRESETS:
             raise InputError(f"preset {preset!r}: choose one of {', '.join(sorted(PRESETS))}")
-        dataset = data if isinstance(data, Dataset) else open_dataset(data)
-        config = PRESETS[preset].with_settings(STAGES, size=dataset.size)
+        config = suited(PRESETS[preset], dataset.training_minutes).with_settings(STAGES, size=dataset.size)
+        if encoder is None:
+            config = starting_from(config, "", config.regressor.speech)
+        elif encoder != DEFAULT_ENCODER:
+            config = starting_from(config, str(encoder), read_speech_config(find_encoder(encoder)))
         if steps:
             config = config.with_settings(STAGES, training={"steps": steps})
         return cls.from_preset(train_system(config, dataset, Path(run)))

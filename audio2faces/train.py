@@ -11,7 +11,9 @@ from typing import Any
 import audio2faces.config
 import began.config
 import began.vae.config
-from audio2faces.published import SAMPLES
+from audio2faces.config import RegressorConfig, starting_from
+from audio2faces.published import DEFAULT_ENCODER, SAMPLES, find_encoder
+from audio2faces.speech_encoder.config import read_speech_config
 from audio2faces.stages import plan_stages
 from preprocessing.clips import Settings
 from preprocessing.dataset import SIZES, check_size, open_dataset
@@ -26,13 +28,14 @@ from training.run_folder import RunSettings, check_run, own_run
 SAMPLE_DATASET = Path("data") / "samples"
 SAMPLE_LICENCE = "GRID corpus (Cooke, Barker, Cunningham, Shao 2006), CC BY 4.0"
 
+NOTHING = "nothing"  # of --from
 OF_BEGAN = ("audio_encoder", "repair")  # arguments that no other mode takes
 LEARNED = "learned"  # the default of --audio-encoder
 COUNT = number(1, math.inf, int)
-MODES: dict[str, tuple] = {  # mode: presets, function that trains (module, name), preset with --data
+MODES: dict[str, tuple] = {  # mode: presets, function that trains (module, name), preset with --data (None: by amount)
     "vae": (began.vae.config.VAE_PRESETS, ("began.vae.training", "train_vae"), "convolutional"),
     "began": (began.config.PRESETS, ("began.training", "train_began"), "conditional"),
-    "audio2faces": (audio2faces.config.PRESETS, ("audio2faces.train_system", "train_system"), "full"),
+    "audio2faces": (audio2faces.config.PRESETS, ("audio2faces.train_system", "train_system"), None),
 }
 
 
@@ -51,9 +54,17 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--preset",
         metavar="NAME",
-        help="settings (default: sample without --data, else "
-        + ", ".join(f"{default} for {mode}" for mode, (_, _, default) in MODES.items())
-        + ")",
+        help="settings. audio2faces: minutes, hours (default: by the amount of speech, minutes below "
+        f"{audio2faces.config.LITTLE:.0f} of it) or 2017; other modes: sample (default without --data), "
+        + ", ".join(f"{default} (default for {mode})" for mode, (_, _, default) in MODES.items() if default)
+        + " and more",
+    )
+    parser.add_argument(
+        "--from",
+        dest="encoder",
+        metavar="ENCODER",
+        help="audio2faces: speech encoder that training starts from: a published one's name, the folder of one "
+        f"(python -m audio2faces.speech_encoder), or {NOTHING} (default: {DEFAULT_ENCODER})",
     )
     parser.add_argument("--steps", type=COUNT, help="training steps, of each stage (default: the preset's)")
     parser.add_argument("--batch-size", type=COUNT, help="frames per step (default: the preset's)")
@@ -85,20 +96,27 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def chosen_config(arguments: argparse.Namespace) -> Any:
+def chosen_config(arguments: argparse.Namespace, minutes: float = 0.0) -> Any:
     """The settings that the command line describes.
+
+    Args:
+        arguments: of the command line.
+        minutes: of training speech in the dataset.
 
     Raises:
         InputError: the mode has no such preset, or no such setting.
     """
     presets, _, default = MODES[arguments.mode]
-    preset = arguments.preset or (default if arguments.data else "sample")
+    default = audio2faces.config.default_preset(minutes) if default is None else default if arguments.data else "sample"
+    preset = arguments.preset or default
     if preset not in presets:
         raise InputError(f"--preset {preset}: mode {arguments.mode} has {', '.join(sorted(presets))}")
     if arguments.mode == "vae" and (wrong := [name for name in ("precision", "size") if getattr(arguments, name)]):
         raise InputError(f"--{wrong[0]}: mode vae sees no faces, computes in float32 and does not take it")
     if arguments.mode != "audio2faces" and arguments.stage:
         raise InputError("--stage: only mode audio2faces takes it")
+    if arguments.encoder and (arguments.mode != "audio2faces" or preset == "2017"):
+        raise InputError("--from: only the presets minutes and hours of mode audio2faces take it")
     if arguments.mode != "began" and (wrong := [name for name in OF_BEGAN if getattr(arguments, name)]):
         raise InputError(f"--{wrong[0].replace('_', '-')}: only mode began takes it")
     if arguments.repair and not preset.startswith("2017"):
@@ -106,6 +124,8 @@ def chosen_config(arguments: argparse.Namespace) -> Any:
             f"--repair: preset {preset} has no defects of 2017; give --preset 2017-audio or another of 2017"
         )
     config = presets[preset]
+    if arguments.mode == "audio2faces":
+        config = audio2faces.config.suited(config, minutes)
     for defect in arguments.repair or ():
         full_name = next(name for name in began.config.REPAIRS if name.split()[0] == defect)
         config = began.config.repaired(config, full_name)
@@ -113,6 +133,10 @@ def chosen_config(arguments: argparse.Namespace) -> Any:
         if not encoder.startswith(OF_VAE):
             raise InputError(f"--audio-encoder {encoder}: unknown; give {LEARNED} or {OF_VAE}RUN")
         config = config.updated(speech={"network": encoder})
+    if arguments.encoder == NOTHING:
+        config = starting_from(config, "", RegressorConfig().speech)
+    elif arguments.encoder:
+        config = starting_from(config, arguments.encoder, read_speech_config(find_encoder(arguments.encoder)))
     names = ("steps", "batch_size", "seed", "precision")
     given = {"training": {name: value for name in names if (value := getattr(arguments, name)) is not None}}
     given |= {"size": arguments.size} if arguments.size else {}
@@ -125,7 +149,7 @@ def chosen_config(arguments: argparse.Namespace) -> Any:
 def main() -> None:
     """Opens or prepares the dataset, trains, and says what was written."""
     arguments = parse_arguments()
-    config = chosen_config(arguments)
+    chosen_config(arguments)  # refused before anything is done
     check_backend()
     if arguments.run:
         check_output_folder(arguments.run)
@@ -140,6 +164,7 @@ def main() -> None:
         settings = Settings(size=arguments.size or Settings().size)
         folder = SAMPLE_DATASET if settings == Settings() else Path(f"{SAMPLE_DATASET}-{settings.size}")
         dataset, _ = prepare_dataset([SAMPLES], folder, SAMPLES / "splits", settings, SAMPLE_LICENCE)
+    config = chosen_config(arguments, dataset.training_minutes)
     if arguments.mode == "audio2faces" and not arguments.size and dataset.size in SIZES:
         config = config.with_settings(audio2faces.config.STAGES, size=dataset.size)
     run_dir = Path(arguments.run or Path("runs") / f"{arguments.mode}-{time.strftime('%Y%m%d-%H%M%S')}")

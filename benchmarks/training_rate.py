@@ -92,12 +92,12 @@ def step_seconds(model, config, rounds=30):
 
 
 def main():
-    from audio2faces.config import PRESETS
+    from audio2faces.config import RegressorConfig
 
     parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"], nargs="*", default=["float32"])
     for precision in parser.parse_args().precision:
-        config = PRESETS["full"].regressor.updated(training={"precision": precision})
+        config = RegressorConfig().updated(training={"precision": precision})
         model, count = compiled(config), config.training.batch_size
         layers = list(arithmetic_layers(model.network))
         of_frame = sum(map(multiplications, layers))

@@ -108,14 +108,14 @@ def _shorter(dataset, minutes):
 
 def _maker(dataset, steps, run):
     """The function (name, settings, folder) -> `FaceModel` trained there."""
-    from audio2faces.config import PRESETS
+    from audio2faces.config import SystemConfig
     from audio2faces.refiner.training import RefinerTask, train_refiner
     from audio2faces.regressor.training import train_regressor
     from audio2faces.stages import trained_regressor
     from audio2faces.train_system import articulate
     from training.frames import FrameStore
 
-    preset, settings = PRESETS["full"], {"size": dataset.size, "training": {"steps": steps}}
+    preset, settings = SystemConfig(), {"size": dataset.size, "training": {"steps": steps}}
     if not run:
 
         def regressor(name, changed, folder):

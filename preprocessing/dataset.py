@@ -108,6 +108,12 @@ class Dataset:
         """Frames per second of the clips."""
         return self.manifest["fps"]
 
+    @property
+    def training_minutes(self) -> float:
+        """Minutes of speech in the training clips."""
+        clips = (entry for entry in self.manifest["clips"] if entry["split"] == "train")
+        return sum(entry["frames_kept"] / entry["fps"] for entry in clips) / 60
+
     @cached_property
     def fingerprint(self) -> str:
         """Twelve digits of the SHA-256 over names, splits and files of all clips, and how they were prepared.

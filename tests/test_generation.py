@@ -269,7 +269,7 @@ def test_two_real_clips_go_all_the_way(tmp_path):
         ("-m", "preprocessing", SAMPLES / "sgac2n.mkv", SAMPLES / "lbwk9s.mpg", SAMPLES / "bgbu4p.mpg",
          "--out", tmp_path / "data", "--splits", tmp_path),
         ("train.py", "--mode", "audio2faces", "--data", tmp_path / "data", "--run", tmp_path / "run",
-         "--preset", "sample", "--steps", "30", "--batch-size", "16"),
+         "--steps", "30", "--batch-size", "16"),
         ("generate.py", SAMPLES / "speech.wav", "--model", tmp_path / "run" / "model",
          "--output", tmp_path / "talking.mp4", "--frames", tmp_path / "frames"),
         ("-m", "audio2faces.evaluate", "--model", tmp_path / "run" / "model", "--data", tmp_path / "data"),

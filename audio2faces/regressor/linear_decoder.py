@@ -17,6 +17,7 @@ from runtime.program import progress
 from training.frames import FrameSet
 
 LINEAR_DECODER = "linear_decoder"  # its name within a network
+AT_ONCE = 2048  # frames whose motion is held in memory
 PENALTIES = 10.0 ** np.arange(-2.5, 1.1, 0.5)  # of the squared weights, against the mean squared error
 
 
@@ -44,13 +45,12 @@ def fit_linear_decoder(
         return in_batches(audio_network.predict_on_batch, maps).astype(np.float64)
 
     mean_code, mean_motion, products, shared = 0.0, 0.0, 0.0, 0.0
-    for share, maps, motion in _training_frames(frames, speech):
+    for weight, maps, motion in _training_frames(frames, speech):
         codes = encode(maps)
-        each = share / len(codes)
-        mean_code += each * codes.sum(axis=0)
-        mean_motion += each * motion.sum(axis=0)
-        products += each * codes.T @ codes
-        shared += each * codes.T @ motion
+        mean_code += weight * codes.sum(axis=0)
+        mean_motion += weight * motion.sum(axis=0)
+        products += weight * codes.T @ codes
+        shared += weight * codes.T @ motion
     variances, directions = np.linalg.eigh(products - np.outer(mean_code, mean_code))
     along = directions.T @ (shared - np.outer(mean_code, mean_motion))
 
@@ -66,16 +66,23 @@ def fit_linear_decoder(
 
 
 def _training_frames(frames: FrameSet, speech: TrainingSpeech) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
-    """Share of all, maps, motion [shape=(n, pixels)]: of speech as recorded, of each version, of noise and rest."""
-    motion = frames.motion(np.arange(len(frames))).reshape(len(frames), -1)
-    versions = speech.versions
+    """What the decoder is fitted to: speech as recorded, each version of it, noise with faces at rest.
+
+    Yields:
+        (weight, maps, motion): of each of these frames, the weights of all sum to one; standardised maps; motion
+        [shape=(n, pixels)].
+    """
+    count, versions = len(frames), speech.versions
     spoken, changed = (1 - UNVOICED, CHANGED) if versions else (1.0, 0.0)
-    with progress(versions + 1, "version", "fitting the decoder", short=True) as bar:
-        yield spoken * (1 - changed), speech.recorded, motion
-        bar.update(1)
-        for version in speech.changed:
-            yield spoken * changed / versions, version.astype(np.float32), motion
-            bar.update(1)
+    with progress(count, "frame", "fitting the decoder", short=True) as bar:
+        for first in range(0, count, AT_ONCE):
+            block = np.arange(first, min(first + AT_ONCE, count))
+            motion = frames.motion(block).reshape(len(block), -1)
+            yield spoken * (1 - changed) / count, speech.recorded[block], motion
+            for version in speech.changed:
+                yield spoken * changed / versions / count, version[block].astype(np.float32), motion
+            bar.update(len(block))
     if versions:
         rest = frames.rest.mean(axis=0).ravel()
-        yield UNVOICED, speech.unvoiced, np.broadcast_to(rest, (len(speech.unvoiced), len(rest)))
+        at_rest = np.broadcast_to(rest, (len(speech.unvoiced), len(rest)))
+        yield UNVOICED / len(at_rest), speech.unvoiced, at_rest

@@ -17,7 +17,10 @@ from audio2faces.regressor.idle import IdleMotion, fit_idle_motion
 from audio2faces.regressor.linear_decoder import fit_linear_decoder
 from audio2faces.regressor.network import Regressor, build_regressor
 from audio2faces.regressor.validation import RegressorValidation
+from audio2faces.speech_encoder.config import SpeechEncoderConfig
 from audio2faces.speech_encoder.saved_encoder import SavedEncoder, load_encoder
+from audio2faces.speech_encoder.training import SpeechEncoderTask, trained_encoder
+from audio2faces.speech_encoder.voices import Voice
 from audio2faces.stages import ENCODER_WEIGHTS, MODES
 from audio2faces.training_speech import TrainingSpeech
 from began.eigenfaces import COVERED
@@ -247,10 +250,19 @@ def train_regressor(config: RegressorConfig, store: FrameStore, run_dir: Path) -
     run_dir = open_run(run_dir, RunSettings(MODES["regressor"], config, store.dataset.fingerprint, notes))
     task = RegressorTask(config, store, run_dir, encoder)
     if not config.decoder_widths:
+        if not config.frozen:
+            task.encoder = adapted_encoder(task)
         return TrainedRegressor.from_task(task, fitted_network(task))
     model = train(task, run_dir)
     load_weights(run_dir / BEST, model)
     return TrainedRegressor.from_task(task, in_float32(build_regressor, config, model.network))
+
+
+def adapted_encoder(task: RegressorTask) -> SavedEncoder:
+    """The encoder, trained further on the speaker's mouth motion: ten times as fast as through a decoder."""
+    config = SpeechEncoderConfig(task.config.speech, training=task.config.training)
+    voice = Voice(task.store, config.speech.feature_settings)
+    return trained_encoder(SpeechEncoderTask(config, [voice], task.encoder), task.run_dir)
 
 
 def fitted_network(task: RegressorTask) -> keras.Model:

@@ -1,9 +1,16 @@
-"""The settings of a speech encoder and of its training, written as config.json into the run; the presets."""
+"""The settings of a speech encoder and of its training, the presets, and config.json of a saved encoder."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from audio2faces.published import ENCODER_KIND
+from runtime.files import read_json
 from runtime.program import InputError
 from training.config import Config, SpeechConfig, TrainingConfig
+
+SCHEMA = 1  # of the folder of a saved encoder
+FOLDER = "speech-encoder"  # within a run
 
 
 @dataclass(frozen=True)
@@ -27,3 +34,37 @@ PRESETS = {
         augmented_frames=4000, training={"steps": 600, "batch_size": 32, "evaluate_every": 200}
     ),
 }
+
+
+def read_encoder_config(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Reads config.json of a speech encoder, without Keras.
+
+    Args:
+        folder: of the encoder, or of the run that left it.
+
+    Returns:
+        (folder, content): of the encoder itself.
+
+    Raises:
+        InputError: there is no such folder, or it holds something else or another schema version.
+    """
+    if (folder / FOLDER / "config.json").is_file():
+        folder = folder / FOLDER
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder}: no such speech encoder; give the folder of one, or nothing to start without")
+    content = read_json(folder / "config.json")
+    if content.get("kind") != ENCODER_KIND:
+        what = content.get("kind") or f"a run of mode {content.get('mode')}"
+        raise InputError(f"{folder}: {what}, no {ENCODER_KIND}; give the folder of a speech encoder")
+    if content.get("schema") != SCHEMA:
+        raise InputError(f"{folder}: schema {content.get('schema')}, this version reads {SCHEMA}; train it again")
+    return folder, content
+
+
+def read_speech_config(folder: Path) -> SpeechConfig:
+    """The settings of the speech of an encoder: see `read_encoder_config`."""
+    folder, content = read_encoder_config(folder)
+    try:
+        return SpeechConfig.from_json(content["speech"])
+    except (InputError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder / 'config.json'}: damaged ({error}); copy the whole folder again") from error

@@ -14,14 +14,12 @@ import numpy as np
 
 from audio2faces.face import save_network
 from audio2faces.published import ENCODER_KIND
+from audio2faces.speech_encoder.config import FOLDER, SCHEMA, read_encoder_config
 from preprocessing.speech.audio_features import FeatureStatistics
-from runtime.files import atomic_folder, read_json, write_json
+from runtime.files import atomic_folder, write_json
 from runtime.program import InputError
 from training.checkpoints import DAMAGED
 from training.config import SpeechConfig
-
-SCHEMA = 1
-FOLDER = "speech-encoder"  # within a run
 
 
 @dataclass(frozen=True)
@@ -77,15 +75,6 @@ def save_encoder(run_dir: Path, encoder: SavedEncoder, minutes: dict[str, float]
     return folder
 
 
-def read_speech_config(folder: Path) -> SpeechConfig:
-    """The settings of the encoder in a folder, without loading it.
-
-    Raises:
-        InputError: there is no such folder, or it holds something else or another schema version.
-    """
-    return SpeechConfig.from_json(_content(Path(folder))["speech"])
-
-
 def load_encoder(folder: Path) -> SavedEncoder:
     """Reads a speech encoder.
 
@@ -96,8 +85,7 @@ def load_encoder(folder: Path) -> SavedEncoder:
         InputError: there is no such folder, it holds something else or another schema version, or a file is missing or
             damaged.
     """
-    folder = _inside(Path(folder))
-    content = _content(folder)
+    folder, content = read_encoder_config(folder)
     path = folder / "encoder.keras"
     if not path.is_file():
         raise InputError(f"{path}: missing; copy the whole folder again")
@@ -112,20 +100,3 @@ def load_encoder(folder: Path) -> SavedEncoder:
     if network.input_shape[1:] != speech.map_shape or network.output_shape[1:] != (speech.code_size,):
         raise InputError(f"{path}: not the network of its config.json; copy the whole folder again")
     return SavedEncoder(str(content["name"]), speech, statistics, network)
-
-
-def _inside(folder: Path) -> Path:
-    return folder / FOLDER if (folder / FOLDER / "config.json").is_file() else folder
-
-
-def _content(folder: Path) -> dict:
-    folder = _inside(folder)
-    if not (folder / "config.json").is_file():
-        raise InputError(f"--from {folder}: no such speech encoder; give its folder, or nothing to train without one")
-    content = read_json(folder / "config.json")
-    if content.get("kind") != ENCODER_KIND:
-        what = content.get("kind") or content.get("mode") or "unknown"
-        raise InputError(f"--from {folder}: this is of kind {what}; give the folder of a speech encoder")
-    if content.get("schema") != SCHEMA:
-        raise InputError(f"{folder}: schema {content.get('schema')}, this version reads {SCHEMA}; train it again")
-    return content

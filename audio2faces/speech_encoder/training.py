@@ -17,6 +17,7 @@ from began.networks.audio_network import build_learned_audio_network
 from preprocessing.dataset import Dataset
 from preprocessing.speech.audio_features import FeatureStatistics
 from training.checkpoints import load_weights
+from training.frames import FrameStore
 from training.loop import BEST, Picture, Task, train
 from training.run_folder import RunSettings, open_run, own_run, with_precision
 from training.trainable import Batch
@@ -30,22 +31,29 @@ class SpeechEncoderTask(Task):
     Args:
         config: with a precision that is chosen.
         voices: of the speakers.
+        start: encoder whose weights and statistics it starts from; None for none.
     """
 
     description = "training the speech encoder"
     measured = ("validation_loss", "correlation", "lowest_correlation", "shared_correlation")
     best = ("validation_loss", "min")
 
-    def __init__(self, config: SpeechEncoderConfig, voices: Sequence[Voice]) -> None:
-        self.config, self.settings, self.voices = config, config.training, voices
-        self.statistics = pooled([FeatureStatistics.fit(voice.frames.maps) for voice in voices])
+    def __init__(self, config: SpeechEncoderConfig, voices: Sequence[Voice], start: SavedEncoder | None = None) -> None:
+        self.config, self.settings, self.voices, self.start = config, config.training, voices, start
+        if start:
+            self.statistics = start.statistics
+        else:
+            self.statistics = pooled([FeatureStatistics.fit(voice.frames.maps) for voice in voices])
         self.standardise = config.speech.standardiser(self.statistics)
         minutes = np.sqrt([len(voice.frames) for voice in voices])
         self.shares = minutes / minutes.sum()  # one with a hundred times the speech is drawn ten times as often
 
     def build(self, **options: Any) -> SpeechEncoder:
         """See `Task.build`."""
-        return SpeechEncoder(self.config, len(self.voices), **options)
+        model = SpeechEncoder(self.config, len(self.voices), **options)
+        if self.start:
+            model.audio_network.set_weights(self.start.network.get_weights())
+        return model
 
     def prepare(self) -> None:
         """See `Task.prepare`."""
@@ -98,6 +106,15 @@ def pooled(statistics: Sequence[FeatureStatistics]) -> FeatureStatistics:
     return FeatureStatistics(means.mean(axis=0), np.sqrt(variances.mean(axis=0) + means.var(axis=0)))
 
 
+def trained_encoder(task: SpeechEncoderTask, run_dir: Path) -> SavedEncoder:
+    """Takes the steps of a run that are left; returns the best encoder, in float32."""
+    model = train(task, run_dir)
+    load_weights(run_dir / BEST, model)
+    network = build_learned_audio_network(task.config.speech)
+    network.set_weights(model.audio_network.get_weights())
+    return SavedEncoder(run_dir.resolve().name, task.config.speech, task.statistics, network)
+
+
 def train_speech_encoder(config: SpeechEncoderConfig, datasets: Sequence[Dataset], run_dir: Path) -> Path:
     """Trains a speech encoder on the datasets of several speakers, or resumes an interrupted run.
 
@@ -122,12 +139,7 @@ def train_speech_encoder(config: SpeechEncoderConfig, datasets: Sequence[Dataset
     with own_run(run_dir) as run_dir:
         fingerprint = " ".join(dataset.fingerprint for dataset in datasets)
         open_run(run_dir, RunSettings(MODE, config, fingerprint))
-        voices = [Voice(dataset, config.speech.feature_settings) for dataset in datasets]
-        task = SpeechEncoderTask(config, voices)
-        model = train(task, run_dir)
-        load_weights(run_dir / BEST, model)
-        network = build_learned_audio_network(config.speech)  # in float32
-        network.set_weights(model.audio_network.get_weights())
-        saved = SavedEncoder(run_dir.resolve().name, config.speech, task.statistics, network)
-        minutes = {voice.name: round(len(voice.frames) / 25 / 60, 1) for voice in voices}
+        voices = [Voice(FrameStore(dataset), config.speech.feature_settings) for dataset in datasets]
+        saved = trained_encoder(SpeechEncoderTask(config, voices), run_dir)
+        minutes = {v.name: round(d.training_minutes, 1) for v, d in zip(voices, datasets, strict=True)}
         return save_encoder(run_dir, saved, minutes)

@@ -6,7 +6,6 @@ import numpy as np
 
 from audio2faces.config import LARGEST_MOTION
 from measures.mouth import MouthComponents, correlation
-from preprocessing.dataset import Dataset
 from preprocessing.speech.audio_features import FeatureSettings
 from training.frames import REST_FRAMES, FrameSet, FrameStore
 
@@ -15,7 +14,7 @@ class Voice:
     """One speaker's dataset.
 
     Args:
-        dataset: of one speaker, faces of any size.
+        store: of one speaker's dataset, faces of any size.
         features: of the maps.
 
     Attributes:
@@ -27,10 +26,9 @@ class Voice:
         InputError: the dataset lacks a split.
     """
 
-    def __init__(self, dataset: Dataset, features: FeatureSettings) -> None:
-        store = FrameStore(dataset)
-        size = min(dataset.size, LARGEST_MOTION)
-        self.name = dataset.folder.resolve().name
+    def __init__(self, store: FrameStore, features: FeatureSettings) -> None:
+        size = min(store.dataset.size, LARGEST_MOTION)
+        self.name = store.dataset.folder.resolve().name
         self.frames = store.frames("train", features, size)
         self.held_out = store.frames("validation", features, size)
 

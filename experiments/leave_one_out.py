@@ -1,0 +1,119 @@
+"""Measures what a speech encoder knows of a voice that it has not heard: trained without each speaker in turn.
+
+For a speaker that was left out, "shared" is the correlation of the encoder's shared output with the first component of
+the speaker's own mouth motion, over whole clips and from the first to the last frame of speech alone: what a mouth does
+before and after the sentence is a habit that no sound tells. Then a face is trained on the first half of the speaker's
+clips, two of them to choose by, and measured on the second half.
+"""
+
+import copy
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from preprocessing.dataset import open_dataset
+from runtime.program import ArgumentParser, InputError, import_keras, number, program
+
+LOUD = 6.0  # natural logarithms of energy below the loudest of a clip, 26 dB, down to which a frame is speech
+CHOSEN_BY = 2  # clips of the first half
+
+
+def parse_arguments():
+    """Reads the command line."""
+    parser = ArgumentParser(prog="python -m experiments.leave_one_out", description=__doc__)
+    parser.add_argument("--data", metavar="DATASET", action="append", required=True, help="of a speaker; give several")
+    parser.add_argument("--without", metavar="NAME", action="append", help="left out (default: each in turn)")
+    parser.add_argument("--runs", metavar="FOLDER", type=Path, required=True, help="of the trainings, which go on")
+    parser.add_argument("--steps", type=number(1, 10**6, int), default=5000, help="of an encoder (default: 5000)")
+    return parser.parse_args()
+
+
+def halves(dataset):
+    """The same dataset, trained on its first half and tested on its second, by the names of its clips."""
+    manifest = copy.deepcopy(dataset.manifest)
+    entries = sorted(manifest["clips"], key=lambda entry: entry["name"])
+    half = len(entries) // 2
+    for place, entry in enumerate(entries):
+        entry["split"] = "test" if place >= half else "validation" if place >= half - CHOSEN_BY else "train"
+    return dataclasses.replace(dataset, manifest=manifest)
+
+
+def shared_correlations(model, task, dataset, features):
+    """Correlation of the shared output with the speaker's own first component: of all frames, of those of speech."""
+    from audio2faces.speech_encoder.voices import Voice
+    from measures.mouth import correlation
+    from training.frames import FrameStore
+
+    voice = Voice(FrameStore(dataset), features)
+    real, made, speaking = [], [], []
+    for frames in (voice.frames, voice.held_out):
+        for maps, mouth in zip(frames.maps, voice.positions(frames), strict=True):
+            output, _ = model({"speech": task.standardise(maps)})
+            energy = maps[:, maps.shape[1] // 2, 0]
+            loud = np.flatnonzero(energy > energy.max() - LOUD)
+            real.append(mouth[:, 0])
+            made.append(np.asarray(output)[:, 0])
+            speaking.append(slice(loud[0], loud[-1] + 1))
+
+    def pooled(parts):
+        centred = [[side[part] - side[part].mean() for side, part in zip(s, parts, strict=True)] for s in (real, made)]
+        return correlation(*(np.concatenate(side) for side in centred))
+
+    return pooled([slice(None)] * len(real)), pooled(speaking)
+
+
+def measure(left_out, others, steps, runs):
+    """A row of the table: both correlations of the shared output, measures of the face of half of the clips."""
+    from audio2faces.config import PRESETS, STAGES, starting_from, suited
+    from audio2faces.evaluate.evaluation import evaluate
+    from audio2faces.face import load_model
+    from audio2faces.speech_encoder.config import SpeechEncoderConfig
+    from audio2faces.speech_encoder.training import SpeechEncoderTask, train_speech_encoder
+    from audio2faces.speech_encoder.voices import Voice
+    from audio2faces.train_system import train_system
+    from training.checkpoints import load_weights
+    from training.frames import FrameStore
+    from training.loop import BEST
+    from training.run_folder import with_precision
+
+    name = left_out.folder.resolve().name
+    config = with_precision(SpeechEncoderConfig().updated(training={"steps": steps}))
+    run = runs / f"without-{name}"
+    encoder = train_speech_encoder(config, others, run)
+    features = config.speech.feature_settings
+    task = SpeechEncoderTask(config, [Voice(FrameStore(dataset), features) for dataset in others])
+    model = task.new_model("float32")
+    load_weights(run / BEST, model)
+    dataset = halves(left_out)
+    face_config = PRESETS["minutes"].with_settings(STAGES, size=dataset.size)
+    face_config = suited(starting_from(face_config, str(encoder), config.speech), dataset.training_minutes)
+    face = load_model(train_system(face_config, dataset, runs / f"face-{name}", "regressor"))
+    report, _ = evaluate([face], FrameStore(dataset), "test")
+    values = report["methods"]["model"]
+    measures = [values[key] for key in ("correlation", "opening_correlation", "explained_variance")]
+    return [*shared_correlations(model, task, left_out, features), *measures]
+
+
+@program
+def main():
+    """Trains and prints a table."""
+    arguments = parse_arguments()
+    datasets = {Path(folder).resolve().name: open_dataset(folder) for folder in arguments.data}
+    without = arguments.without or list(datasets)
+    if unknown := set(without) - set(datasets):
+        raise InputError(f"--without {', '.join(sorted(unknown))}: no such dataset among {', '.join(datasets)}")
+    import_keras()
+    print("| left out | shared | shared, while speaking | face: correlation | face: opening | face: explained |")
+    print("|---|--:|--:|--:|--:|--:|", flush=True)
+    rows = []
+    for name in without:
+        others = [dataset for other, dataset in datasets.items() if other != name]
+        rows.append(measure(datasets[name], others, arguments.steps, arguments.runs))
+        print(f"| {name} | " + " | ".join(f"{value:.2f}" for value in rows[-1]) + " |", flush=True)
+    print("| mean | " + " | ".join(f"{value:.2f}" for value in np.mean(rows, axis=0)) + " |")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

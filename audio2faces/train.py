@@ -133,10 +133,6 @@ def chosen_config(arguments: argparse.Namespace, minutes: float = 0.0) -> Any:
         if not encoder.startswith(OF_VAE):
             raise InputError(f"--audio-encoder {encoder}: unknown; give {LEARNED} or {OF_VAE}RUN")
         config = config.updated(speech={"network": encoder})
-    if arguments.encoder == NOTHING:
-        config = starting_from(config, "", RegressorConfig().speech)
-    elif arguments.encoder:
-        config = starting_from(config, arguments.encoder, read_speech_config(find_encoder(arguments.encoder)))
     names = ("steps", "batch_size", "seed", "precision")
     given = {"training": {name: value for name in names if (value := getattr(arguments, name)) is not None}}
     given |= {"size": arguments.size} if arguments.size else {}
@@ -145,11 +141,23 @@ def chosen_config(arguments: argparse.Namespace, minutes: float = 0.0) -> Any:
     return config.updated(**given)
 
 
+def with_encoder(config: Any, encoder: str | None) -> Any:
+    """Settings of a system that starts from what --from names; None leaves them as they are.
+
+    Raises:
+        InputError: there is no such encoder.
+    """
+    if encoder is None:
+        return config
+    speech = RegressorConfig().speech if encoder == NOTHING else read_speech_config(find_encoder(encoder))
+    return starting_from(config, "" if encoder == NOTHING else encoder, speech)
+
+
 @program
 def main() -> None:
     """Opens or prepares the dataset, trains, and says what was written."""
     arguments = parse_arguments()
-    chosen_config(arguments)  # refused before anything is done
+    with_encoder(chosen_config(arguments), arguments.encoder)  # refused before anything is done
     check_backend()
     if arguments.run:
         check_output_folder(arguments.run)
@@ -164,7 +172,7 @@ def main() -> None:
         settings = Settings(size=arguments.size or Settings().size)
         folder = SAMPLE_DATASET if settings == Settings() else Path(f"{SAMPLE_DATASET}-{settings.size}")
         dataset, _ = prepare_dataset([SAMPLES], folder, SAMPLES / "splits", settings, SAMPLE_LICENCE)
-    config = chosen_config(arguments, dataset.training_minutes)
+    config = with_encoder(chosen_config(arguments, dataset.training_minutes), arguments.encoder)
     if arguments.mode == "audio2faces" and not arguments.size and dataset.size in SIZES:
         config = config.with_settings(audio2faces.config.STAGES, size=dataset.size)
     run_dir = Path(arguments.run or Path("runs") / f"{arguments.mode}-{time.strftime('%Y%m%d-%H%M%S')}")

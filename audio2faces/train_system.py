@@ -7,6 +7,7 @@ from pathlib import Path
 from audio2faces.config import SystemConfig
 from audio2faces.evaluate.evaluation import evaluate, format_table, format_verdict
 from audio2faces.face import FaceModel, save_model
+from audio2faces.model_card import write_card
 from audio2faces.refiner.training import fingerprint, train_refiner
 from audio2faces.regressor.articulation import Articulation
 from audio2faces.regressor.training import train_regressor
@@ -64,6 +65,7 @@ def _train(config: SystemConfig, dataset: Dataset, run_dir: Path, stage: str | N
     save_model(run_dir / "model", face)
     report, _ = evaluate([face], store, "validation", trained.task.full_mouth)  # the test split is not for choosing
     write_json(run_dir / "evaluation.json", report)
+    write_card(run_dir / "model", face.config, dataset, report)
     print(f"{report['clips']} validation clips, {report['frames']} frames\n\n{format_table(report)}\n")
     print("\n".join([*format_verdict(report), ""]))
     return run_dir / "model"

@@ -164,6 +164,9 @@ def test_a_face_of_little_speech_takes_no_steps(tiny_dataset, from_encoder, tmp_
     assert "training the regressor" not in capfd.readouterr().err
     face = load_model(folder)
     assert face.refiner is not None and face.articulation is not None
+    card = (folder / "README.md").read_text()
+    assert "The mouth " in card and "the speech encoder speech-encoder, which was left as it is" in card
+    assert "5 clips" in card and "| model, refined |" in " ".join(card.split())
     assert train_system(config, tiny_dataset, tmp_path / "run") == folder  # done: nothing is learned again
     other = config.updated(regressor={"encoder": ""} | {"frozen": False, "decoder_widths": (8,)})
     with pytest.raises(InputError, match=r"a run of other settings \(.*encoder"):

@@ -6,6 +6,7 @@ before and after the sentence is a habit that no sound tells. Then a face is tra
 clips, two of them to choose by, and measured on the second half.
 """
 
+import contextlib
 import copy
 import dataclasses
 import sys
@@ -89,7 +90,8 @@ def measure(left_out, others, steps, runs):
     dataset = halves(left_out)
     face_config = PRESETS["minutes"].with_settings(STAGES, size=dataset.size)
     face_config = suited(starting_from(face_config, str(encoder), config.speech), dataset.training_minutes)
-    face = load_model(train_system(face_config, dataset, runs / f"face-{name}", "regressor"))
+    with contextlib.redirect_stdout(sys.stderr):  # the table is printed alone
+        face = load_model(train_system(face_config, dataset, runs / f"face-{name}", "regressor"))
     report, _ = evaluate([face], FrameStore(dataset), "test")
     values = report["methods"]["model"]
     measures = [values[key] for key in ("correlation", "opening_correlation", "explained_variance")]

@@ -26,6 +26,7 @@ def write_card(folder: Path, config: RegressorConfig, dataset: Dataset, report: 
     start = "nothing"
     if config.encoder:
         start = f"the speech encoder {Path(config.encoder).name}{', which was left as it is' if config.frozen else ''}"
+    measured = f"{report['clips']} validation clip{'s' * (report['clips'] != 1)} ({report['frames']} frames)"
     shown = {name: values for name, values in report["methods"].items() if name in SHOWN}
     lines = [
         f"# {report['model']}",
@@ -41,7 +42,7 @@ def write_card(folder: Path, config: RegressorConfig, dataset: Dataset, report: 
         f"| seed | {config.training.seed} |",
         f"| made by | Audio2Faces {__version__} |",
         "",
-        f"Measured on {report['clips']} validation clips ({report['frames']} frames), by which weights were chosen:",
+        f"Measured on {measured}, by which weights and gains were chosen:",
         "",
         format_table({**report, "methods": shown}),
         "",

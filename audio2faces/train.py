@@ -16,7 +16,7 @@ from audio2faces.published import DEFAULT_ENCODER, SAMPLES, find_encoder
 from audio2faces.speech_encoder.config import read_speech_config
 from audio2faces.stages import plan_stages
 from preprocessing.clips import Settings
-from preprocessing.dataset import SIZES, check_size, open_dataset
+from preprocessing.dataset import SIZES, Dataset, check_size, open_dataset
 from preprocessing.prepare import prepare_dataset
 from runtime.files import check_output_folder
 from runtime.interrupts import set_interrupt_message
@@ -30,6 +30,7 @@ SAMPLE_LICENCE = "GRID corpus (Cooke, Barker, Cunningham, Shao 2006), CC BY 4.0"
 
 NOTHING = "nothing"  # of --from
 OF_BEGAN = ("audio_encoder", "repair")  # arguments that no other mode takes
+LEAST_SECONDS = 20  # of training speech
 LEARNED = "learned"  # the default of --audio-encoder
 COUNT = number(1, math.inf, int)
 MODES: dict[str, tuple] = {  # mode: presets, function that trains (module, name), preset with --data (None: by amount)
@@ -179,6 +180,8 @@ def main() -> None:
     if not read_cluster():  # where several processes share a run, one of them holds it
         check(arguments.mode, config, dataset, run_dir, arguments.stage)
     print(f"training on {dataset.folder}, run {run_dir}", file=sys.stderr)
+    if arguments.mode == "audio2faces" and (warning := little_speech(dataset)):
+        print(f"warning: {warning}", file=sys.stderr)
     set_interrupt_message(f"stopped; the same command with --run {run_dir} resumes from its last checkpoint, if any")
 
     print("loading Keras", file=sys.stderr)
@@ -212,6 +215,17 @@ def check(mode: Any, config: Any, dataset: Any, run_dir: Path, stage: Any) -> No
         plan_stages(config, dataset, run_dir, stage)
     else:
         check_run(run_dir, RunSettings(mode, config, dataset.fingerprint))
+
+
+def little_speech(dataset: Dataset) -> str:
+    """What to say of a dataset whose speech is too little for a face; empty where it is enough."""
+    seconds = 60 * dataset.training_minutes
+    if seconds >= LEAST_SECONDS:
+        return ""
+    return (
+        f"{dataset.folder}: {seconds:.0f} s of training speech; a mouth that follows needs {LEAST_SECONDS} or more: "
+        "prepare more video of this speaker"
+    )
 
 
 def _near(path: Path) -> Any:

@@ -15,6 +15,7 @@ from audio2faces.speech_encoder.network import SpeechEncoder
 from audio2faces.speech_encoder.saved_encoder import load_encoder
 from audio2faces.speech_encoder.training import SpeechEncoderTask, pooled, train_speech_encoder
 from audio2faces.speech_encoder.voices import Voice
+from audio2faces.train import little_speech
 from audio2faces.train_system import train_system
 from audio2faces.training_speech import TrainingSpeech
 from began.networks.audio_network import AUDIO_NETWORK
@@ -152,7 +153,8 @@ def test_a_linear_decoder_finds_what_is_linear(tiny_dataset, from_encoder, tiny_
 
     frames, held_out = Frames("train"), Frames("validation")
     speech = TrainingSpeech(frames.frames, config.speech.feature_settings, 0, standardise)
-    fit_linear_decoder(network, frames, speech, held_out, standardise, np.ones((16, 16, 1)))
+    fitted = fit_linear_decoder(network, frames, speech, held_out, standardise, np.ones((16, 16, 1)))
+    network.get_layer(LINEAR_DECODER).set_weights([fitted["kernel"], fitted["bias"]])
     made = network.predict_on_batch(held_out.standardised(standardise))
     real = held_out.motion(np.arange(len(held_out)))
     assert np.square(made - real).mean() < 0.1 * real.var()
@@ -167,7 +169,9 @@ def test_a_face_of_little_speech_takes_no_steps(tiny_dataset, from_encoder, tmp_
     card = (folder / "README.md").read_text()
     assert "The mouth " in card and "the speech encoder speech-encoder, which was left as it is" in card
     assert "5 clips" in card and "| model, refined |" in " ".join(card.split())
-    assert train_system(config, tiny_dataset, tmp_path / "run") == folder  # done: nothing is learned again
+    capfd.readouterr()
+    assert train_system(config, tiny_dataset, tmp_path / "run") == folder
+    assert "augmenting speech" not in capfd.readouterr().err  # done: nothing is learned again
     other = config.updated(regressor={"encoder": ""} | {"frozen": False, "decoder_widths": (8,)})
     with pytest.raises(InputError, match=r"a run of other settings \(.*encoder"):
         train_system(other, tiny_dataset, tmp_path / "run")
@@ -197,6 +201,14 @@ def test_the_amount_of_speech_chooses_the_preset():
     assert PRESETS["minutes"].regressor.encoder == DEFAULT_ENCODER
     frozen = [suited(PRESETS["minutes"], minutes).regressor.frozen for minutes in (0.3, 1.0)]
     assert frozen == [True, False] and suited(PRESETS["hours"], 0.3) == PRESETS["hours"]
+
+
+def test_too_little_speech_is_told(tiny_dataset, tmp_path):
+    assert "4 s of training speech; a mouth that follows needs 20 or more" in little_speech(tiny_dataset)
+    entries = [
+        drawn_clip(tmp_path, f"long{n}", split, n, frames=510) for n, split in enumerate(["train", "validation"])
+    ]
+    assert not little_speech(dataset_of(tmp_path, entries))
 
 
 def test_the_published_encoder_is_no_face():

@@ -28,18 +28,21 @@ def fit_linear_decoder(
     held_out: FrameSet,
     standardise: Callable[[np.ndarray], np.ndarray],
     weights: np.ndarray,
-) -> None:
-    """Gives a regressor's linear decoder the weights that fit the training clips.
+) -> dict[str, np.ndarray]:
+    """The weights of a linear decoder that fit the training clips.
 
     Args:
-        network: of `build_regressor` without `decoder_widths`, its audio network trained.
+        network: of `build_regressor`, its audio network trained.
         frames: of the training clips, faces in the size of the motion.
         speech: of the same.
         held_out: validation clips, which choose the penalty.
         standardise: function from raw maps to the network's input.
-        weights: of the pixels [shape=(1, size, size, 1)].
+        weights: of the pixels [shape=(size, size, 1)].
+
+    Returns:
+        `kernel` [shape=(code_size, pixels)] and `bias` [shape=(pixels,)], float32.
     """
-    audio_network, decoder = network.get_layer(AUDIO_NETWORK), network.get_layer(LINEAR_DECODER)
+    audio_network = network.get_layer(AUDIO_NETWORK)
 
     def encode(maps: np.ndarray) -> np.ndarray:
         return in_batches(audio_network.predict_on_batch, maps).astype(np.float64)
@@ -62,7 +65,7 @@ def fit_linear_decoder(
         made = (codes @ kernels[-1] + mean_motion).reshape(real.shape)
         errors.append(float((weights * np.square(made - real)).mean()))
     kernel = kernels[int(np.argmin(errors))]
-    decoder.set_weights([kernel.astype(np.float32), (mean_motion - mean_code @ kernel).astype(np.float32)])
+    return {"kernel": np.float32(kernel), "bias": np.float32(mean_motion - mean_code @ kernel)}
 
 
 def _training_frames(frames: FrameSet, speech: TrainingSpeech) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:

@@ -14,7 +14,7 @@ from audio2faces.face import FaceModel
 from audio2faces.figures import draw_curves
 from audio2faces.published import find_encoder
 from audio2faces.regressor.idle import IdleMotion, fit_idle_motion
-from audio2faces.regressor.linear_decoder import fit_linear_decoder
+from audio2faces.regressor.linear_decoder import LINEAR_DECODER, fit_linear_decoder
 from audio2faces.regressor.network import Regressor, build_regressor
 from audio2faces.regressor.validation import RegressorValidation
 from audio2faces.speech_encoder.config import SpeechEncoderConfig
@@ -39,7 +39,7 @@ from training.run_arrays import computed_once
 from training.run_folder import RunSettings, open_run, with_precision
 from training.trainable import Batch
 
-IDLE = "idle.npz"  # in the folder of the run
+IDLE, DECODER = "idle.npz", "decoder.npz"  # in the folder of the run
 NEAR = 10  # one in so many quiet frames has a mouth like the others
 
 
@@ -266,11 +266,16 @@ def adapted_encoder(task: RegressorTask) -> SavedEncoder:
 
 
 def fitted_network(task: RegressorTask) -> keras.Model:
-    """A regressor with a linear decoder, which no step trains."""
-    task.prepare()
+    """A regressor with a linear decoder, which no step trains; the folder of the run keeps its weights."""
     model = task.build()
-    held_out = task.validation.frames
-    fit_linear_decoder(model.network, task.frames, task.speech, held_out, task.standardise, model.mouth_weights)
+
+    def fit() -> dict[str, np.ndarray]:
+        task.prepare()
+        held_out, weights = task.validation.frames, model.mouth_weights
+        return fit_linear_decoder(model.network, task.frames, task.speech, held_out, task.standardise, weights)
+
+    fitted = computed_once(task.run_dir / DECODER, fit)
+    model.network.get_layer(LINEAR_DECODER).set_weights([fitted["kernel"], fitted["bias"]])
     return model.network
 
 

@@ -65,7 +65,8 @@ def fit_linear_decoder(
         made = (codes @ kernels[-1] + mean_motion).reshape(real.shape)
         errors.append(float((weights * np.square(made - real)).mean()))
     kernel = kernels[int(np.argmin(errors))]
-    return {"kernel": np.float32(kernel), "bias": np.float32(mean_motion - mean_code @ kernel)}
+    bias = mean_motion - mean_code @ kernel
+    return {"kernel": np.asarray(kernel, np.float32), "bias": np.asarray(bias, np.float32)}
 
 
 def _training_frames(frames: FrameSet, speech: TrainingSpeech) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:

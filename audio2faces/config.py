@@ -11,7 +11,7 @@ from training.config import Config, SpeechConfig, TrainingConfig
 LARGEST_MOTION = 64  # pixels: larger faces get the motion of smaller ones, which the refiner sharpens
 REFINERS = ("unet", "2017")
 FEW = 0.75  # minutes of training speech below which a speech encoder that is adapted follows less well
-LITTLE = 5.0  # minutes below which hours of training are not worth their while
+LITTLE = 5.0  # minutes of it below which the default is a training of minutes
 
 
 @dataclass(frozen=True)

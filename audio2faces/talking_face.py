@@ -7,11 +7,11 @@ from typing import Any, Self
 import numpy as np
 from scipy.signal import resample_poly
 
-from audio2faces.config import PRESETS, STAGES, default_preset, starting_from, suited
+from audio2faces.config import PRESETS, STAGES, default_preset, suited
 from audio2faces.face import load_model, save_model
 from audio2faces.generate.video import Options, frame_count, generate_video
-from audio2faces.published import DEFAULT_ENCODER, find_encoder, find_model, published_models
-from audio2faces.speech_encoder.config import read_speech_config
+from audio2faces.published import DEFAULT_ENCODER, find_model, published_models
+from audio2faces.speech_encoder.config import with_encoder
 from audio2faces.train_system import train_system
 from preprocessing.clips import Settings
 from preprocessing.dataset import Dataset, open_dataset
@@ -74,10 +74,8 @@ class TalkingFace:
         if preset not in PRESETS:
             raise InputError(f"preset {preset!r}: choose one of {', '.join(sorted(PRESETS))}")
         config = suited(PRESETS[preset], dataset.training_minutes).with_settings(STAGES, size=dataset.size)
-        if encoder is None:
-            config = starting_from(config, "", config.regressor.speech)
-        elif encoder != DEFAULT_ENCODER:
-            config = starting_from(config, str(encoder), read_speech_config(find_encoder(encoder)))
+        if encoder != DEFAULT_ENCODER:
+            config = with_encoder(config, encoder)
         if steps:
             config = config.with_settings(STAGES, training={"steps": steps})
         return cls.from_preset(train_system(config, dataset, Path(run)))

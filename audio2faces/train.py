@@ -11,9 +11,8 @@ from typing import Any
 import audio2faces.config
 import began.config
 import began.vae.config
-from audio2faces.config import RegressorConfig, starting_from
-from audio2faces.published import DEFAULT_ENCODER, SAMPLES, find_encoder
-from audio2faces.speech_encoder.config import read_speech_config
+from audio2faces.published import DEFAULT_ENCODER, SAMPLES
+from audio2faces.speech_encoder.config import with_encoder
 from audio2faces.stages import plan_stages
 from preprocessing.clips import Settings
 from preprocessing.dataset import SIZES, Dataset, check_size, open_dataset
@@ -142,23 +141,23 @@ def chosen_config(arguments: argparse.Namespace, minutes: float = 0.0) -> Any:
     return config.updated(**given)
 
 
-def with_encoder(config: Any, encoder: str | None) -> Any:
-    """Settings of a system that starts from what --from names; None leaves them as they are.
+def settings_of(arguments: argparse.Namespace, minutes: float = 0.0) -> Any:
+    """`chosen_config` with the speech encoder of --from, which is looked for.
 
     Raises:
-        InputError: there is no such encoder.
+        InputError: as there, or there is no such encoder.
     """
-    if encoder is None:
+    config = chosen_config(arguments, minutes)
+    if arguments.encoder is None:
         return config
-    speech = RegressorConfig().speech if encoder == NOTHING else read_speech_config(find_encoder(encoder))
-    return starting_from(config, "" if encoder == NOTHING else encoder, speech)
+    return with_encoder(config, None if arguments.encoder == NOTHING else arguments.encoder)
 
 
 @program
 def main() -> None:
     """Opens or prepares the dataset, trains, and says what was written."""
     arguments = parse_arguments()
-    with_encoder(chosen_config(arguments), arguments.encoder)  # refused before anything is done
+    settings_of(arguments)  # refused before anything is done
     check_backend()
     if arguments.run:
         check_output_folder(arguments.run)
@@ -173,7 +172,7 @@ def main() -> None:
         settings = Settings(size=arguments.size or Settings().size)
         folder = SAMPLE_DATASET if settings == Settings() else Path(f"{SAMPLE_DATASET}-{settings.size}")
         dataset, _ = prepare_dataset([SAMPLES], folder, SAMPLES / "splits", settings, SAMPLE_LICENCE)
-    config = with_encoder(chosen_config(arguments, dataset.training_minutes), arguments.encoder)
+    config = settings_of(arguments, dataset.training_minutes)
     if arguments.mode == "audio2faces" and not arguments.size and dataset.size in SIZES:
         config = config.with_settings(audio2faces.config.STAGES, size=dataset.size)
     run_dir = Path(arguments.run or Path("runs") / f"{arguments.mode}-{time.strftime('%Y%m%d-%H%M%S')}")

@@ -1,4 +1,4 @@
-"""A linear decoder for little speech: from the code of a frozen speech encoder to motion, by ridge regression.
+"""A linear decoder for little speech: from the code of a speech encoder to motion, by ridge regression.
 
 Half a minute of a face is too little to train convolutions on. A linear map is found in seconds and has one setting,
 how much large weights cost, which the validation clips choose. Each frame counts as often as a training step would draw

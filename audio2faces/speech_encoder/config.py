@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audio2faces.published import ENCODER_KIND
+from audio2faces.config import RegressorConfig, SystemConfig, starting_from
+from audio2faces.published import ENCODER_KIND, find_encoder
 from runtime.files import read_json
 from runtime.program import InputError
 from training.config import Config, SpeechConfig, TrainingConfig
@@ -68,3 +69,18 @@ def read_speech_config(folder: Path) -> SpeechConfig:
         return SpeechConfig.from_json(content["speech"])
     except (InputError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / 'config.json'}: damaged ({error}); copy the whole folder again") from error
+
+
+def with_encoder(config: SystemConfig, encoder: str | Path | None) -> SystemConfig:
+    """The settings of a face that starts from another speech encoder.
+
+    Args:
+        config: settings.
+        encoder: name of a published encoder, or folder of one; None for none.
+
+    Raises:
+        InputError: there is no such encoder.
+    """
+    if encoder is None:
+        return starting_from(config, "", RegressorConfig().speech)
+    return starting_from(config, str(encoder), read_speech_config(find_encoder(encoder)))

@@ -1,10 +1,11 @@
 """The ladder of trainings that explains the collapse: what its rows change, and that finished ones are kept."""
 
+import re
+
 import pytest
 
 from experiments.collapse import Ladder, draw, format_table
 from experiments.collapse_rows import VAES, Row, VariantConfig, ladder
-from training.run_folder import DivergenceError
 
 from .test_began_training import TINY
 
@@ -65,14 +66,9 @@ def test_a_finished_row_is_kept_until_its_settings_change(climbing):
     assert {path.name for path in climbing.out.iterdir()} >= {"curves.png", "faces.png", "table.md"}
 
 
-def test_a_training_that_diverges_is_a_result(climbing, monkeypatch):
-    def diverging(config, dataset, run, task):
-        run.mkdir(parents=True)
-        raise DivergenceError(run, 3, 0)
-
-    row = Row("lost", SMALL)
-    monkeypatch.setattr("began.training.train_began", diverging)
+def test_a_training_that_diverges_is_a_result(climbing):
+    row = Row("lost", SMALL.updated(training={"learning_rate": 1e30}))
     climbing.train(row, 0)
     result = climbing.finished(row, 0)
-    assert result["diverged"] == "diverged after step 3"
-    assert "| lost | 1 | diverged after step 3" in format_table([row], {"lost": [result]})
+    assert re.fullmatch(r"diverged after step \d+", result["diverged"])
+    assert f"| lost | 1 | {result['diverged']}" in format_table([row], {"lost": [result]})

@@ -254,12 +254,12 @@ def test_the_program_says_what_it_wrote_and_refuses_in_one_line(tmp_path):
 
 def test_ctrl_c_ends_with_one_line_and_no_half_clip(tmp_path):
     command = [sys.executable, "-m", "preprocessing", str(SAMPLES), "--out", str(tmp_path / "data")]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     clips = tmp_path / "data" / "clips"
-    while process.poll() is None and not (clips.is_dir() and any(clips.glob("**/track.npz"))):
-        os.sched_yield()
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate()
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not (clips.is_dir() and os.listdir(clips)):  # until the first clip is begun
+            os.sched_yield()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
     assert process.returncode == 130 and "Traceback" not in errors and "interrupted: " in errors
     assert not list(clips.glob(".partial-*"))
     if (tmp_path / "data" / "manifest.json").exists():  # a first clip was finished

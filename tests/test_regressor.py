@@ -13,7 +13,7 @@ import pytest
 from audio2faces.config import PRESETS, RegressorConfig
 from audio2faces.face import load_model
 from audio2faces.regressor.network import Regressor, build_regressor
-from audio2faces.regressor.training import RegressorTask, choose_reference, train_regressor
+from audio2faces.regressor.training import choose_reference, train_regressor
 from audio2faces.training_speech import unvoiced_maps
 from began.networks.audio_network import build_audio_network
 from began.networks.decoder import build_decoder
@@ -197,16 +197,12 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     assert [line.rsplit(",", 2)[0] for line in resumed] == [line.rsplit(",", 2)[0] for line in whole]
 
 
-def test_a_run_goes_on_with_the_components_that_it_keeps(
-    tiny_dataset, tiny_config, tiny_model_folder, tmp_path, monkeypatch
-):
+def test_a_run_goes_on_with_the_components_that_it_keeps(tiny_dataset, tiny_config, tiny_model_folder, tmp_path):
     run = shutil.copytree(tiny_model_folder.parent / "regressor", tmp_path / "run")
     bases = dict(np.load(run / "mouth.npz"))
     idle = dict(np.load(run / "idle.npz"))
     np.savez(run / "mouth.npz", motion=-bases["motion"], full=bases["full"])
     np.savez(run / "idle.npz", kernel=idle["kernel"], codes=idle["codes"] + 1)
-    for computed in ("MouthComponents.fit", "fit_idle_motion"):
-        monkeypatch.setattr(f"audio2faces.regressor.training.{computed}", None)
     trained = train_regressor(tiny_config, FrameStore(tiny_dataset), run)
     np.testing.assert_array_equal(trained.task.mouth.basis, -bases["motion"])
     np.testing.assert_array_equal(trained.codes, idle["codes"] + 1)
@@ -234,22 +230,6 @@ def test_a_run_of_other_settings_is_refused_by_field(tiny_dataset, tiny_config, 
     (tmp_path / "letter.txt").touch()
     with pytest.raises(InputError, match="holds something else"):
         train_regressor(tiny_config, FrameStore(tiny_dataset), tmp_path)
-
-
-def test_a_nan_loss_stops_the_run_and_keeps_the_checkpoint(tiny_dataset, tiny_config, tmp_path, monkeypatch):
-    honest = RegressorTask.targets
-    calls = []
-
-    def broken(self, indices, at_rest):
-        calls.append(1)
-        return honest(self, indices, at_rest) * (np.nan if len(calls) == 6 else 1)
-
-    monkeypatch.setattr(RegressorTask, "targets", broken)
-    with pytest.raises(InputError, match="NaN or infinite after step 6; the last good checkpoint, of step 4, is kept"):
-        train_regressor(tiny_config, FrameStore(tiny_dataset), tmp_path / "run")
-    kept = checkpoint_of(tiny_config, tmp_path / "run")
-    assert int(kept.optimizer.iterations) == 4
-    assert all(np.isfinite(weight).all() for weight in kept.get_weights())
 
 
 def test_a_loaded_model_gives_the_reference_at_its_own_moment(tiny_model_folder):

@@ -15,6 +15,7 @@ from media.sound import SILENCE
 from media.writing import TalkingVideo, is_synthetic
 from preprocessing import recording
 from preprocessing.faces.alignment import mouth_slices
+from preprocessing.faces.detectors import make_detector
 from preprocessing.sources.listing import read_sources
 from runtime.program import InputError
 
@@ -232,14 +233,11 @@ def test_silence_leaves_the_mouth_at_rest_and_is_reported(model, tmp_path):
     assert notes == [f"{tmp_path}/almost.wav: the sound is silent"]
 
 
-def test_preparation_repairs_in_the_same_way_and_notes_it(tmp_path, monkeypatch, speech):
-    write_video(tmp_path / "a.mp4", [np.zeros((64, 64, 3), np.uint8)] * 25)
+def test_preparation_repairs_in_the_same_way_and_notes_it(tmp_path, speech):
     broken = 1e-2 * speech
     broken[8000] = np.inf
     write_sound(tmp_path / "a.wav", broken[None], RATE, "mono", "pcm_f32le")
-    monkeypatch.setattr(recording, "extract_faces", lambda *_: [])
-    monkeypatch.setattr(recording, "video_info", lambda path: video_info(path).__class__(25.0, 0.0, 1.0))
-    made = recording.record(tmp_path / "a.mp4", tmp_path / "a.wav", tmp_path, 16, None)
+    made = recording.record(SAMPLES / "bgbu4p.mpg", tmp_path / "a.wav", tmp_path, 16, make_detector("mtcnn"))
     heard = read_speech(tmp_path / "speech.wav")
     assert np.corrcoef(heard, speech)[0, 1] > 0.999 and sound_level(tmp_path / "speech.wav") > 0.03
     assert sorted(made.damage.values()) == [1, 1] and any("at 0.50 s" in line for line in made.damage)

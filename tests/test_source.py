@@ -23,7 +23,6 @@ from audio2faces.generate.source_frames import VideoFrames
 from audio2faces.generate.video import Options, generate_video, smoothed
 from media.reading import read_frames, video_info, write_wav
 from preprocessing.faces.alignment import crop_face, mouth_slices
-from preprocessing.faces.extraction import ExtractedFace
 from runtime.program import InputError
 
 from .conftest import ROOT, SAMPLES, one_line, run_program
@@ -180,21 +179,16 @@ def test_pictures_of_any_kind_are_sources(tmp_path):
     assert len(source.frames) == 1 and source.shape == (358, 286)
 
 
-def test_frames_without_a_face_are_counted(tmp_path, monkeypatch):
-    transform = np.array([[0.5, 0, 0], [0, 0.5, 0]])
-
-    def extract(frames, detector, frame_rate, size):
-        for index, (time, _) in enumerate(frames):
-            missing = 10 <= index < 30
-            yield ExtractedFace(
-                time, "no face found" if missing else "", 2 if index < 5 else 1, 1.0, None,
-                None if missing else transform,
-            )  # fmt: skip
-
-    monkeypatch.setattr(source_module, "extract_faces", extract)
-    source = open_source(CLIP, 64, seconds=None)
+def test_frames_without_a_face_and_with_several_are_counted(tmp_path):
+    frames = [np.hstack([frame, np.full_like(frame, 90)]) for frame in frames_of(CLIP)]
+    for frame in frames[10:30]:
+        frame[:] = 90
+    for frame in frames[:5]:
+        frame[80:260, 440:665] = cv2.resize(frame[:, :360], (225, 180), interpolation=cv2.INTER_AREA)
+    write_video(tmp_path / "several.mp4", frames)
+    source = open_source(tmp_path / "several.mp4", 64, seconds=None)
     assert any("20 of 75 frames show no usable face (no face found in 20)" in note for note in source.notes)
-    assert any("several faces in 5 of 75 frames; the largest one speaks" in note for note in source.notes)
+    assert any("several faces in 12 of 75 frames; the largest one speaks" in note for note in source.notes)  # those of one look
     assert source.opacity[20] == 0 and source.opacity[40] == 1
     np.testing.assert_array_equal(
         source.with_face(np.zeros((64, 64, 3), np.uint8), 20 / 25),

@@ -1,11 +1,12 @@
-"""Measures what noise, rooms, silence and other voices make of a model's mouth.
+"""Measures what noise, rooms, silence, other voices and sounds that are no voice make of a model's mouth.
 
-For clips of the model's own speaker the generated mouth is correlated with the real one, with the speech as it is and
-changed: its opening, and its motion along the first component. Without speech the mouth should rest: the movement of
-its opening is set against that on speech. For other speakers (--others) motion is correlated with that of their own
-mouths, each along its own first component, whose sign is free; opening is not, because its measure needs lips redder
-than their surroundings, which not all of them have. How much other recordings move the mouth (--speech) is set against
-the model's own speaker. "open" is the mean opening, 1 for the widest tenth of real openings.
+For clips of the model's own speaker the generated mouth is compared with the real one, with the speech as it is and
+changed. "opening" is the correlation of the mouth's opening, "while speaking" the same from the first to the last frame
+of speech alone, "motion" that along the first component of mouth motion. For other speakers (--others) the generated
+opening is compared with the first component of the talker's own mouth (measures/other_voices.py). "movement" is the
+standard deviation of the opening, and "tremble" the root mean square of its second difference, which grows where a
+mouth shakes; both are 1 for the model's own speech. Without speech the mouth should rest: "open" is its mean opening,
+1 for the widest tenth of real openings. --speech adds recordings whose talker was not filmed.
 """
 
 import sys
@@ -18,6 +19,9 @@ from runtime.program import ArgumentParser, InputError, import_keras, program
 
 SECONDS = 3.0  # of what is no speech
 LOUDNESS = 0.05  # root mean square of what is no speech, as loud as GRID's
+VOICES_OF_BABBLE = 8
+WHISPER_WINDOW = 0.032  # seconds over which a whisper keeps the spectrum's envelope
+HEADER = "| heard | opening | while speaking | motion | movement | tremble |\n|---|--:|--:|--:|--:|--:|"
 
 
 def parse_arguments():
@@ -26,14 +30,20 @@ def parse_arguments():
     parser.add_argument("--model", action="append", metavar="MODEL", required=True, help="may be given again")
     parser.add_argument("--data", metavar="DATASET", required=True, help="of the model's speaker")
     parser.add_argument("--split", choices=["validation", "test"], default="test", help="default: test")
-    parser.add_argument("--others", metavar="DATASET", help="of other speakers, faces of any size: all of its clips")
+    parser.add_argument(
+        "--others",
+        metavar="DATASET",
+        action="append",
+        default=[],
+        help="of other speakers, faces of any size: all of its clips; may be given again",
+    )
     parser.add_argument("--speech", metavar="FOLDER", help="other recordings of speech")
     return parser.parse_args()
 
 
 def changes():
     """Name of each way to change speech, and the function (samples, rate, generator) -> samples."""
-    from preprocessing.speech.augmentation import change_response, coloured, music, reverberate
+    from preprocessing.speech.augmentation import change_response, coloured, limit_band, music, reverberate
 
     def with_sound(sound, ratio):
         def changed(samples, rate, generator):
@@ -55,12 +65,28 @@ def changes():
         "music, 10 dB below": with_sound(music, 10),
         "in a room (.4 s)": lambda samples, rate, generator: reverberate(samples, rate, 0.4, generator),
         "another microphone": lambda samples, rate, generator: change_response(samples, 6.0, generator),
+        "telephone (300 to 3400 Hz)": lambda samples, rate, generator: limit_band(samples, rate, 300, 3400),
+        "whispered": whispered,
     }
 
 
-def without_speech():
+def whispered(samples, rate, generator):
+    """The same vocal tract without a voice: the magnitudes of a short-time spectrum, smoothed, with random phases."""
+    from scipy.ndimage import uniform_filter1d
+    from scipy.signal import istft, stft
+
+    window = round(WHISPER_WINDOW * rate)
+    _, _, spectrum = stft(samples, rate, nperseg=window)
+    envelope = uniform_filter1d(np.abs(spectrum), 13, axis=0)  # 400 Hz, beyond any pitch
+    _, noise = istft(envelope * np.exp(2j * np.pi * generator.random(envelope.shape)), rate, nperseg=window)
+    return np.resize(noise, len(samples))
+
+
+def without_speech(dataset):
     """Name of each sound that is no speech, and the function (count, rate, generator) -> samples."""
     from preprocessing.speech.augmentation import coloured, hum, music
+
+    clips = dataset.split("train")
 
     def loud(sound):
         def made(count, rate, generator):
@@ -69,6 +95,40 @@ def without_speech():
 
         return made
 
+    def babble(count, rate, generator):
+        voices = [clips[index].speech(rate) for index in generator.integers(len(clips), size=VOICES_OF_BABBLE)]
+        return sum(np.roll(np.resize(voice, count), generator.integers(count)) for voice in voices)
+
+    def bursts(times, length, decay):
+        """An envelope of bursts that rise in a hundredth of a second."""
+
+        def envelope(count, rate):
+            seconds = np.arange(count) / rate
+            since = [np.where(seconds >= time, seconds - time, np.inf) for time in times]
+            return sum(np.exp(-age / decay) * np.minimum(1, age * 100) * (age < length) for age in since)
+
+        return envelope
+
+    def cough(count, rate, generator):
+        envelope = bursts(np.arange(0.4, SECONDS, 1.1), 0.6, 0.08)(count, rate)
+        return envelope * coloured(count, 0.5, generator) + 1e-3 * generator.normal(size=count)
+
+    def laughter(count, rate, generator):
+        """Pulses of a voice at a falling pitch, five a second, through three formants of an open vowel."""
+        from scipy.signal import lfilter
+
+        seconds = np.arange(count) / rate
+        pitch = 260 - 40 * seconds
+        voice = np.diff(np.floor(np.cumsum(pitch) / rate), prepend=0) + 0.05 * generator.normal(size=count)
+        for formant, width in ((750, 90), (1250, 110), (2600, 170)):
+            radius = np.exp(-np.pi * width / rate)
+            voice = lfilter([1 - radius], [1, -2 * radius * np.cos(2 * np.pi * formant / rate), radius**2], voice)
+        return voice * bursts(np.arange(0.3, SECONDS - 0.4, 0.2), 0.2, 0.07)(count, rate)
+
+    def breath(count, rate, generator):
+        seconds = np.arange(count) / rate
+        return coloured(count, 0.7, generator) * np.maximum(0, np.sin(2 * np.pi * seconds / 1.5)) ** 2
+
     return {
         "digital silence": lambda count, rate, generator: np.zeros(count),
         "a silent room": lambda count, rate, generator: 1e-3 * generator.normal(size=count),
@@ -76,15 +136,40 @@ def without_speech():
         "white noise": loud(lambda count, rate, generator: generator.normal(size=count)),
         "hum": loud(hum),
         "music": loud(music),
+        f"babble of {VOICES_OF_BABBLE}": loud(babble),
+        "breath": loud(breath),
+        "coughs": loud(cough),
+        "laughter, synthetic": loud(laughter),
     }
 
 
+def movement(openings):
+    """Mean standard deviation of the opening of some clips."""
+    return np.mean([opening.std() for opening in openings])
+
+
+def tremble(openings):
+    """Root mean square of the second difference of the opening of some clips."""
+    return np.sqrt(np.mean(np.concatenate([np.diff(opening, 2) ** 2 for opening in openings])))
+
+
+def by_speaker(datasets):
+    """Clips of each speaker, by the name of the folder that the source lay in."""
+    clips = [clip for dataset in datasets for clip in dataset.clips]
+    speakers = {}
+    for clip in clips:
+        speakers.setdefault(Path(clip.entry["source"]).parent.name, []).append(clip)
+    return dict(sorted(speakers.items()))
+
+
 def measure(model, dataset, clips, others, recordings):
-    """Lines (what was heard, correlations of opening and motion or None, movement relative to the own speech)."""
-    from measures.mouth import MouthComponents, correlation
+    """Rows (what was heard, opening, while speaking, motion, movement, tremble), None for what does not exist."""
+    from measures.mouth import MouthComponents
+    from measures.other_voices import agreement, speech_span, talker_opening
     from measures.similarity import mouth_opening
     from media.reading import read_speech
     from preprocessing.speech.audio_features import speech_maps
+    from training.frames import clip_maps
 
     features = model.config.speech.feature_settings
     rate = features.sample_rate
@@ -93,49 +178,48 @@ def measure(model, dataset, clips, others, recordings):
     def faces(samples, times):
         return model.faces(speech_maps(samples, times, features))
 
-    def agreement(curve, real, made):
-        return correlation(*(np.concatenate([_centred(curve(each)) for each in side]) for side in (real, made)))
-
-    def first_component(each):
+    def motion_of(each):
         return components.transform(each)[:, 0]
 
+    def maps_of(some):
+        return [clip_maps(clip, features) for clip in some]
+
     real = [np.asarray(clip.faces) for clip in clips]
-    lines, own = [], None
+    openings, motions = [[curve(each) for each in real] for curve in (mouth_opening, motion_of)]
+    spans = [speech_span(maps) for maps in maps_of(clips)]
+    own = None
     for name, change in changes().items():
         made = []
         for index, clip in enumerate(clips):
             samples = change(clip.speech(rate), rate, np.random.default_rng(index))
             made.append(faces(samples, clip.times))
-        movement = np.mean([mouth_opening(each).std() for each in made])
-        own = own or movement
-        agreements = agreement(mouth_opening, real, made), agreement(first_component, real, made)
-        lines.append((name, *agreements, movement / own))
+        opened = [mouth_opening(each) for each in made]
+        own = own or (movement(opened), tremble(opened))
+        moved = agreement(motions, [motion_of(each) for each in made])
+        follows = (agreement(openings, opened), agreement(openings, opened, spans), moved)
+        yield name, *follows, movement(opened) / own[0], tremble(opened) / own[1]
+    widest = np.quantile(np.concatenate(openings), 0.9)
     times = np.arange(0.3, SECONDS - 0.3, 1 / model.frame_rate)
-    open_mouth = np.quantile(np.concatenate([mouth_opening(each) for each in real]), 0.9)
-    for name, sound in without_speech().items():
-        made = [
-            mouth_opening(faces(sound(int(SECONDS * rate), rate, np.random.default_rng(index)), times))
-            for index in range(8)
-        ]
-        ajar = np.mean(made) / open_mouth
-        lines.append((f"{name} (open {ajar:.2f})", None, None, np.mean(np.std(made, axis=1)) / own))
-    for speaker in sorted({Path(clip.entry["source"]).parent.name for clip in others}):
-        of_speaker = [clip for clip in others if Path(clip.entry["source"]).parent.name == speaker]
-        their_components = MouthComponents.fit(of_speaker)
-        theirs = np.concatenate([their_components.transform(clip.faces)[:, 0] for clip in of_speaker])
-        made = [faces(clip.speech(rate), clip.times) for clip in of_speaker]
-        follows = abs(correlation(theirs, np.concatenate([_centred(first_component(each)) for each in made])))
-        movement = np.mean([mouth_opening(each).std() for each in made]) / own
-        lines.append((f"speaker {speaker}, {len(of_speaker)} clips", None, follows, movement))
+    for name, sound in without_speech(dataset).items():
+        samples = [sound(int(SECONDS * rate), rate, np.random.default_rng(index)) for index in range(8)]
+        opened = [mouth_opening(faces(each, times)) for each in samples]
+        shares = movement(opened) / own[0], tremble(opened) / own[1]
+        yield f"{name} (open {np.mean(opened) / widest:.2f})", None, None, None, *shares
+    means = []
+    for speaker, of_speaker in by_speaker(others).items():
+        maps = maps_of(of_speaker)
+        theirs, spans = talker_opening(of_speaker, maps), [speech_span(of_clip) for of_clip in maps]
+        opened = [mouth_opening(model.faces(of_clip)) for of_clip in maps]
+        means.append((agreement(theirs, opened), agreement(theirs, opened, spans)))
+        shares = movement(opened) / own[0], tremble(opened) / own[1]
+        yield f"voice of {speaker}, {len(of_speaker)} clips", *means[-1], None, *shares
+    if len(means) > 1:
+        yield f"mean of {len(means)} other voices", *np.mean(means, axis=0), None, None, None
     for path in recordings:
         samples = read_speech(path, rate, start=0.0)
         times = np.arange(0.3, len(samples) / rate - 0.3, 1 / model.frame_rate)
-        lines.append((path.name, None, None, mouth_opening(faces(samples, times)).std() / own))
-    return lines
-
-
-def _centred(values):
-    return values - values.mean()
+        opened = [mouth_opening(faces(samples, times))]
+        yield path.name, None, None, None, movement(opened) / own[0], tremble(opened) / own[1]
 
 
 @program
@@ -144,20 +228,20 @@ def main():
     arguments = parse_arguments()
     dataset = open_dataset(arguments.data)
     clips = dataset.split(arguments.split)
-    others = open_dataset(arguments.others).clips if arguments.others else []
+    others = [open_dataset(folder) for folder in arguments.others]
     recordings = sorted(Path(arguments.speech).iterdir()) if arguments.speech else []
     import_keras()
     from audio2faces.face import load_model
+    from audio2faces.published import find_model
 
-    for folder in arguments.model:
-        model = load_model(folder)
-        if clips[0].faces.shape[1] != model.config.size:
-            raise InputError(f"{arguments.data}: faces of another size than {folder}")
-        print(f"\n{model.name}, {len(clips)} {arguments.split} clips\n")
-        print("| heard | correlation of the opening | of the motion | movement |\n|---|--:|--:|--:|")
-        for name, *agreements, movement in measure(model, dataset, clips, others, recordings):
-            cells = " | ".join("" if agreement is None else f"{agreement:.2f}" for agreement in agreements)
-            print(f"| {name} | {cells} | {movement:.2f} |", flush=True)
+    for name in arguments.model:
+        model = load_model(find_model(name))
+        if dataset.size != model.config.size:
+            raise InputError(f"{arguments.data}: faces of another size than {name}")
+        print(f"\n{model.name}, {len(clips)} {arguments.split} clips\n\n{HEADER}")
+        for heard, *values in measure(model, dataset, clips, others, recordings):
+            cells = " | ".join("" if value is None else f"{value:.2f}" for value in values)
+            print(f"| {heard} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import numpy as np
 from preprocessing.dataset import open_dataset
 from runtime.program import ArgumentParser, InputError, import_keras, number, program
 
-LOUD = 6.0  # natural logarithms of energy below the loudest of a clip, 26 dB, down to which a frame is speech
 CHOSEN_BY = 2  # clips of the first half
 
 
@@ -44,7 +43,7 @@ def halves(dataset):
 def shared_correlations(model, task, dataset, features):
     """Correlation of the shared output with the speaker's own first component: of all frames, of those of speech."""
     from audio2faces.speech_encoder.voices import Voice
-    from measures.mouth import correlation
+    from measures.other_voices import agreement, speech_span
     from training.frames import FrameStore
 
     voice = Voice(FrameStore(dataset), features)
@@ -52,17 +51,10 @@ def shared_correlations(model, task, dataset, features):
     for frames in (voice.frames, voice.held_out):
         for maps, mouth in zip(frames.maps, voice.positions(frames), strict=True):
             output, _ = model({"speech": task.standardise(maps)})
-            energy = maps[:, maps.shape[1] // 2, 0]
-            loud = np.flatnonzero(energy > energy.max() - LOUD)
             real.append(mouth[:, 0])
             made.append(np.asarray(output)[:, 0])
-            speaking.append(slice(loud[0], loud[-1] + 1))
-
-    def pooled(parts):
-        centred = [[side[part] - side[part].mean() for side, part in zip(s, parts, strict=True)] for s in (real, made)]
-        return correlation(*(np.concatenate(side) for side in centred))
-
-    return pooled([slice(None)] * len(real)), pooled(speaking)
+            speaking.append(speech_span(maps))
+    return agreement(real, made), agreement(real, made, speaking)
 
 
 def measure(left_out, others, steps, runs):

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from preprocessing.speech.augmentation import (
     augment,
     change_response,
     coloured,
+    limit_band,
     music,
     noise,
     reverberate,
@@ -20,6 +23,9 @@ from training.frames import FrameSet
 from .conftest import SAMPLES
 
 RATE = 16000
+ONLY_BAND = AugmentationSettings(
+    gain=(0.0, 0.0), noise_chance=0, reverberation_chance=0, response_chance=0, band_chance=1, speed_chance=0
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +49,18 @@ def test_speed_moves_pitch_and_time_alike(factor):
 def test_a_moment_is_found_again_at_its_time_over_the_factor():
     click = np.zeros(RATE)
     click[8000:8003] = 1
-    settings = AugmentationSettings(speed_chance=1.0, noise_chance=0, reverberation_chance=0, response_chance=0)
+    settings = dataclasses.replace(ONLY_BAND, band_chance=0, speed_chance=1)
     changed, factor = augment(click, RATE, settings, np.random.default_rng(0))
     assert factor != 1 and np.argmax(np.abs(changed)) == pytest.approx(8001 / factor, abs=2)
+
+
+def test_a_telephone_passes_its_band_alone():
+    tones = {hertz: np.sin(2 * np.pi * hertz * np.arange(RATE) / RATE) for hertz in (75, 1000, 3300, 3500, 7000)}
+    passed = {hertz: power(limit_band(tone, RATE, 300, 3400)) / power(tone) for hertz, tone in tones.items()}
+    assert passed[75] < 1e-4 and passed[3500] < 1e-20 and passed[7000] < 1e-20  # 48 dB in two octaves
+    assert passed[1000] == pytest.approx(1, abs=1e-3) and passed[3300] == pytest.approx(1, abs=1e-3)
+    changed, _ = augment(tones[75], RATE, ONLY_BAND, np.random.default_rng(0))
+    assert power(changed) < power(tones[75])
 
 
 def test_noise_is_so_far_below_the_speech(speech):

@@ -10,6 +10,7 @@ from audio2faces.evaluate.baselines import NearestAudio
 from audio2faces.evaluate.evaluation import measure, verdict
 from measures.collapse import sharpness
 from measures.mouth import MouthComponents, mouth_measures, mouth_motion
+from measures.other_voices import agreement, speech_span, talker_opening
 from measures.similarity import flicker, mouth_opening, psnr, ssim, still_region
 from media.reading import write_wav
 from preprocessing.faces.alignment import mouth_slices
@@ -39,7 +40,7 @@ def test_components_find_the_one_way_in_which_mouths_move():
     assert first.std() == pytest.approx(opening.std() / 255 * np.sqrt(pixels), rel=1e-4)
 
 
-def test_components_are_the_eigenvectors_of_the_covariance(monkeypatch):
+def test_components_are_the_eigenvectors_of_the_covariance():
     generator = np.random.default_rng(0)
     shapes = generator.normal(size=(30, 32, 32, 3)) * (0.8 ** np.arange(30))[:, None, None, None]
     clips = [
@@ -221,3 +222,22 @@ def test_swapped_speech_that_moves_nothing_counts_nothing():
     held = [np.broadcast_to(faces[0], faces.shape) for faces in real]
     values = measure(real, held, MouthComponents.fit([SimpleNamespace(faces=faces) for faces in real]))
     assert values["swap"] == pytest.approx(0, abs=1e-6) and values["flicker"] is None
+
+
+def test_the_mouth_of_a_talker_is_followed_by_another_face():
+    """The talker's mouth opens with the loudness; the first component's sign is free, and no pixels are compared."""
+    talkers, made, maps = [], [], []
+    for seed in range(4):
+        faces, opening = talking(40, seed)
+        talkers.append(SimpleNamespace(faces=faces))
+        made.append(3 + 0.2 * opening)
+        energy = np.where(np.arange(40) < 10, -20.0, opening / 50)
+        maps.append(np.repeat(energy[:, None, None], 3, axis=1) + np.zeros((40, 3, 2)))
+    theirs = talker_opening(talkers, maps)
+    assert agreement(theirs, made) > 0.95
+    spans = [speech_span(of_clip) for of_clip in maps]
+    assert all(span.start >= 10 for span in spans)
+    at_rest_elsewhere = [curve + np.where(np.arange(40) < 10, 20.0, 0.0) for curve in made]
+    assert agreement(theirs, at_rest_elsewhere) < 0.9 < agreement(theirs, at_rest_elsewhere, spans)
+    reversed_speech = [curve[::-1] for curve in made]
+    assert agreement(theirs, reversed_speech) < agreement(theirs, made) / 2

@@ -188,7 +188,9 @@ def test_frames_without_a_face_and_with_several_are_counted(tmp_path):
     write_video(tmp_path / "several.mp4", frames)
     source = open_source(tmp_path / "several.mp4", 64, seconds=None)
     assert any("20 of 75 frames show no usable face (no face found in 20)" in note for note in source.notes)
-    assert any("several faces in 12 of 75 frames; the largest one speaks" in note for note in source.notes)  # those of one look
+    assert any(
+        "several faces in 12 of 75 frames; the largest one speaks" in note for note in source.notes
+    )  # those of one look
     assert source.opacity[20] == 0 and source.opacity[40] == 1
     np.testing.assert_array_equal(
         source.with_face(np.zeros((64, 64, 3), np.uint8), 20 / 25),

@@ -5,7 +5,8 @@ from functools import cached_property
 import numpy as np
 
 from audio2faces.config import LARGEST_MOTION
-from measures.mouth import MouthComponents, correlation
+from measures.mouth import MouthComponents
+from measures.other_voices import opening_direction
 from preprocessing.speech.audio_features import FeatureSettings
 from training.frames import REST_FRAMES, FrameSet, FrameStore
 
@@ -41,11 +42,10 @@ class Voice:
     def scale(self) -> float:
         """By which positions along the components are divided: the first one's deviation, negative to turn it round.
 
-        The sign of a component is free. Here the first one is positive where the mouth is open: speech is louder then.
+        The sign of a component is free. Here the first one is positive where the mouth is open.
         """
-        positions = np.concatenate([self.components.transform(clip.faces)[:, 0] for clip in self.frames.clips])
-        loudness = np.concatenate([loudness_of(of_clip) for of_clip in self.frames.maps])
-        return float(positions.std()) * (-1.0 if correlation(positions, loudness) < 0 else 1.0)
+        positions = [self.components.transform(clip.faces) for clip in self.frames.clips]
+        return float(np.concatenate(positions)[:, 0].std()) * opening_direction(positions, self.frames.maps)
 
     def positions(self, frames: FrameSet) -> list[np.ndarray]:
         """Where the mouth is, one array per clip [shape=(frames, COMPONENTS) each]."""
@@ -61,8 +61,3 @@ class Voice:
         """The same of each training clip at rest [shape=(clips, COMPONENTS)]."""
         return self.mouth[self.frames.quietest(REST_FRAMES)].mean(axis=1)
 
-
-def loudness_of(maps: np.ndarray) -> np.ndarray:
-    """Log energy in the middle of each raw map, what is 35 dB below the clip's loudest counting alike [shape=(n,)]."""
-    energies = maps[:, maps.shape[1] // 2, 0]
-    return np.maximum(energies, energies.max() - 8.0)

@@ -26,6 +26,8 @@ class AugmentationSettings:
     reverberation_time: tuple = (0.1, 0.6)  # seconds until -60 dB
     response_chance: float = 0.7
     response_deviation: float = 6.0  # dB, at octave distances
+    band_chance: float = 0.3
+    band: tuple = ((50, 400), (3000, 8000))  # Hz, of the lower and of the upper edge; a telephone's are 300 and 3400
     speed: tuple = (0.85, 1.2)  # of pitch and formants: another speaker's vocal tract
     speed_chance: float = 0.7
 
@@ -57,6 +59,8 @@ def augment(
         samples = add_noise(samples, sample_rate, generator.uniform(*settings.signal_to_noise), generator)
     if generator.random() < settings.response_chance:
         samples = change_response(samples, settings.response_deviation, generator)
+    if generator.random() < settings.band_chance:
+        samples = limit_band(samples, sample_rate, *(generator.uniform(*edge) for edge in settings.band))
     return samples * 10 ** (generator.uniform(*settings.gain) / 20), factor
 
 
@@ -134,3 +138,14 @@ def change_response(samples: np.ndarray, deviation: float, generator: np.random.
     frequencies = np.concatenate([[0], 2.0 ** -np.arange(RESPONSE_POINTS)[::-1]])
     gains = 10 ** (generator.normal(scale=deviation, size=len(frequencies)) / 20)
     return fftconvolve(samples, firwin2(RESPONSE_TAPS, frequencies, gains), "same")
+
+
+def limit_band(samples: np.ndarray, sample_rate: int, lowest: float, highest: float) -> np.ndarray:
+    """Through a telephone or a codec: what lies between two frequencies in Hz.
+
+    Below, the power falls by 24 dB an octave; above, nothing is left, as in a recording of a lower sampling rate.
+    """
+    spectrum = np.fft.rfft(samples)
+    frequencies = np.fft.rfftfreq(len(samples), 1 / sample_rate)
+    gains = 1 / np.sqrt(1 + (lowest / np.maximum(frequencies, 1e-3)) ** 8)
+    return np.fft.irfft(spectrum * gains * (frequencies <= highest), len(samples))

@@ -114,18 +114,26 @@ _2017 = SystemConfig(
         training=TrainingConfig(steps=8000, batch_size=1, learning_rate=4e-5, schedule="halved", evaluate_every=500),
     ),
 )
-_BY_HOURS = SystemConfig().updated(regressor={"encoder": DEFAULT_ENCODER})
+_IN_MINUTES = {"n": 24, "training": {"steps": 400, "evaluate_every": 100}}
+_FROM_ENCODER = SystemConfig().updated(
+    regressor={
+        "encoder": DEFAULT_ENCODER,
+        "decoder_widths": (),
+        "versions": 4,
+        "training": {"learning_rate": 5e-4, "evaluate_every": 250},
+    }
+)
 PRESETS = {
-    "minutes": _BY_HOURS.updated(
-        regressor={
-            "decoder_widths": (),
-            "versions": 2,
-            "training": {"steps": 2000, "learning_rate": 5e-4, "evaluate_every": 250},
-        },
-        refiner={"n": 24, "training": {"steps": 400, "evaluate_every": 100}},
-    ),
-    "hours": _BY_HOURS,
+    "minutes": _FROM_ENCODER.updated(regressor={"versions": 2, "training": {"steps": 2000}}, refiner=_IN_MINUTES),
+    "hours": _FROM_ENCODER,
     "2017": _2017,
+}
+FROM_NOTHING = {  # the same presets without a speech encoder: all of the regressor is trained
+    "minutes": SystemConfig().updated(
+        regressor={"versions": 2, "training": {"steps": 1200, "batch_size": 32, "evaluate_every": 250}},
+        refiner=_IN_MINUTES,
+    ),
+    "hours": SystemConfig(),
 }
 
 
@@ -144,16 +152,8 @@ def starting_from(config: SystemConfig, encoder: str, speech: SpeechConfig) -> S
     """The same settings with another speech encoder to start from.
 
     Args:
-        config: settings.
-        encoder: name or folder of a speech encoder; "" for none, when all of the regressor is trained.
-        speech: settings of that encoder's speech; those of `RegressorConfig` for none.
+        config: settings, of a regressor that starts from one.
+        encoder: name or folder of a speech encoder.
+        speech: settings of that encoder's speech.
     """
-    if config.regressor.speech.features.startswith("2017"):
-        return config  # the 2017 project's regressor learned all by itself
-    regressor: dict[str, Any] = {"encoder": encoder, "speech": speech.as_json()}
-    if not encoder:
-        regressor["frozen"] = False
-        if not config.regressor.decoder_widths:
-            regressor["decoder_widths"] = RegressorConfig().decoder_widths
-            regressor["training"] = {"steps": 1200, "batch_size": 32, "learning_rate": 1e-3}
-    return config.updated(regressor=regressor)
+    return config.updated(regressor={"encoder": encoder, "speech": speech.as_json()})

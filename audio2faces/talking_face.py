@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.signal import resample_poly
 
-from audio2faces.config import PRESETS, STAGES, default_preset, suited
+from audio2faces.config import FROM_NOTHING, PRESETS, STAGES, default_preset, suited
 from audio2faces.face import load_model, save_model
 from audio2faces.generate.video import Options, frame_count, generate_video
 from audio2faces.published import DEFAULT_ENCODER, find_model, published_models
@@ -71,10 +71,11 @@ class TalkingFace:
         """
         dataset = data if isinstance(data, Dataset) else open_dataset(data)
         preset = preset or default_preset(dataset.training_minutes)
-        if preset not in PRESETS:
-            raise InputError(f"preset {preset!r}: choose one of {', '.join(sorted(PRESETS))}")
-        config = suited(PRESETS[preset], dataset.training_minutes).with_settings(STAGES, size=dataset.size)
-        if encoder != DEFAULT_ENCODER:
+        presets = PRESETS if encoder else {**PRESETS, **FROM_NOTHING}
+        if preset not in presets:
+            raise InputError(f"preset {preset!r}: choose one of {', '.join(sorted(presets))}")
+        config = suited(presets[preset], dataset.training_minutes).with_settings(STAGES, size=dataset.size)
+        if encoder and encoder != DEFAULT_ENCODER:
             config = with_encoder(config, encoder)
         if steps:
             config = config.with_settings(STAGES, training={"steps": steps})

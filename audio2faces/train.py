@@ -123,7 +123,7 @@ def chosen_config(arguments: argparse.Namespace, minutes: float = 0.0) -> Any:
         raise InputError(
             f"--repair: preset {preset} has no defects of 2017; give --preset 2017-audio or another of 2017"
         )
-    config = presets[preset]
+    config = audio2faces.config.FROM_NOTHING[preset] if arguments.encoder == NOTHING else presets[preset]
     if arguments.mode == "audio2faces":
         config = audio2faces.config.suited(config, minutes)
     for defect in arguments.repair or ():
@@ -148,9 +148,7 @@ def settings_of(arguments: argparse.Namespace, minutes: float = 0.0) -> Any:
         InputError: as there, or there is no such encoder.
     """
     config = chosen_config(arguments, minutes)
-    if arguments.encoder is None:
-        return config
-    return with_encoder(config, None if arguments.encoder == NOTHING else arguments.encoder)
+    return config if arguments.encoder in (None, NOTHING) else with_encoder(config, arguments.encoder)
 
 
 @program

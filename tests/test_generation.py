@@ -224,16 +224,21 @@ def test_real_clips_score_perfectly_against_themselves(tiny_dataset):
 def test_the_evaluation_refuses_a_strip_that_is_not_png(tiny_dataset, tiny_model_folder):
     arguments = ("--model", tiny_model_folder, "--data", tiny_dataset.folder, "--strip", "strip.foo")
     assert "ends in .png" in one_line(run_program("-m", "audio2faces.evaluate", *arguments))
+    refused = run_program("-m", "audio2faces.evaluate", *arguments[:4], "--words", tiny_dataset.folder)
+    assert "clip6.align: no such file; --words takes a folder" in one_line(refused)
 
 
 def test_the_evaluation_program_prints_and_writes(tiny_dataset, tiny_model_folder, tmp_path):
+    for clip in tiny_dataset.split("test"):
+        (tmp_path / f"{clip.name}.align").write_text("0 5000 at\n5000 15000 by\n")
     done = run_program(
-        "-m", "audio2faces.evaluate", "--model", tiny_model_folder, "--data", tiny_dataset.folder,
+        "-m", "audio2faces.evaluate", "--model", tiny_model_folder, "--data", tiny_dataset.folder, "--words", tmp_path,
         "--json", tmp_path / "e.json", "--strip", tmp_path / "e.png", "--video", tmp_path / "e.mp4",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "| mean face " in done.stdout
-    assert json.loads((tmp_path / "e.json").read_text())["model"] == "tiny"
+    assert "| mean face " in done.stdout and "2 b, p and m within speech, 4 open vowels" in done.stdout
+    report = json.loads((tmp_path / "e.json").read_text())
+    assert report["model"] == "tiny" and report["sounds"]["methods"]["real"]["vowel_opening"] == pytest.approx(1)
     assert read_png(tmp_path / "e.png").ndim == 3
     shown = frames_of(tmp_path / "e.mp4")
     assert len(shown) == 2 * 21 + 17  # the first clip with its dropped frame, twice; 20 frames at 29.97/s

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from audio2faces.config import PRESETS, RegressorConfig, default_preset, starting_from, suited
+from audio2faces.config import FROM_NOTHING, PRESETS, RegressorConfig, default_preset, starting_from, suited
 from audio2faces.face import load_model
 from audio2faces.published import DEFAULT_ENCODER, find_encoder, published_models
 from audio2faces.regressor.linear_decoder import LINEAR_DECODER, fit_linear_decoder
@@ -196,11 +196,11 @@ def test_combinations_that_do_not_go_together():
 
 def test_the_amount_of_speech_chooses_the_preset():
     assert [default_preset(minutes) for minutes in (0.3, 4.9, 5.0, 44.0)] == ["minutes", "minutes", "hours", "hours"]
-    alone = starting_from(PRESETS["minutes"], "", RegressorConfig().speech).regressor
-    assert not alone.encoder and not alone.frozen and alone.decoder_widths  # all of it is trained
-    assert PRESETS["minutes"].regressor.encoder == DEFAULT_ENCODER
-    frozen = [suited(PRESETS["minutes"], minutes).regressor.frozen for minutes in (0.3, 1.0)]
-    assert frozen == [True, False] and suited(PRESETS["hours"], 0.3) == PRESETS["hours"]
+    for name, alone in FROM_NOTHING.items():
+        assert not alone.regressor.encoder and alone.regressor.decoder_widths  # all of it is trained
+        assert suited(alone, 0.3) == alone and alone.refiner == PRESETS[name].refiner
+        assert PRESETS[name].regressor.encoder == DEFAULT_ENCODER
+        assert [suited(PRESETS[name], minutes).regressor.frozen for minutes in (0.3, 1.0)] == [True, False]
 
 
 def test_too_little_speech_is_told(tiny_dataset, tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model
+from measures.sounds import read_phones
 from preprocessing.dataset import open_dataset
 from runtime.files import check_output, claimed, write_json
 from runtime.program import ArgumentParser, InputError, command, import_keras, program
@@ -23,6 +24,13 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--data", metavar="DATASET", required=True, help="prepared dataset with a train split")
     parser.add_argument("--split", choices=["validation", "test"], default="test", help="default: test")
+    parser.add_argument(
+        "--words",
+        metavar="FOLDER",
+        type=Path,
+        help="also measure the mouth at b, p, m and open vowels, by the timings of each clip's words or phones in this "
+        "folder (CLIP.align as GRID has them, or CLIP.txt as Audacity writes labels)",
+    )
     parser.add_argument("--json", metavar="FILE", help="also write the measures as JSON")
     parser.add_argument("--strip", metavar="FILE", help="also write a PNG: a sentence, a row for each method")
     parser.add_argument(
@@ -41,6 +49,9 @@ def main() -> None:
     for output, suffixes in ((arguments.strip, (".png",)), (arguments.video, (".mp4", ".webp"))):
         if output and Path(output).suffix.lower() not in suffixes:
             raise InputError(f"{output}: give it a name that ends in {' or '.join(suffixes)}")
+    if arguments.words:
+        for clip in dataset.split(arguments.split):
+            read_phones(arguments.words, clip.name)
     outputs = [*filter(None, (arguments.json, arguments.strip, arguments.video))]
     for output in outputs:
         check_output(output)
@@ -55,6 +66,7 @@ def measure(arguments: argparse.Namespace, dataset: Any, folders: Any) -> None:
     """Loads the models, prints the table and writes the requested files."""
     import_keras()
     from audio2faces.evaluate.evaluation import evaluate, format_idle, format_table, format_verdict
+    from audio2faces.evaluate.sounds import evaluate_sounds, format_sounds
     from audio2faces.face import FaceModel, load_model
     from audio2faces.figures import draw_strip, write_comparison
     from training.frames import FrameStore
@@ -67,12 +79,17 @@ def measure(arguments: argparse.Namespace, dataset: Any, folders: Any) -> None:
         raise InputError(f"--model: two models are named {models[0].name}; the table could not tell them apart")
     report, faces = evaluate(models, FrameStore(dataset), arguments.split)
     print(f"{report['model']} on {report['clips']} {report['split']} clips, {report['frames']} frames\n")
-    print("\n".join([format_table(report), "", *format_idle(report), *format_verdict(report)]))
+    print(format_table(report))
+    own = [name for name in faces if ", on the " not in name and ", idle " not in name]
+    if arguments.words:
+        shown = {name: faces[name] for name in own}
+        report["sounds"] = evaluate_sounds(dataset.split(arguments.split), shown, arguments.words)
+        print("\n" + format_sounds(report["sounds"]))
+    print("\n".join(["", *format_idle(report), *format_verdict(report)]))
     if arguments.json:
         write_json(arguments.json, report)
         print(f"\nwrote {arguments.json}")
     if arguments.strip:
-        own = [name for name in faces if ", on the " not in name and ", idle " not in name]
         draw_strip(arguments.strip, {name: faces[name][0] for name in own})
         print(f"\nwrote {arguments.strip}")
     if arguments.video:

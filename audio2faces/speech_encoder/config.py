@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audio2faces.config import RegressorConfig, SystemConfig, starting_from
+from audio2faces.config import SystemConfig, starting_from
 from audio2faces.published import ENCODER_KIND, find_encoder
 from runtime.files import read_json
 from runtime.program import InputError
@@ -71,16 +71,14 @@ def read_speech_config(folder: Path) -> SpeechConfig:
         raise InputError(f"{folder / 'config.json'}: damaged ({error}); copy the whole folder again") from error
 
 
-def with_encoder(config: SystemConfig, encoder: str | Path | None) -> SystemConfig:
+def with_encoder(config: SystemConfig, encoder: str | Path) -> SystemConfig:
     """The settings of a face that starts from another speech encoder.
 
     Args:
         config: settings.
-        encoder: name of a published encoder, or folder of one; None for none.
+        encoder: name of a published encoder, or folder of one.
 
     Raises:
         InputError: there is no such encoder.
     """
-    if encoder is None:
-        return starting_from(config, "", RegressorConfig().speech)
     return starting_from(config, str(encoder), read_speech_config(find_encoder(encoder)))

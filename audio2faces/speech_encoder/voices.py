@@ -60,4 +60,3 @@ class Voice:
     def rest(self) -> np.ndarray:
         """The same of each training clip at rest [shape=(clips, COMPONENTS)]."""
         return self.mouth[self.frames.quietest(REST_FRAMES)].mean(axis=1)
-

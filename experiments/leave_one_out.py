@@ -3,7 +3,9 @@
 For a speaker that was left out, "shared" is the correlation of the encoder's shared output with the first component of
 the speaker's own mouth motion, over whole clips and from the first to the last frame of speech alone: what a mouth does
 before and after the sentence is a habit that no sound tells. Then a face is trained on the first half of the speaker's
-clips, two of them to choose by, and measured on the second half.
+clips, two of them to choose by, and measured on the second half. With --face a face of another speaker is trained from
+the same encoder, and the left-out voice drives it: its opening against the talker's own mouth, over whole clips and
+while speaking.
 """
 
 import contextlib
@@ -26,6 +28,7 @@ def parse_arguments():
     parser.add_argument("--data", metavar="DATASET", action="append", required=True, help="of a speaker; give several")
     parser.add_argument("--without", metavar="NAME", action="append", help="left out (default: each in turn)")
     parser.add_argument("--runs", metavar="FOLDER", type=Path, required=True, help="of the trainings, which go on")
+    parser.add_argument("--face", metavar="DATASET", help="of the speaker whose face the left-out voices drive")
     parser.add_argument("--steps", type=number(1, 10**6, int), default=5000, help="of an encoder (default: 5000)")
     return parser.parse_args()
 
@@ -57,15 +60,43 @@ def shared_correlations(model, task, dataset, features):
     return agreement(real, made), agreement(real, made, speaking)
 
 
-def measure(left_out, others, steps, runs):
-    """A row of the table: both correlations of the shared output, measures of the face of half of the clips."""
+def trained_face(dataset, encoder, speech, run):
+    """A face by the preset `minutes` from an encoder, the regressor alone."""
     from audio2faces.config import PRESETS, STAGES, starting_from, suited
-    from audio2faces.evaluate.evaluation import evaluate
     from audio2faces.face import load_model
+    from audio2faces.train_system import train_system
+
+    config = PRESETS["minutes"].with_settings(STAGES, size=dataset.size)
+    config = suited(starting_from(config, str(encoder), speech), dataset.training_minutes)
+    with contextlib.redirect_stdout(sys.stderr):  # the table is printed alone
+        return load_model(train_system(config, dataset, run, "regressor"))
+
+
+def driven_agreement(face, talker):
+    """Correlation of a face's opening with the mouth of the talker who drives it: of whole clips, while speaking."""
+    from measures.other_voices import agreement, speech_span, talker_opening
+    from measures.similarity import mouth_opening
+    from training.frames import clip_maps
+
+    maps = [clip_maps(clip, face.config.speech.feature_settings) for clip in talker.clips]
+    theirs, opened = talker_opening(talker.clips, maps), [mouth_opening(face.faces(of_clip)) for of_clip in maps]
+    return agreement(theirs, opened), agreement(theirs, opened, [speech_span(of_clip) for of_clip in maps])
+
+
+def measure(left_out, others, driven, steps, runs):
+    """A row of the table: correlations of the shared output, measures of the face of half of the clips, of the driven.
+
+    Args:
+        left_out: dataset of the speaker.
+        others: datasets that the encoder learns from.
+        driven: dataset of the speaker whose face is driven, or None.
+        steps: of the encoder.
+        runs: folder of the trainings.
+    """
+    from audio2faces.evaluate.evaluation import evaluate
     from audio2faces.speech_encoder.config import SpeechEncoderConfig
     from audio2faces.speech_encoder.training import SpeechEncoderTask, train_speech_encoder
     from audio2faces.speech_encoder.voices import Voice
-    from audio2faces.train_system import train_system
     from training.checkpoints import load_weights
     from training.frames import FrameStore
     from training.loop import BEST
@@ -80,14 +111,15 @@ def measure(left_out, others, steps, runs):
     model = task.new_model("float32")
     load_weights(run / BEST, model)
     dataset = halves(left_out)
-    face_config = PRESETS["minutes"].with_settings(STAGES, size=dataset.size)
-    face_config = suited(starting_from(face_config, str(encoder), config.speech), dataset.training_minutes)
-    with contextlib.redirect_stdout(sys.stderr):  # the table is printed alone
-        face = load_model(train_system(face_config, dataset, runs / f"face-{name}", "regressor"))
+    face = trained_face(dataset, encoder, config.speech, runs / f"face-{name}")
     report, _ = evaluate([face], FrameStore(dataset), "test")
     values = report["methods"]["model"]
     measures = [values[key] for key in ("correlation", "opening_correlation", "explained_variance")]
-    return [*shared_correlations(model, task, left_out, features), *measures]
+    row = [*shared_correlations(model, task, left_out, features), *measures]
+    if driven:
+        other = trained_face(driven, encoder, config.speech, runs / f"driven-by-{name}")
+        row += driven_agreement(other, left_out)
+    return row
 
 
 @program
@@ -99,12 +131,15 @@ def main():
     if unknown := set(without) - set(datasets):
         raise InputError(f"--without {', '.join(sorted(unknown))}: no such dataset among {', '.join(datasets)}")
     import_keras()
-    print("| left out | shared | shared, while speaking | face: correlation | face: opening | face: explained |")
-    print("|---|--:|--:|--:|--:|--:|", flush=True)
+    driven = open_dataset(arguments.face) if arguments.face else None
+    columns = ["shared", "shared, while speaking", "face: correlation", "face: opening", "face: explained"]
+    columns += ["driven face: opening", "driven face: opening, while speaking"] if driven else []
+    print("| left out | " + " | ".join(columns) + " |")
+    print("|---|" + "--:|" * len(columns), flush=True)
     rows = []
     for name in without:
         others = [dataset for other, dataset in datasets.items() if other != name]
-        rows.append(measure(datasets[name], others, arguments.steps, arguments.runs))
+        rows.append(measure(datasets[name], others, driven, arguments.steps, arguments.runs))
         print(f"| {name} | " + " | ".join(f"{value:.2f}" for value in rows[-1]) + " |", flush=True)
     print("| mean | " + " | ".join(f"{value:.2f}" for value in np.mean(rows, axis=0)) + " |")
 

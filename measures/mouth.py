@@ -19,6 +19,7 @@ SPARE = 10  # directions more than components, which make the iteration converge
 ITERATIONS = 12
 LARGEST_LAG = 5  # frames
 LAGS = range(-LARGEST_LAG, LARGEST_LAG + 1)
+OTHERS = 5  # sentences that each is compared with
 STILL = 1e-4  # standard deviation along a component below which nothing moves; real mouths reach 1
 
 
@@ -105,6 +106,31 @@ def mouth_sums(real: np.ndarray, generated: np.ndarray, numbers: np.ndarray | No
         _, now, later = np.intersect1d(numbers + lag, numbers, assume_unique=True, return_indices=True)
         sums.append(pair_sums(real[now, 0], generated[later, 0]))
     return np.stack([*sums, pair_sums(real, generated)])
+
+
+def swapped_sums(real: Sequence[np.ndarray], generated: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """`mouth_sums` of each clip's real motion and of what was generated for other sentences, moment by moment.
+
+    People rest, speak and rest again, so that any sentence's motion resembles any other's. How well the motion of the
+    clip's own speech fits better than that is what tells whether a mouth follows its speech.
+
+    Args:
+        real: positions along the components, one array per clip [shape=(frames, COMPONENTS) each].
+        generated: the same of the generated faces.
+
+    Returns:
+        one array per clip, as `mouth_sums`, over up to OTHERS clips that come next; zeros where there is one clip.
+    """
+    count = len(real)
+    sums = []
+    for place, positions in enumerate(real):
+        of_clip = np.zeros((len(LAGS) + 1, 6))
+        for step in range(1, min(OTHERS, count - 1) + 1):
+            other = generated[(place + step) % count]
+            shared = min(len(positions), len(other))
+            of_clip += mouth_sums(positions[:shared], other[:shared])
+        sums.append(of_clip)
+    return sums
 
 
 def measures_of_sums(sums: Any) -> dict[str, np.ndarray]:

@@ -54,8 +54,21 @@ def test_what_does_not_follow_the_speaker_gets_no_gain():
     components, real, heard = heard_clips(np.random.default_rng(0))
     made = [positions_of(of_clip, components) for of_clip in heard]
     made[0][:, 1:], made[1][:, 1:], made[2][:, 1:] = (real[place][:, 1:] * 0.6 for place in (1, 2, 0))
-    gains = Articulation.from_components(components, heard).fitted(real, made).gains
-    assert gains[0] == pytest.approx(1 / SHARES[0], rel=1e-2) and gains[1:] == (1.0,) * 4
+    articulation = Articulation.from_components(components, heard).fitted(real, made)
+    assert articulation.gains[0] == pytest.approx(1 / SHARES[0], rel=1e-2) and max(articulation.gains[1:]) < 0.5
+    exaggerated = dataclasses.replace(articulation, strength=2.0)
+    assert (exaggerated.added >= -1).all()  # what rests is not turned round
+    still = dataclasses.replace(articulation, gains=(0.0,) * COMPONENTS)(heard[0])
+    np.testing.assert_allclose(positions_of(still, components), 0, atol=2e-2)
+
+
+def test_a_motion_that_fits_every_sentence_gets_no_gain():
+    """All clips open at the same time, and the made motion has no more than that."""
+    components, _, heard = heard_clips(np.random.default_rng(0))
+    habit = np.repeat([0.0, 4, 0], [15, 20, 15])[:, None] * np.ones(COMPONENTS)
+    real = [habit + np.random.default_rng(seed).normal(size=(50, COMPONENTS)) for seed in range(3)]
+    gains = Articulation.from_components(components, heard).fitted(real, [0.5 * habit] * 3).gains
+    assert gains == (1.0,) * COMPONENTS  # least squares would have 2
 
 
 def test_a_mouth_that_never_moved_stays_shut():
@@ -70,7 +83,7 @@ def test_a_model_articulates_as_strongly_as_requested(tiny_model_folder, tmp_pat
     model = load_model(tiny_model_folder)
     maps = np.random.default_rng(0).normal(size=(4, 35, 13))
     gains = json.loads((tiny_model_folder / "config.json").read_text())["articulation"]
-    assert len(gains) == COMPONENTS and 1 <= min(gains) <= max(gains) <= LARGEST_GAIN
+    assert len(gains) == COMPONENTS and 0 <= min(gains) <= max(gains) <= LARGEST_GAIN
     strong = dataclasses.replace(model.articulation, gains=(1.5,) * COMPONENTS)  # it learned too little to have any
     model = dataclasses.replace(model, articulation=strong)
     learned, given_back, exaggerated = (model.articulated(strength).motion(maps) for strength in (0.0, 1.0, 2.0))

@@ -9,7 +9,7 @@ from audio2faces.evaluate import evaluation
 from audio2faces.evaluate.baselines import NearestAudio
 from audio2faces.evaluate.evaluation import measure, verdict
 from measures.collapse import sharpness
-from measures.mouth import MouthComponents, mouth_measures, mouth_motion
+from measures.mouth import MouthComponents, measures_of_sums, mouth_measures, mouth_motion, swapped_sums
 from measures.other_voices import agreement, speech_span, talker_opening
 from measures.similarity import flicker, mouth_opening, psnr, ssim, still_region
 from media.reading import write_wav
@@ -198,23 +198,49 @@ def test_an_interval_is_that_of_clips_drawn_anew(monkeypatch):
     drawn = [measure([real[n] for n in draw], [made[n] for n in draw], components) for draw in draws[:20]]
     monkeypatch.setattr(evaluation, "RESAMPLED", 20)
     for name, (low, high) in measure(real, made, components)["intervals"].items():
-        if name != "swap":  # which follows the order of the clips
+        if not name.startswith("swap"):  # they follow the order of the clips
             assert (low, high) == pytest.approx(np.quantile([of_draw[name] for of_draw in drawn], [0.025, 0.975]))
 
 
 @pytest.mark.parametrize(
-    ("correlation", "explained", "begins"),
+    ("correlation", "swapped", "explained", "clips", "begins"),
     [
-        (0.9, 0.6, "The mouth follows the speech (correlation 0.90, explained variance 0.60, on 3 held-out clips)"),
-        (0.5, 0.2, "The mouth follows the speech in part (correlation 0.50"),
-        (0.06, -0.7, "The mouth does not follow the speech (correlation 0.06, explained variance -0.70"),
-        (0.5, -0.1, "The mouth does not follow the speech"),
-        (0.0, None, "The mouth does not follow the speech"),
+        (
+            0.9,
+            0.6,
+            0.6,
+            3,
+            "follows the speech very well: correlation 0.90 with the real mouth on 3 held-out clips, 0.60",
+        ),
+        (0.9, 0.75, 0.6, 3, "follows the speech usably: "),
+        (0.9, 0.75, 0.6, 1, "follows the speech very well: correlation 0.90 with the real mouth on 1 held-out clip; "),
+        (0.76, 0.71, 0.36, 2, "does not follow the speech: correlation 0.76 with the real mouth on 2 held-out clips, "),
+        (0.5, 0.2, 0.2, 3, "follows the speech usably: "),
+        (0.06, 0.0, -0.7, 3, "does not follow the speech: "),
+        (0.9, 0.1, -0.1, 3, "does not follow the speech: "),
+        (0.0, 0.0, None, 3, "does not follow the speech: "),
     ],
 )
-def test_the_verdict_in_words(correlation, explained, begins):
-    line = verdict({"correlation": correlation, "explained_variance": explained}, 3, 16.2)
-    assert line.startswith(begins) and ("learned from 16 s of speech" in line) == (correlation < 0.7)
+def test_the_verdict_in_words(correlation, swapped, explained, clips, begins):
+    values = {"correlation": correlation, "swapped_correlation": swapped, "explained_variance": explained}
+    line = verdict(values, clips, 16.2)
+    assert line.startswith(f"The mouth {begins}") and "a mouth at rest 0" in line
+    more = None if "very well" in line else "5.0" if "usably" in line else "3.0"
+    assert ("record" not in line) if more is None else line.endswith(f"16 s of speech: record {more} more minutes.")
+    assert "preview.mp4" in verdict(values, clips, 600) or more is None
+
+
+def test_what_rests_and_speaks_like_any_sentence_is_told_by_the_others():
+    """Two clips that open at the same time: made motion that fits both alike, and one that fits its own alone."""
+    habit = np.repeat([0.0, 4, 0], 10)
+    own = [np.tile([1.0, -1], 15), np.tile([1.0, 1, -1, -1, 1], 6)]
+    real = [np.stack([habit + of_clip] + [np.zeros(30)] * 4, axis=1) for of_clip in own]
+    alike = [np.stack([habit] + [np.zeros(30)] * 4, axis=1)] * 2
+    for made, better in ((alike, False), (real, True)):
+        sums = sum(swapped_sums(real, made))
+        swapped = float(measures_of_sums(sums)["correlation"])
+        assert (mouth_measures(real, made)["correlation"] - swapped > 0.1) == better and swapped > 0.5
+    assert not np.any(swapped_sums(real[:1], real[:1]))
 
 
 def test_swapped_speech_that_moves_nothing_counts_nothing():

@@ -8,7 +8,14 @@ import numpy as np
 from audio2faces.evaluate.baselines import NearestAudio, mean_face
 from audio2faces.regressor.idle import idle_frames
 from measures.collapse import sharpness
-from measures.mouth import MouthComponents, correlation_of_sums, measures_of_sums, mouth_sums, pair_sums
+from measures.mouth import (
+    MouthComponents,
+    correlation_of_sums,
+    measures_of_sums,
+    mouth_sums,
+    pair_sums,
+    swapped_sums,
+)
 from measures.similarity import eye_measures, flicker, mouth_opening, psnr, ssim, still_region
 from preprocessing.dataset import Clip
 from preprocessing.faces.alignment import mouth_slices
@@ -17,7 +24,9 @@ from training.frames import FrameSet, FrameStore, clip_maps, frame_numbers
 
 RESAMPLED = 400  # times that the clips are drawn anew for the confidence intervals
 CONFIDENCE = 0.95
-FOLLOWS, FOLLOWS_IN_PART = 0.7, 0.4  # correlation of the mouth from which the verdict says so
+VERY_WELL, USABLY = 0.8, 0.5  # correlation of the mouth from which the verdict says so
+BETTER = (0.2, 0.1)  # by which that is to exceed the correlation with the motion of other sentences, for the same
+ENOUGH = (5.0, 3.0)  # minutes of training speech that mostly do, for the same
 IDLE_SECONDS = 30  # of idle motion that is looked at
 
 # Name in the table, key of the measure, digits.
@@ -209,11 +218,11 @@ def measure(
     ]
     positions = [of_clip["positions"] for of_clip in of_clips]
     followings = [*positions[1:], positions[0]]
-    for of_clip, following in zip(
-        of_clips, followings, strict=True
-    ):  # on hearing this clip's speech, and the next one's
+    swapped = swapped_sums(*([side[which] for side in positions] for which in range(2)))
+    for of_clip, following, of_others in zip(of_clips, followings, swapped, strict=True):  # the next clip's speech
         real_distance, distance = map(_distance, of_clip.pop("positions"), following)
         of_clip["swap"] = (distance, real_distance)
+        of_clip["swapped"] = of_others
     sums = {name: np.stack([of_clip[name] for of_clip in of_clips]) for name in of_clips[0]}
     count = len(of_clips)
     values = {name: _known(value) for name, (value,) in _pooled(sums, np.ones((1, count))).items()}
@@ -277,10 +286,11 @@ def _pooled(sums: dict[str, np.ndarray], counts: np.ndarray) -> dict[str, np.nda
     sums = {name: np.tensordot(counts, of_clips, 1) for name, of_clips in sums.items()}
     opening = correlation_of_sums(sums.pop("opening"))
     measures = measures_of_sums(sums.pop("mouth"))
+    swapped = measures_of_sums(sums.pop("swapped"))["correlation"]
     ratios = {name: _ratio(*pairs.T) for name, pairs in sums.items()}  # means are sums over numbers of frames
     of_pixels = ("psnr", "ssim", "mouth_psnr", "mouth_ssim")
     first = {name: ratios.pop(name) for name in of_pixels}
-    return {**first, **measures, "opening_correlation": opening, **ratios}
+    return {**first, **measures, "swapped_correlation": swapped, "opening_correlation": opening, **ratios}
 
 
 def _ratio(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -329,23 +339,38 @@ def format_table(report: dict[str, Any], intervals: bool = True) -> str:
 
 
 def verdict(values: dict, clips: int, seconds: float) -> str:
-    """Whether the mouth follows the speech, in one sentence; what to do, where it does not.
+    """Whether the mouth follows the speech very well, usably or not, in one sentence; what to do, where it does not.
 
     Args:
         values: measures of a method.
         clips: number of clips that these were measured on.
         seconds: of speech that the model learned from.
     """
-    found = (
-        f"(correlation {values['correlation']:.2f}, explained variance {_formatted(values['explained_variance'], 2)}, "
-        f"on {clips} held-out clip{'s' * (clips != 1)})"
+    correlation, explained = values["correlation"], values["explained_variance"] or 0.0
+    others = values["swapped_correlation"] if clips > 1 else None
+    grade = 2
+    if explained > 0:
+        for place, (least, better) in enumerate(zip((VERY_WELL, USABLY), BETTER, strict=True)):
+            if correlation >= least and (others is None or correlation - others >= better):
+                grade = min(grade, place)
+    follows = ("follows the speech very well", "follows the speech usably", "does not follow the speech")[grade]
+    found = f"correlation {correlation:.2f} with the real mouth on {clips} held-out clip{'s' * (clips != 1)}"
+    found += "" if others is None else f", {others:.2f} with the motion of other sentences"
+    found += f"; it explains {explained:.2f} of the motion, a mouth at rest 0"
+    return f"The mouth {follows}: {found}{_remedy(grade, seconds)}."
+
+
+def _remedy(grade: int, seconds: float) -> str:
+    """What to do about a grade of `verdict`, or nothing."""
+    if not grade:
+        return ""
+    missing = ENOUGH[grade - 1] - seconds / 60
+    if missing > 0:
+        return f". It learned from {seconds:.0f} s of speech: record {np.ceil(2 * missing) / 2:.1f} more minutes"
+    return (
+        f". It learned from {seconds / 60:.1f} minutes of speech, which mostly is enough: check in preview.mp4 that "
+        "sound and picture are in sync, and that the voice is this person's"
     )
-    remedy = f"it learned from {seconds:.0f} s of speech: give more of this speaker, with sound and picture in sync"
-    if values["correlation"] < FOLLOWS_IN_PART or (values["explained_variance"] or 0.0) <= 0:
-        return f"The mouth does not follow the speech {found}; {remedy}."
-    if values["correlation"] < FOLLOWS:
-        return f"The mouth follows the speech in part {found}; {remedy}."
-    return f"The mouth follows the speech {found}."
 
 
 def format_verdict(report: dict[str, Any]) -> list[str]:

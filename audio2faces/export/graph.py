@@ -267,8 +267,7 @@ class _MovedFace(tf.Module):
             self.at_reference = stored(model.predict_motion(model.reference_map[None]), "float32")
             self.articulation = None
             if model.articulation is not None:
-                added = model.articulation.strength * (np.array(model.articulation.gains) - 1)
-                moved = added.astype(np.float32)[:, None, None, None] * model.articulation.moving
+                moved = model.articulation.added[:, None, None, None] * model.articulation.moving
                 self.articulation = stored(model.articulation.directions, dtype), stored(moved, "float32")
             self.kernel = None if model.idle is None else stored(model.idle.kernel, dtype)
 

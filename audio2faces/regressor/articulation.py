@@ -16,7 +16,8 @@ from measures.mouth import MouthComponents, correlation
 from preprocessing.faces.alignment import mouth_slices
 
 LARGEST_GAIN = 2.0  # a component that the sound hardly tells is not blown up
-FOLLOWING = 0.5  # correlation on held-out clips below which a component is left as it is
+FOLLOWING = 0.5  # correlation on held-out clips below which a component does not follow the speech
+MARGIN = 0.1  # by which that is to exceed the correlation with the motion of other sentences
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Articulation:
     Attributes:
         directions: along which motion is measured, float16 [shape=(components, size, size, 3)].
         moving: the motion of the whole face that goes with a unit along each of them, float16 [same shape].
-        gains: by which it is multiplied, at least 1 [shape=(components,)].
+        gains: by which it is multiplied, from 0 to LARGEST_GAIN [shape=(components,)].
         strength: 0 leaves motion as it was learned, 1 applies the gains, more exaggerates.
     """
 
@@ -56,18 +57,25 @@ class Articulation:
         """The same with gains that let made faces move as far as real ones, along each component that follows them.
 
         A motion that correlates with the real one by r explains 2r - 1 of its variance when it is made as large: less
-        than nothing below FOLLOWING, where a gain would only make the mouth babble.
+        than nothing below FOLLOWING. Along a component that does not follow, or hardly better than the motion of other
+        sentences does, the gain is the one of least squares, and at most 1: what tells nothing rests.
 
         Args:
             real: positions of real faces along the components, one array per clip [shape=(frames, components) each];
                 of clips that the regressor did not learn from: of those it did it knows more than of any other.
             made: the same of the faces that are made with the gains as they are, and with strength 1.
         """
+        own, others = _correlations(real, made), _correlations(real, [*made[1:], made[0]])
+        follows = (own >= FOLLOWING) & ((own - others >= MARGIN) | (len(real) == 1))
         real, made = np.concatenate(real), np.concatenate(made)
-        follows = [correlation(*positions) >= FOLLOWING for positions in zip(real.T, made.T, strict=True)]
         short = np.array(self.gains) * real.std(axis=0) / np.maximum(made.std(axis=0), 1e-6)
-        gains = np.where(follows, np.clip(short, 1, LARGEST_GAIN), 1.0)
+        gains = np.where(follows, np.clip(short, 1, LARGEST_GAIN), np.clip(own * short, 0, 1))
         return dataclasses.replace(self, gains=tuple(gains.tolist()))
+
+    @property
+    def added(self) -> np.ndarray:
+        """Share of the motion along each component that is added to it, float32 [shape=(components,)]."""
+        return np.maximum(self.strength * (np.array(self.gains, np.float32) - 1), -1)
 
     def __call__(self, motion: np.ndarray) -> np.ndarray:
         """Motion [shape=(n, size, size, 3)] made stronger, same shape."""
@@ -75,5 +83,11 @@ class Articulation:
             array.astype(np.float32).reshape(len(array), -1) for array in (self.directions, self.moving)
         )
         positions = np.einsum("np,cp->nc", motion.reshape(len(motion), -1), directions)  # alike however many there are
-        added = positions * (self.strength * (np.array(self.gains, np.float32) - 1))
-        return motion + np.einsum("nc,cp->np", added, moving).reshape(motion.shape)
+        return motion + np.einsum("nc,cp->np", positions * self.added, moving).reshape(motion.shape)
+
+
+def _correlations(real: list[np.ndarray], made: list[np.ndarray]) -> np.ndarray:
+    """Of the clips along each component, as far as both go [shape=(components,)]."""
+    pairs = [(x[: len(y)], y[: len(x)]) for x, y in zip(real, made, strict=True)]
+    x, y = (np.concatenate(side).T for side in zip(*pairs, strict=True))
+    return np.array([correlation(*positions) for positions in zip(x, y, strict=True)])

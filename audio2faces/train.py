@@ -123,7 +123,7 @@ def chosen_config(arguments: argparse.Namespace, minutes: float = 0.0) -> Any:
         raise InputError(
             f"--repair: preset {preset} has no defects of 2017; give --preset 2017-audio or another of 2017"
         )
-    config = audio2faces.config.FROM_NOTHING[preset] if arguments.encoder == NOTHING else presets[preset]
+    config: Any = audio2faces.config.FROM_NOTHING[preset] if arguments.encoder == NOTHING else presets[preset]
     if arguments.mode == "audio2faces":
         config = audio2faces.config.suited(config, minutes)
     for defect in arguments.repair or ():

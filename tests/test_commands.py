@@ -65,6 +65,9 @@ RUN_ELSEWHERE = {
     "python -m audio2faces.evaluate --model runs/me/model --data data/me": (
         "test_the_evaluation_program_prints_and_writes"
     ),
+    "python -m audio2faces.evaluate --model grid-s1-64 --data data/samples --words samples/words": (
+        "test_the_evaluation_program_prints_and_writes"
+    ),
     "python -m preprocessing --report data/me": "test_real_clips_from_the_videos_to_the_report",
     "python train.py --mode vae": "test_the_program_trains_and_refuses",
     "python -m audio2faces.app": "test_speech_becomes_a_video",

@@ -1,8 +1,9 @@
-"""A linear decoder for little speech: from the code of a speech encoder to motion, by ridge regression.
+"""A linear decoder: from the code of a speech encoder to motion, by ridge regression.
 
-Half a minute of a face is too little to train convolutions on. A linear map is found in seconds and has one setting,
-how much large weights cost, which the validation clips choose. Each frame counts as often as a training step would draw
-it: as recorded, with its speech changed, or with noise and the face at rest (`audio2faces.training_speech`).
+Half a minute of a face is too little to train convolutions on, and from 44 minutes they learn nothing that a linear map
+of the code lacks (docs/speech-encoder.md). It has one setting, how much large weights cost, which the validation clips
+choose. Each frame counts as often as a training step would draw it: as recorded, with its speech changed, or with noise
+and the face at rest (`audio2faces.training_speech`).
 """
 
 from collections.abc import Callable, Iterator

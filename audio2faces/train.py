@@ -17,6 +17,7 @@ from audio2faces.stages import plan_stages
 from preprocessing.clips import Settings
 from preprocessing.dataset import SIZES, Dataset, check_size, open_dataset
 from preprocessing.prepare import prepare_dataset
+from preprocessing.review.people import format_people, people_of
 from runtime.files import check_output_folder
 from runtime.interrupts import set_interrupt_message
 from runtime.program import ArgumentParser, InputError, check_backend, command, import_keras, number, program
@@ -177,8 +178,9 @@ def main() -> None:
     if not read_cluster():  # where several processes share a run, one of them holds it
         check(arguments.mode, config, dataset, run_dir, arguments.stage)
     print(f"training on {dataset.folder}, run {run_dir}", file=sys.stderr)
-    if arguments.mode == "audio2faces" and (warning := little_speech(dataset)):
-        print(f"warning: {warning}", file=sys.stderr)
+    if arguments.mode == "audio2faces":
+        for warning in filter(None, (little_speech(dataset), format_people(people_of(dataset)))):
+            print(f"warning: {warning}", file=sys.stderr)
     set_interrupt_message(f"stopped; the same command with --run {run_dir} resumes from its last checkpoint, if any")
 
     print("loading Keras", file=sys.stderr)

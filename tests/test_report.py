@@ -11,9 +11,12 @@ import pytest
 from media.pictures import read_png
 from media.reading import read_speech, video_info, write_wav
 from preprocessing.dataset import open_dataset, write_dataset
+from preprocessing.faces.tracking import look_of
 from preprocessing.flip.mirror import mirror_clip
+from preprocessing.prepare import prepare_dataset
 from preprocessing.review import preview
 from preprocessing.review.contact_sheet import write_contact_sheet
+from preprocessing.review.people import LIKE_NO_OTHER, format_people, people_of, two_people
 from preprocessing.review.preview import BAR_BOTTOM, BAR_TOP, NO_VOICE, PANEL, SIDE, VOICE, Excerpt, draw_excerpt
 from preprocessing.review.preview import write_preview as write_preview_of
 from preprocessing.review.report import find_warnings, write_report
@@ -277,3 +280,31 @@ def test_real_clips_from_the_videos_to_the_report(tmp_path):
     assert any(line.startswith("warning: no clip in validation, and training needs") for line in lines)
     (eyes,) = [line for line in lines if line.startswith("eye distance")]
     assert 40 < int(eyes.split()[-3]) < 55
+
+
+def looks_of(*persons, light=0.05):
+    """Looks of clips of persons, each with its light: (names, array)."""
+    generator = np.random.default_rng(0)
+    faces = generator.normal(size=(len(persons), 400))
+    names = [f"{person}{n}" for person, count in enumerate(persons) for n in range(count)]
+    looks = [faces[person] for person, count in enumerate(persons) for _ in range(count)]
+    looks = np.array(looks) + light * generator.normal(size=(len(looks), 400))
+    return names, looks - looks.mean(axis=1, keepdims=True)
+
+
+def test_two_people_are_told_with_their_clips():
+    groups = two_people(*looks_of(3, 8))
+    assert [sorted(of_group) for of_group in groups] == [[f"1{n}" for n in range(8)], ["00", "01", "02"]]
+    assert "two people: 8 clips such as 10, 11, 12 and 3 clips such as 00, 01, 02; " in format_people(groups)
+    for one in ((9,), (9, 1), (3,), (1,)):  # one person, a clip that is like no other, too few to tell
+        assert two_people(*looks_of(*one)) == [] and format_people([]) == ""
+    assert two_people(*looks_of(9, light=0.5)) == []  # a person in many lights
+
+
+def test_real_clips_of_one_person_are_one_person_s(tmp_path):
+    dataset, _ = prepare_dataset([SAMPLES / "sgac2n.mkv", SAMPLES / "bgbu4p.mpg"], tmp_path / "data")
+    looks = np.stack([np.mean([look_of(face) for face in clip.faces[::15]], axis=0) for clip in dataset.clips])
+    assert np.corrcoef(looks)[0, 1] > LIKE_NO_OTHER and people_of(dataset) == []
+    turned = [look_of(face[::-1]) for clip in dataset.clips for face in clip.faces[:30:15]]  # nobody's face
+    both = np.concatenate([looks, looks, turned])
+    assert len(two_people([str(n) for n in range(len(both))], both)) == 2

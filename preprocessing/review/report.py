@@ -8,6 +8,7 @@ import numpy as np
 from media.sound import ENDS_EARLY, SILENT
 from preprocessing.dataset import SPLITS, Dataset, missing_splits
 from preprocessing.faces.alignment import TEMPLATE
+from preprocessing.review.people import format_people, two_people
 from preprocessing.review.survey import survey_dataset
 
 LEAST_TRAINING_MINUTES = 3.0  # with less the mouth hardly follows the speech: samples/ show what half a minute gives
@@ -104,7 +105,10 @@ def find_warnings(dataset: Dataset, survey: Any) -> list[str]:
                     f"brightness differs between train ({training:.0f}) and {split} ({other:.0f}); "
                     "draw both from the same recordings"
                 )
-    if unlike := survey.unlike_others():
+    looks = np.stack([of_clip.look for of_clip in survey.measures])
+    if people := format_people(two_people([of_clip.name for of_clip in survey.measures], looks)):
+        warnings.append(people)
+    elif unlike := survey.unlike_others():
         name, how = next(iter(unlike.items()))
         warnings.append(
             f"{len(unlike)} of {len(survey.measures)} clips look unlike the others (the first: {name}, {how}): another "

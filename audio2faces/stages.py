@@ -27,11 +27,13 @@ class Plan:
         config: `SystemConfig`; where the refiner alone is trained, with the settings of the run's regressor.
         lines: that tell the user, one for each stage that is there or to be trained.
         anew: names of the stages whose folders are to be set aside first.
+        left: names of the stages that have steps to take.
     """
 
     config: SystemConfig
     lines: tuple
     anew: tuple
+    left: tuple
 
 
 def plan_stages(config: SystemConfig, dataset: Dataset, run_dir: Path, stage: str | None = None) -> Plan:
@@ -56,11 +58,13 @@ def plan_stages(config: SystemConfig, dataset: Dataset, run_dir: Path, stage: st
         raise InputError(f"{run_dir}: this folder holds something else; choose another --run")
     if stage == "refiner":
         config = dataclasses.replace(config, regressor=trained_regressor(run_dir))
-    lines, anew = [], []
+    lines, anew, left = [], [], []
     for name in ("regressor",) if stage == "regressor" else STAGES:
         folder = run_dir / name
         differing = _differing(name, config, dataset, run_dir)
         done = (folder / DONE).exists()
+        if name == stage or not done:
+            left.append(name)
         if name == stage and (differing or done):
             anew.append(name)
             why = in_words(differing) or f"it was done, {steps_done(folder)} steps"
@@ -79,7 +83,7 @@ def plan_stages(config: SystemConfig, dataset: Dataset, run_dir: Path, stage: st
             lines.append(f"{name}: resumes from its last checkpoint")
         else:
             lines.append(f"{name}: begins")
-    return Plan(config, tuple(lines), tuple(anew))
+    return Plan(config, tuple(lines), tuple(anew), tuple(left))
 
 
 def _differing(name: str, config: SystemConfig, dataset: Dataset, run_dir: Path) -> dict:

@@ -8,14 +8,16 @@ from audio2faces.config import SystemConfig
 from audio2faces.evaluate.evaluation import evaluate, format_table, format_verdict
 from audio2faces.face import FaceModel, save_model
 from audio2faces.model_card import write_card
+from audio2faces.phases import training_phases
 from audio2faces.refiner.training import fingerprint, train_refiner
 from audio2faces.regressor.articulation import Articulation
 from audio2faces.regressor.training import train_regressor
-from audio2faces.stages import finish, plan_stages, set_aside
+from audio2faces.stages import Plan, finish, plan_stages, set_aside
 from measures.mouth import MouthComponents
 from preprocessing.dataset import Dataset
 from runtime.files import write_json
 from runtime.program import with_progress
+from runtime.whole_run import whole_run
 from training.frames import FrameStore, smaller
 from training.run_folder import own_run, with_precision
 
@@ -43,12 +45,13 @@ def train_system(config: SystemConfig, dataset: Dataset, run_dir: Path, stage: s
     config = SystemConfig(with_precision(config.regressor), with_precision(config.refiner))
     plan_stages(config, dataset, run_dir, stage)
     with own_run(run_dir) as run_dir:
-        return _train(config, dataset, run_dir, stage)
+        plan = plan_stages(config, dataset, run_dir, stage)
+        print("\n".join(plan.lines), file=sys.stderr)
+        with whole_run(training_phases(plan.config, dataset, plan.left)):
+            return _train(plan, dataset, run_dir, stage)
 
 
-def _train(config: SystemConfig, dataset: Dataset, run_dir: Path, stage: str | None) -> Path:
-    plan = plan_stages(config, dataset, run_dir, stage)
-    print("\n".join(plan.lines), file=sys.stderr)
+def _train(plan: Plan, dataset: Dataset, run_dir: Path, stage: str | None) -> Path:
     config, store = plan.config, FrameStore(dataset)
     if "regressor" in plan.anew:
         set_aside(run_dir / "regressor")

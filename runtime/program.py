@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from runtime import __version__
 from runtime.interrupts import prompt_interrupts, report_interrupt
+from runtime.whole_run import phase_of
 
 WHOLE = {int: "whole ", float: ""}
 REMEDIES = {
@@ -206,7 +207,7 @@ def progress(total: int | None, unit: str, description: str, start: int = 0, sho
     """
     delay = SHORT if short else 0.0
     if sys.stderr.isatty():
-        return tqdm(total=total, initial=start, desc=description, unit=unit, dynamic_ncols=True, delay=delay)
+        return Bar(total=total, initial=start, desc=description, unit=unit, dynamic_ncols=True, delay=delay)
     return PlainProgress(total, unit, description, start, delay)
 
 
@@ -224,6 +225,33 @@ def with_progress(items: Sequence[Any], unit: str, description: str) -> Iterator
             bar.update(1)
 
 
+class Bar(tqdm):
+    """A progress bar that also tells the time left of the run that it belongs to."""
+
+    def __init__(self, **options: Any) -> None:
+        self.phase = phase_of(options["desc"])
+        super().__init__(**options)
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """What the bar shows; tqdm's."""
+        values = super().format_dict
+        done = values["n"] - values["initial"]
+        if self.phase and values["total"] and done > 0:
+            seconds = (values["total"] - values["n"]) * values["elapsed"] / done
+            values["postfix"] = ", ".join(
+                filter(None, (values["postfix"], self.phase.left(done / values["total"], seconds)))
+            )
+        return values
+
+    def close(self) -> None:
+        """Ends the bar, and its phase."""
+        if self.phase and self.total:
+            self.phase.end((self.n - self.initial) / self.total)
+            self.phase = None
+        super().close()
+
+
 class PlainProgress:
     """The lines that stand in for a progress bar in a log file."""
 
@@ -233,14 +261,17 @@ class PlainProgress:
         self.total, self.unit, self.description, self.delay, self.interval = total, unit, description, delay, interval
         self.done = self.start = start
         self.note = ""
-        self.began = self.shown = time.monotonic()
+        self.phase = phase_of(description)
+        self.started = self.shown = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        if time.monotonic() - self.began >= self.delay:
+        if time.monotonic() - self.started >= self.delay:
             self._show()
+        if self.phase and self.total:
+            self.phase.end((self.done - self.start) / self.total)
 
     def update(self, n: int = 1) -> None:
         """Counts `n` more units as done."""
@@ -254,12 +285,15 @@ class PlainProgress:
 
     def _show(self) -> None:
         self.shown = time.monotonic()
-        rate = (self.done - self.start) / max(self.shown - self.began, 1e-9)
+        rate = (self.done - self.start) / max(self.shown - self.started, 1e-9)
         of_total, left = "", ""
         if self.total is not None:
             of_total = f"/{self.total}"
             if self.done < self.total and rate > 0:
-                left = f", {tqdm.format_interval((self.total - self.done) / rate)} left"
+                seconds = (self.total - self.done) / rate
+                left = f", {tqdm.format_interval(seconds)} left"
+                if self.phase and (in_all := self.phase.left((self.done - self.start) / self.total, seconds)):
+                    left += f" ({in_all})"
         note = f", {self.note}" if self.note else ""
         print(
             f"{self.description}: {self.done}{of_total} {self.unit}s, {rate:.1f}/s{left}{note}",

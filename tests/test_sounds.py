@@ -1,11 +1,15 @@
 """What a mouth does at sounds: timings of words, closures at b, p and m, open vowels, and the table of `evaluate`."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from audio2faces.evaluate.sounds import evaluate_sounds, format_sounds
-from experiments.lip_reader import SLOTS, WORDS
+from experiments.amount_of_speech import shorter
+from experiments.lip_reader import SLOTS, WORDS, Reader, halves, masked_crossentropy, words_of
 from measures.sounds import PRONUNCIATIONS, closed_below, closures, read_labels, read_phones, vowel_openings
+from preprocessing.faces.alignment import mouth_slices
 from runtime.program import InputError
 
 TIMES = np.arange(50) / 25
@@ -73,3 +77,59 @@ def test_a_face_that_never_opens_closes_everywhere_and_says_nothing_at_vowels(ti
         (tmp_path / f"{clip.name}.align").write_text("0 5000 sil\n")
     with pytest.raises(InputError, match="no b, p, m or open vowel"):
         evaluate_sounds(clips, faces, tmp_path)
+
+
+def test_the_clips_of_a_half_are_in_no_other(tiny_dataset):
+    one, other = halves(tiny_dataset)
+    trained = [{clip.name for clip in half.split("train")} for half in (one, other)]
+    assert not trained[0] & trained[1] and trained[0] | trained[1] == {c.name for c in tiny_dataset.split("train")}
+    assert [c.name for c in one.split("test")] == [c.name for c in other.split("test")] != []
+
+
+def test_less_speech_keeps_two_clips_to_choose_by_and_all_to_test_on(tiny_dataset):
+    part = shorter(tiny_dataset, 0.05)  # 3 s, clips of .8 s
+    assert [len(part.split(split)) for split in ("train", "validation", "test")] == [2, 2, 2]
+    assert tiny_dataset.manifest["clips"][0]["split"] == "train"  # a copy was changed
+
+
+def test_words_of_another_slot_do_not_count():
+    logits = np.zeros((1, len(WORDS)), np.float32)
+    logits[0, WORDS.index("again")] = 50  # of another slot
+    loss = np.asarray(masked_crossentropy(np.array([[0, WORDS.index("lay")]], np.float32), logits))
+    assert loss == pytest.approx(np.log(4), abs=1e-4)
+
+
+def spoken_clip(folder, name, words):
+    """A clip of three seconds whose mouth shows a stripe at another place for each word, and its timings."""
+    faces = np.full((75, 32, 32, 3), 100, np.uint8)
+    rows, columns = mouth_slices(32)
+    for slot, word in enumerate(words):
+        place = columns.start + 2 * SLOTS[slot].index(word) % (columns.stop - columns.start)
+        faces[10 + 10 * slot : 20 + 10 * slot, rows, place : place + 2] = 220
+    lines = [f"{10000 + 10000 * slot} {20000 + 10000 * slot} {word}" for slot, word in enumerate(words)]
+    (folder / "words" / "data").mkdir(parents=True, exist_ok=True)
+    (folder / "words" / "data" / f"{name}.align").write_text("0 10000 sil\n" + "\n".join(lines))
+    place = folder / "data" / "clips" / name
+    return SimpleNamespace(name=name, folder=place, faces=faces, times=(np.arange(75) + 0.5) / 25)
+
+
+def test_a_reader_learns_what_mouths_show_and_reads_it_off_others(tmp_path):
+    generator = np.random.default_rng(0)
+
+    def clips(count, first):
+        return [
+            spoken_clip(tmp_path, f"c{first + n}", [slot[generator.integers(min(len(slot), 4))] for slot in SLOTS])
+            for n in range(count)
+        ]
+
+    learned, others = clips(24, 0), clips(6, 24)
+    slots, targets, frames = words_of(learned[0], tmp_path / "words")
+    assert list(slots) == list(range(6)) and frames.shape == (6, 16) and frames[0].min() == 7 and frames[0].max() == 21
+    assert all(WORDS[target] in slot for target, slot in zip(targets, SLOTS, strict=True))
+    reader = Reader(learned, tmp_path / "words", epochs=25)
+    right = reader.accuracy(others, [clip.faces for clip in others])[0]
+    still = reader.accuracy(others, [np.full((1, 32, 32, 3), 100, np.uint8)] * len(others))[0]
+    assert right > 0.7 > 0.5 > still
+    (tmp_path / "words" / "data" / "c0.align").write_text("0 10 bin\n10 20 blue\n")
+    with pytest.raises(InputError, match="no sentence of GRID: bin blue"):
+        words_of(learned[0], tmp_path / "words")

@@ -1,0 +1,103 @@
+"""Measures how well a mouth follows by how much speech its face learned from, from a speech encoder and from nothing.
+
+Of a speaker's training and validation clips so many minutes are drawn evenly, a tenth of them, and at least two clips,
+to choose by; a face is trained on them by the preset for so much speech, the regressor alone, and measured on the test
+split. Trainings that are done are not done again.
+"""
+
+import contextlib
+import copy
+import dataclasses
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from preprocessing.dataset import open_dataset
+from runtime.files import read_json, write_json
+from runtime.program import ArgumentParser, import_keras, number, program
+
+MINUTES = (0.25, 0.5, 1.0, 5.0)
+CHOSEN_BY = 2  # clips at least
+TOOK = "took.json"  # in the folder of a training
+MEASURED = ("correlation", "opening_correlation", "explained_variance")
+
+
+def parse_arguments():
+    """Reads the command line."""
+    parser = ArgumentParser(prog="python -m experiments.amount_of_speech", description=__doc__)
+    parser.add_argument("--data", metavar="DATASET", required=True, help="of one speaker")
+    parser.add_argument("--encoder", metavar="FOLDER", required=True, help="trained without that speaker")
+    parser.add_argument("--runs", metavar="FOLDER", type=Path, required=True, help="of the trainings")
+    parser.add_argument(
+        "--minutes", type=number(0.05, 1000), action="append", help="may be given again (default: .25, .5, 1 and 5)"
+    )
+    return parser.parse_args()
+
+
+def shorter(dataset, minutes):
+    """The same dataset with so many minutes of training and validation clips; the test split stays."""
+    manifest = copy.deepcopy(dataset.manifest)
+    learned = sorted((e for e in manifest["clips"] if e["split"] != "test"), key=lambda entry: entry["name"])
+    seconds = np.mean([entry["frames_kept"] / entry["fps"] for entry in learned])
+    count = min(len(learned), max(CHOSEN_BY + 1, round(60 * minutes / seconds)))
+    kept = [learned[place] for place in np.linspace(0, len(learned), count, endpoint=False).astype(int)]
+    held_out = max(CHOSEN_BY, count // 10)
+    for place, entry in enumerate(kept):
+        entry["split"] = "validation" if (place + 1) * held_out // count > place * held_out // count else "train"
+    manifest["clips"] = kept + [entry for entry in manifest["clips"] if entry["split"] == "test"]
+    return dataclasses.replace(dataset, manifest=manifest)
+
+
+def trained(dataset, encoder, run):
+    """A face of a dataset, from an encoder or from nothing, and the minutes that its training took."""
+    from audio2faces.config import FROM_NOTHING, PRESETS, STAGES, default_preset, suited
+    from audio2faces.face import load_model
+    from audio2faces.speech_encoder.config import with_encoder
+    from audio2faces.train_system import train_system
+
+    minutes = dataset.training_minutes
+    config = (PRESETS if encoder else FROM_NOTHING)[default_preset(minutes)]
+    config = suited(config, minutes).with_settings(STAGES, size=dataset.size)
+    started = time.monotonic()
+    with contextlib.redirect_stdout(sys.stderr):  # the table is printed alone
+        model = load_model(
+            train_system(with_encoder(config, encoder) if encoder else config, dataset, run, "regressor")
+        )
+    return model, (time.monotonic() - started) / 60
+
+
+def row(dataset, encoder, run):
+    """Measures of a face on the test split, and the minutes that its training took."""
+    from audio2faces.evaluate.evaluation import evaluate
+    from training.frames import FrameStore
+
+    if (run / TOOK).exists():
+        return read_json(run / TOOK)["row"]
+    model, minutes = trained(dataset, encoder, run)
+    report, _ = evaluate([model], FrameStore(dataset), "test")
+    methods = report["methods"]
+    values = [*(methods["model"][name] for name in MEASURED), minutes]
+    write_json(run / TOOK, {"row": values})
+    return values
+
+
+@program
+def main():
+    """Trains and prints a table."""
+    arguments = parse_arguments()
+    dataset = open_dataset(arguments.data)
+    import_keras()
+    print("| speech | from | correlation | opening | explained | minutes of training |")
+    print("|---|---|--:|--:|--:|--:|", flush=True)
+    for minutes in arguments.minutes or MINUTES:
+        part = shorter(dataset, minutes)
+        length = f"{60 * minutes:.0f} s" if minutes < 1 else f"{minutes:g} minutes"
+        for name, encoder in (("the encoder", arguments.encoder), ("nothing", None)):
+            values = row(part, encoder, arguments.runs / f"{minutes:g}-{name.split()[-1]}")
+            print(f"| {length} | {name} | " + " | ".join(f"{value:.2f}" for value in values) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

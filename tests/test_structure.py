@@ -45,6 +45,13 @@ def test_no_modules_import_each_other_in_a_circle():
     graphlib.TopologicalSorter(imports).prepare()  # raises a CycleError that names them
 
 
+def test_a_constant_has_one_value():
+    for path in [path for layer in [*LAYERS, "benchmarks", "experiments"] for path in (ROOT / layer).rglob("*.py")]:
+        assigned = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.Assign)]
+        names = [target.id for node in assigned for target in node.targets if isinstance(target, ast.Name)]
+        assert len(names) == len(set(names)), f"{path}: {sorted(name for name in names if names.count(name) > 1)}"
+
+
 def test_networks_and_losses_run_on_any_keras_backend():
     shared = [path for folder in ("training", "measures", "began") for path in (ROOT / folder).rglob("*.py")]
     networks = [

@@ -30,7 +30,7 @@ STRETCH_SECONDS = 3.0  # of a stretch; each stays within one clip, and within it
 CANDIDATES = 240  # stretches among which those of a model are chosen
 STRETCHES = 10  # kept with a model
 JOIN_SECONDS = 0.4  # of the cross-fade from one stretch to the next
-CANDIDATES = 4  # stretches drawn for the next one: the nearest follows
+DRAWN = 4  # stretches drawn for the next one: the nearest follows
 MASK_EDGE = 0.05  # of the side of the face, over which eyes and face are blended
 
 
@@ -189,7 +189,7 @@ class IdleMotion:
             for frame in range(begin, length - join):
                 yield current * length + frame, current * length + frame, np.float32(0)
             others = [index for index in range(count) if index != current] or [current]
-            drawn = generator.choice(others, size=min(CANDIDATES, len(others)), replace=False)
+            drawn = generator.choice(others, size=min(DRAWN, len(others)), replace=False)
             leap = np.linalg.norm(codes[drawn, 0] - codes[current, length - join], axis=-1)
             following = int(drawn[leap.argmin()])
             for frame in range(join):

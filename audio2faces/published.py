@@ -33,8 +33,8 @@ def published_models() -> dict[str, Path]:
 def choice() -> str:
     """What --model takes, for --help."""
     return (
-        f"model folder, or a published model: {', '.join(published_models())} (default: {DEFAULT_MODEL.name}). A model "
-        "is made for the voice of its own speaker; with other voices the mouth follows less well"
+        f"model folder, or a published model: {', '.join(published_models())} (default: {DEFAULT_MODEL.name}). The "
+        "mouth follows the voice of its own speaker best, and other voices less well"
     )
 
 

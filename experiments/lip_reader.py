@@ -6,9 +6,8 @@ those that faces make of the same speech, pictures that do not move, the faces o
 other speakers' voices drive.
 
 A generator that had memorised its training frames would be read too well by a network that learned from the same
-frames. So the clips of the training split are dealt out in turns: a face is trained on one half (the preset `minutes`,
-from the published speech encoder), and the network learns from the other half. Faces given by --model have mostly
-learned from both.
+frames. So the clips of the training split are dealt out in turns: a face is trained on one half, by the preset for so
+much speech, and the network learns from the other half. Faces given by --model have mostly learned from both.
 """
 
 import contextlib
@@ -194,12 +193,13 @@ def masked_crossentropy(targets, logits):
 
 
 def half_face(dataset, run):
-    """A face of one half of the clips, trained by the preset `minutes` from the published encoder."""
-    from audio2faces.config import PRESETS, STAGES, suited
+    """A face of one half of the clips, from the published encoder."""
+    from audio2faces.config import PRESETS, STAGES, default_preset, suited
     from audio2faces.face import load_model
     from audio2faces.train_system import train_system
 
-    config = suited(PRESETS["minutes"].with_settings(STAGES, size=dataset.size), dataset.training_minutes)
+    minutes = dataset.training_minutes
+    config = suited(PRESETS[default_preset(minutes)].with_settings(STAGES, size=dataset.size), minutes)
     with contextlib.redirect_stdout(sys.stderr):  # the table is printed alone
         return load_model(train_system(config, dataset, run))
 

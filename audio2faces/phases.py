@@ -1,6 +1,7 @@
 """What a training goes through, and how long each phase takes: a guess, which the run corrects as it goes."""
 
 from audio2faces.config import SystemConfig
+from audio2faces.speech_encoder.config import SpeechEncoderConfig
 from preprocessing.dataset import Dataset
 
 # Per second on two AVX-512 cores, for faces and motion of 64 pixels.
@@ -29,7 +30,7 @@ def training_phases(config: SystemConfig, dataset: Dataset, stages: tuple[str, .
     )
     pixels, motion = (config.refiner.size / 64) ** 2, (regressor.motion_size / 64) ** 2
     steps = regressor.training.steps
-    phases = [("speech features", (count + held_out) / FEATURES)]
+    phases = [("speech features", count / FEATURES), ("speech features", held_out / FEATURES)]
     if "regressor" in stages and regressor.decoder_widths:
         phases += [
             ("augmenting speech", regressor.versions * count / AUGMENTED),
@@ -37,7 +38,10 @@ def training_phases(config: SystemConfig, dataset: Dataset, stages: tuple[str, .
         ]
     elif "regressor" in stages:
         if not regressor.frozen:
-            phases += [("augmenting speech", count / AUGMENTED), ("training the speech encoder", steps / ENCODER_STEPS)]
+            phases += [
+                ("augmenting speech", SpeechEncoderConfig().versions(count) * count / AUGMENTED),
+                ("training the speech encoder", steps / ENCODER_STEPS),
+            ]
         phases += [
             ("augmenting speech", regressor.versions * count / AUGMENTED),
             ("fitting the decoder", motion * (1 + regressor.versions) * count / FITTED),

@@ -56,7 +56,8 @@ def _train(plan: Plan, dataset: Dataset, run_dir: Path, stage: str | None) -> Pa
     if "regressor" in plan.anew:
         set_aside(run_dir / "regressor")
     trained = train_regressor(config.regressor, store, run_dir / "regressor")
-    finish(run_dir / "regressor", config.regressor.training.steps, weights=fingerprint(trained.network))
+    steps = 0 if config.regressor.frozen and not config.regressor.decoder_widths else config.regressor.training.steps
+    finish(run_dir / "regressor", steps, weights=fingerprint(trained.network))
     face = trained.face(run_dir.resolve().name)
     if stage != "regressor":
         if "refiner" in plan_stages(config, dataset, run_dir, stage).anew:
@@ -78,7 +79,7 @@ def articulate(face: FaceModel, components: MouthComponents, store: FrameStore) 
     """A talking face whose mouth moves as far as the speaker's, on clips that its regressor did not learn from.
 
     Args:
-        face: with its refiner.
+        face: with its refiner, if it is to have one.
         components: of training clips with faces of the motion's size.
         store: of the dataset, whose validation clips tell.
 

@@ -7,7 +7,8 @@ other speakers' voices drive.
 
 A generator that had memorised its training frames would be read too well by a network that learned from the same
 frames. So the clips of the training split are dealt out in turns: a face is trained on one half, by the preset for so
-much speech, and the network learns from the other half. Faces given by --model have mostly learned from both.
+much speech and from an encoder that has not heard the speaker, and the network learns from the other half. Faces given
+by --model have mostly learned from both.
 """
 
 import contextlib
@@ -46,7 +47,10 @@ def parse_arguments():
     parser = ArgumentParser(prog="python -m experiments.lip_reader", description=__doc__)
     parser.add_argument("--data", metavar="DATASET", required=True, help="of GRID sentences of the faces' speaker")
     parser.add_argument(
-        "--words", metavar="FOLDER", type=Path, required=True, help="a folder of word timings for each dataset's name"
+        "--words", metavar="FOLDER", type=Path, required=True, help="of word timings: FOLDER/DATASET/CLIP.align"
+    )
+    parser.add_argument(
+        "--encoder", metavar="ENCODER", required=True, help="speech encoder trained without the speaker"
     )
     parser.add_argument("--model", metavar="MODEL", action="append", default=[], help="a face; may be given again")
     parser.add_argument("--others", metavar="DATASET", action="append", default=[], help="of another speaker")
@@ -81,7 +85,8 @@ def words_of(clip, folder):
     """Slot, word and frames of each word of a clip: integers, integers, places [shape=(6, FRAMES)]."""
     labels = read_labels(folder / clip.folder.parents[1].resolve().name, clip.name)
     spoken = [(start, end, text) for start, end, text in labels if text in WORDS]
-    if [text in slot for (_, _, text), slot in zip(spoken, SLOTS, strict=False)] != [True] * len(SLOTS):
+    in_slots = [text in slot for (_, _, text), slot in zip(spoken, SLOTS, strict=False)]
+    if len(spoken) != len(SLOTS) or not all(in_slots):
         raise InputError(f"{clip.folder}: no sentence of GRID: {' '.join(text for _, _, text in spoken)}")
     times = [np.linspace(start - MARGIN, end + MARGIN, FRAMES) for start, end, _ in spoken]
     targets = [WORDS.index(text) for _, _, text in spoken]
@@ -192,16 +197,17 @@ def masked_crossentropy(targets, logits):
     return -ops.sum(ops.one_hot(words, len(WORDS)) * ops.log_softmax(masked), axis=-1)
 
 
-def half_face(dataset, run):
-    """A face of one half of the clips, from the published encoder."""
+def half_face(dataset, encoder, run):
+    """A face of one half of the clips."""
     from audio2faces.config import PRESETS, STAGES, default_preset, suited
     from audio2faces.face import load_model
+    from audio2faces.speech_encoder.config import with_encoder
     from audio2faces.train_system import train_system
 
     minutes = dataset.training_minutes
     config = suited(PRESETS[default_preset(minutes)].with_settings(STAGES, size=dataset.size), minutes)
     with contextlib.redirect_stdout(sys.stderr):  # the table is printed alone
-        return load_model(train_system(config, dataset, run))
+        return load_model(train_system(with_encoder(config, encoder), dataset, run))
 
 
 def rows(reader, models, dataset, others):
@@ -247,10 +253,11 @@ def main():
     from audio2faces.face import load_model
     from audio2faces.published import find_model
 
-    models = [half_face(one, arguments.run), *(load_model(find_model(name)) for name in arguments.model)]
+    models = [load_model(find_model(name)) for name in arguments.model]
     for model in models:
         if model.config.size != dataset.size:
             raise InputError(f"{arguments.data}: faces of another size than {model.name}")
+    models.insert(0, half_face(one, arguments.encoder, arguments.run))
     reader = Reader(other.split("train"), arguments.words, arguments.epochs)
     print("| read | all words | command | colour | preposition | letter | digit | adverb |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|")

@@ -19,6 +19,8 @@ SPARE = 10  # directions more than components, which make the iteration converge
 ITERATIONS = 12
 LARGEST_LAG = 5  # frames
 LAGS = range(-LARGEST_LAG, LARGEST_LAG + 1)
+FOLLOWING = 0.5  # correlation on held-out clips below which a mouth does not follow the speech
+MARGIN = 0.1  # by which that is to exceed the correlation with the motion of other sentences
 OTHERS = 5  # sentences that each is compared with
 STILL = 1e-4  # standard deviation along a component below which nothing moves; real mouths reach 1
 

@@ -1,8 +1,8 @@
 """What a mouth does at sounds that show: it closes at b, p and m, and opens at open vowels.
 
-Timings come from a file for each clip, lines of start, end and label: whole numbers in 1/25000 s, as GRID has them
-(`.align`), or seconds with a decimal point, as Audacity writes its labels (`.txt`). A label is a phone of ARPAbet
-(B, IH1, N), or a word of GRID's 51, whose phones then share its time evenly.
+Timings come from a file for each clip, lines of start, end and label: in 1/25000 s, as GRID has them (`.align`), or in
+seconds, as Audacity writes its labels (`.txt`). A label is a phone of ARPAbet (B, IH1, N), or a word of GRID's 51; the
+phones of a word share its time evenly.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,12 +13,14 @@ import numpy as np
 
 from runtime.program import InputError
 
-SUFFIXES = (".align", ".txt")
-ALIGN_RATE = 25000  # units of a second in GRID's files
+UNITS = {".align": 25000, ".txt": 1}  # of a second, by the suffix of the file
+GAP = 0.1  # seconds without a label from which there is a pause
 PAUSES = ("sil", "sp", "spn", "")
 BILABIALS = ("B", "P", "M")
 OPEN_VOWELS = ("AA", "AE", "AO", "AW", "AY")
-CLOSING = 0.081  # seconds from the beginning of a bilabial in which the lips meet: two frames of 25/s
+_PHONES = "AA AE AH AO AW AX AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH"
+ARPABET = frozenset(_PHONES.split())
+CLOSING = 0.08  # seconds from the beginning of a bilabial in which the lips meet
 CLOSED = 0.2  # of the way from the 10th to the 90th percentile of the real openings
 
 PRONUNCIATIONS = {
@@ -62,7 +64,7 @@ def read_labels(folder: Path, clip: str) -> list[tuple[float, float, str]]:
     Raises:
         InputError: there is no such file, or it has other lines.
     """
-    paths = [folder / f"{clip}{suffix}" for suffix in SUFFIXES]
+    paths = [folder / f"{clip}{suffix}" for suffix in UNITS]
     path = next(filter(Path.is_file, paths), None)
     if not path:
         raise InputError(f"{paths[0]}: no such file; --words takes a folder with the timings of each clip")
@@ -72,7 +74,7 @@ def read_labels(folder: Path, clip: str) -> list[tuple[float, float, str]]:
             continue
         try:
             first, last, *label = line.split(maxsplit=2)
-            start, end = (float(time) / (1 if "." in time else ALIGN_RATE) for time in (first, last))
+            start, end = (float(time) / UNITS[path.suffix] for time in (first, last))
             labels.append((start, end, "".join(label).strip()))
             _phones_of(labels[-1][2])
         except (ValueError, KeyError) as error:
@@ -85,9 +87,10 @@ def read_labels(folder: Path, clip: str) -> list[tuple[float, float, str]]:
 def read_phones(folder: Path, clip: str) -> list[Phone]:
     """The phones of a clip; arguments and errors as for `read_labels`."""
     phones: list[Phone] = []
-    pause = True
+    pause, before = True, 0.0
     for start, end, label in read_labels(folder, clip):
         names = _phones_of(label)
+        pause, before = pause or start - before > GAP, end
         length = (end - start) / max(len(names), 1)
         for place, name in enumerate(names):
             begin = start + place * length
@@ -100,7 +103,8 @@ def _phones_of(label: str) -> list[str]:
     """Phones without stress of a label, none of a pause; KeyError for an unknown word."""
     if label.lower() in PAUSES:
         return []
-    return [label.rstrip("012")] if label.isupper() or label[-1:].isdigit() else PRONUNCIATIONS[label]
+    phone = label.rstrip("012")
+    return [phone] if phone in ARPABET else PRONUNCIATIONS[label]
 
 
 def closed_below(real: Iterable[np.ndarray]) -> float:

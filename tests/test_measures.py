@@ -213,7 +213,7 @@ def test_an_interval_is_that_of_clips_drawn_anew(monkeypatch):
             "follows the speech very well: correlation 0.90 with the real mouth on 3 held-out clips, 0.60",
         ),
         (0.9, 0.75, 0.6, 3, "follows the speech usably: "),
-        (0.9, 0.75, 0.6, 1, "follows the speech very well: correlation 0.90 with the real mouth on 1 held-out clip; "),
+        (0.9, None, 0.6, 1, "follows the speech very well: correlation 0.90 with the real mouth on 1 held-out clip; "),
         (0.76, 0.71, 0.36, 2, "does not follow the speech: correlation 0.76 with the real mouth on 2 held-out clips, "),
         (0.5, 0.2, 0.2, 3, "follows the speech usably: "),
         (0.06, 0.0, -0.7, 3, "does not follow the speech: "),
@@ -248,6 +248,8 @@ def test_swapped_speech_that_moves_nothing_counts_nothing():
     held = [np.broadcast_to(faces[0], faces.shape) for faces in real]
     values = measure(real, held, MouthComponents.fit([SimpleNamespace(faces=faces) for faces in real]))
     assert values["swap"] == pytest.approx(0, abs=1e-6) and values["flicker"] is None
+    alone = measure(real[:1], real[:1], MouthComponents.fit([SimpleNamespace(faces=faces) for faces in real]))
+    assert alone["swapped_correlation"] is None and "swapped_correlation" not in alone["intervals"]  # no other clip
 
 
 def test_the_mouth_of_a_talker_is_followed_by_another_face():

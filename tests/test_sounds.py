@@ -32,13 +32,14 @@ def test_words_become_phones_that_share_their_time(words):
 
 
 def test_phones_and_seconds_are_read_as_aligners_write_them(words):
-    (words / "b.txt").write_text("0.0\t0.4\tsil\n0.40\t0.52\tP\n0.52\t0.8\tAA1\n\n0.8\t1.0\t\n1.0\t1.1\tM\n")
+    lines = ["0.0\t0.4\tsil", "0.40\t0.52\tP", "0.52\t0.8\tAA1", "", "0.8\t1\t", "1\t1.1\tM", "1.15\t1.2\tB", "2\t3\tP"]
+    (words / "b.txt").write_text("\n".join(lines))
     phones = read_phones(words, "b")
-    assert [(phone.name, phone.start) for phone in phones] == [("P", 0.4), ("AA", 0.52), ("M", 1.0)]
-    assert [phone.after_pause for phone in phones] == [True, False, True]
+    assert [(p.name, p.start) for p in phones] == [("P", 0.4), ("AA", 0.52), ("M", 1.0), ("B", 1.15), ("P", 2.0)]
+    assert [phone.after_pause for phone in phones] == [True, False, True, False, True]  # labels may leave a gap
 
 
-@pytest.mark.parametrize("line", ["1 2 hello", "one two bin", "12", "1.0 x AA"])
+@pytest.mark.parametrize("line", ["1 2 hello", "one two bin", "12", "1.0 x AA", "1 2 BIN", "1 2 Q1"])
 def test_other_lines_are_refused_with_their_number(words, line):
     (words / "c.align").write_text(f"0 10 sil\n{line}\n")
     with pytest.raises(InputError, match=r"c\.align: line 2 is "):
@@ -47,7 +48,7 @@ def test_other_lines_are_refused_with_their_number(words, line):
         read_labels(words, "d")
 
 
-def test_a_mouth_is_closed_in_the_two_frames_after_a_bilabial_begins(words):
+def test_a_mouth_is_closed_in_the_three_frames_from_the_beginning_of_a_bilabial(words):
     phones = read_phones(words, "a")
     opening = np.ones(50)
     opening[20] = 0.1  # "by" begins at .8 s

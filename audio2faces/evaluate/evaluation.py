@@ -9,6 +9,8 @@ from audio2faces.evaluate.baselines import NearestAudio, mean_face
 from audio2faces.regressor.idle import idle_frames
 from measures.collapse import sharpness
 from measures.mouth import (
+    FOLLOWING,
+    MARGIN,
     MouthComponents,
     correlation_of_sums,
     measures_of_sums,
@@ -24,8 +26,8 @@ from training.frames import FrameSet, FrameStore, clip_maps, frame_numbers
 
 RESAMPLED = 400  # times that the clips are drawn anew for the confidence intervals
 CONFIDENCE = 0.95
-VERY_WELL, USABLY = 0.8, 0.5  # correlation of the mouth from which the verdict says so
-BETTER = (0.2, 0.1)  # by which that is to exceed the correlation with the motion of other sentences, for the same
+VERY_WELL, USABLY = 0.8, FOLLOWING  # correlation of the mouth from which the verdict says so
+BETTER = (0.2, MARGIN)  # by which that is to exceed the correlation with the motion of other sentences, for the same
 ENOUGH = (5.0, 3.0)  # minutes of training speech that mostly do, for the same
 IDLE_SECONDS = 30  # of idle motion that is looked at
 
@@ -286,7 +288,8 @@ def _pooled(sums: dict[str, np.ndarray], counts: np.ndarray) -> dict[str, np.nda
     sums = {name: np.tensordot(counts, of_clips, 1) for name, of_clips in sums.items()}
     opening = correlation_of_sums(sums.pop("opening"))
     measures = measures_of_sums(sums.pop("mouth"))
-    swapped = measures_of_sums(sums.pop("swapped"))["correlation"]
+    of_others = sums.pop("swapped")
+    swapped = np.where(of_others[..., 0, 0] > 0, measures_of_sums(of_others)["correlation"], np.nan)
     ratios = {name: _ratio(*pairs.T) for name, pairs in sums.items()}  # means are sums over numbers of frames
     of_pixels = ("psnr", "ssim", "mouth_psnr", "mouth_ssim")
     first = {name: ratios.pop(name) for name in of_pixels}
@@ -347,7 +350,7 @@ def verdict(values: dict, clips: int, seconds: float) -> str:
         seconds: of speech that the model learned from.
     """
     correlation, explained = values["correlation"], values["explained_variance"] or 0.0
-    others = values["swapped_correlation"] if clips > 1 else None
+    others = values["swapped_correlation"]
     grade = 2
     if explained > 0:
         for place, (least, better) in enumerate(zip((VERY_WELL, USABLY), BETTER, strict=True)):

@@ -53,7 +53,7 @@ def evaluate_sounds(clips: Sequence[Clip], faces: dict[str, Sequence[np.ndarray]
     for name, of_method in openings.items():
         values = {}
         for suffix, shown in (("", of_method), ("_swapped", [*of_method[1:], of_method[0]])):
-            closed, opened = at_sounds(shown)
+            closed, opened = ([], []) if suffix and len(clips) == 1 else at_sounds(shown)
             values[f"closure{suffix}"] = float(np.mean(closed)) if closed else None
             values[f"vowel_opening{suffix}"] = float(np.mean(opened) / widest) if opened else None
         methods[name] = values

@@ -12,12 +12,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from measures.mouth import MouthComponents, correlation
+from measures.mouth import FOLLOWING, MARGIN, MouthComponents, correlation
 from preprocessing.faces.alignment import mouth_slices
 
 LARGEST_GAIN = 2.0  # a component that the sound hardly tells is not blown up
-FOLLOWING = 0.5  # correlation on held-out clips below which a component does not follow the speech
-MARGIN = 0.1  # by which that is to exceed the correlation with the motion of other sentences
 
 
 @dataclass(frozen=True)

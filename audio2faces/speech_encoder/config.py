@@ -24,6 +24,10 @@ class SpeechEncoderConfig(Config):
     shared: float = 1.0  # weight of the output that all speakers share, against those of each alone
     training: TrainingConfig = TrainingConfig(steps=12000, batch_size=64, learning_rate=1e-3, evaluate_every=1000)
 
+    def versions(self, frames: int) -> int:
+        """How many versions of a speaker's speech are made, by the number of training frames."""
+        return min(max(self.augmented_frames // frames, 1), self.most_versions)
+
     def __post_init__(self) -> None:
         if not self.speech.code_size:
             raise InputError("a speech encoder needs speech: speech.code_size is 0")

@@ -61,7 +61,7 @@ class SpeechEncoderTask(Task):
         features = config.speech.feature_settings
         self.speech = []
         for voice in self.voices:
-            versions = int(np.clip(config.augmented_frames // len(voice.frames), 1, config.most_versions))
+            versions = config.versions(len(voice.frames))
             self.speech.append(TrainingSpeech(voice.frames, features, versions, self.standardise, config.training.seed))
             voice.rest  # noqa: B018 - computed here, where its progress is shown
         self.validation = SpeechEncoderValidation(self.voices, self.standardise)

@@ -67,6 +67,6 @@ def format_people(groups: list[list[str]]) -> str:
         return ""
     named = [f"{len(of_group)} clips such as {', '.join(sorted(of_group)[:NAMED])}" for of_group in groups]
     return (
-        f"the clips seem to show two people: {' and '.join(named)}; a face is one person's: prepare a dataset for "
-        "each, or look at contact_sheet.png whether it is one in two lights"
+        f"the clips seem to show two people: {' and '.join(named)}; train one face per person: prepare a dataset "
+        "for each, or check in contact_sheet.png whether this is one person in two kinds of light"
     )

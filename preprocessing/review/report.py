@@ -11,7 +11,7 @@ from preprocessing.faces.alignment import TEMPLATE
 from preprocessing.review.people import format_people, two_people
 from preprocessing.review.survey import survey_dataset
 
-LEAST_TRAINING_MINUTES = 3.0  # with less the mouth hardly follows the speech: samples/ show what half a minute gives
+LEAST_TRAINING_MINUTES = 3.0  # with less the mouth follows the speech less well
 MOST_DROPPED = 0.05  # share of the frames; above it look for the cause
 MOST_SEVERAL_FACES = 0.1  # share of the frames; above it the largest face may often be another person's
 LARGEST_BRIGHTNESS_DIFFERENCE = 20.0  # of 255; the clips of one GRID speaker differ by 10
@@ -78,8 +78,8 @@ def find_warnings(dataset: Dataset, survey: Any) -> list[str]:
     minutes = survey.seconds("train") / 60
     if minutes < LEAST_TRAINING_MINUTES:
         warnings.append(
-            f"{minutes:.1f} minutes of speech to train on: less than {LEAST_TRAINING_MINUTES:g} are too few for a "
-            "usable model; add videos of the same speaker"
+            f"{minutes:.1f} minutes of speech to train on: with less than {LEAST_TRAINING_MINUTES:g} the mouth follows "
+            "less well; add videos of the same speaker"
         )
     kept, dropped = count_frames(dataset)
     frames = kept + dropped.total()

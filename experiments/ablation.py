@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.splits import splits_of, with_splits
 from preprocessing.dataset import open_dataset
 from runtime.files import exclusive, make_folder, read_json, write_json
 from runtime.program import ArgumentParser, InputError, import_keras, program
@@ -101,9 +102,8 @@ def _shorter(dataset, minutes):
     length = sum(len(clip.times) for clip in train) / dataset.frame_rate / 60
     kept = np.linspace(0, len(train), round(len(train) * min(1, minutes / length)), endpoint=False).astype(int)
     names = {train[index].name for index in kept}
-    entries = dataset.manifest["clips"]
-    clips = [entry for entry in entries if entry["split"] != "train" or entry["name"] in names]
-    return dataclasses.replace(dataset, manifest={**dataset.manifest, "clips": clips})
+    splits = splits_of(dataset).items()
+    return with_splits(dataset, {name: split for name, split in splits if split != "train" or name in names})
 
 
 def _maker(dataset, steps, run):

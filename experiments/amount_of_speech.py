@@ -6,14 +6,13 @@ split. Trainings that are done are not done again.
 """
 
 import contextlib
-import copy
-import dataclasses
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
+from experiments.splits import splits_of, with_splits
 from preprocessing.dataset import open_dataset
 from runtime.files import read_json, write_json
 from runtime.program import ArgumentParser, import_keras, number, program
@@ -38,16 +37,17 @@ def parse_arguments():
 
 def shorter(dataset, minutes):
     """The same dataset with so many minutes of training and validation clips; the test split stays."""
-    manifest = copy.deepcopy(dataset.manifest)
-    learned = sorted((e for e in manifest["clips"] if e["split"] != "test"), key=lambda entry: entry["name"])
-    seconds = np.mean([entry["frames_kept"] / entry["fps"] for entry in learned])
+    splits = splits_of(dataset)
+    learned = [name for name, split in splits.items() if split != "test"]
+    frames = {entry["name"]: entry["frames_kept"] for entry in dataset.manifest["clips"]}
+    seconds = np.mean([frames[name] for name in learned]) / dataset.frame_rate
     count = min(len(learned), max(CHOSEN_BY + 1, round(60 * minutes / seconds)))
     kept = [learned[place] for place in np.linspace(0, len(learned), count, endpoint=False).astype(int)]
     held_out = max(CHOSEN_BY, count // 10)
-    for place, entry in enumerate(kept):
-        entry["split"] = "validation" if (place + 1) * held_out // count > place * held_out // count else "train"
-    manifest["clips"] = kept + [entry for entry in manifest["clips"] if entry["split"] == "test"]
-    return dataclasses.replace(dataset, manifest=manifest)
+    part = {name: split for name, split in splits.items() if split == "test"}
+    for place, name in enumerate(kept):
+        part[name] = "validation" if (place + 1) * held_out // count > place * held_out // count else "train"
+    return with_splits(dataset, part)
 
 
 def trained(dataset, encoder, run):

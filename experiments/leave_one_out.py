@@ -9,13 +9,12 @@ while speaking.
 """
 
 import contextlib
-import copy
-import dataclasses
 import sys
 from pathlib import Path
 
 import numpy as np
 
+from experiments.splits import splits_of, with_splits
 from preprocessing.dataset import open_dataset
 from runtime.program import ArgumentParser, InputError, import_keras, number, program
 
@@ -35,12 +34,11 @@ def parse_arguments():
 
 def halves(dataset):
     """The same dataset, trained on its first half and tested on its second, by the names of its clips."""
-    manifest = copy.deepcopy(dataset.manifest)
-    entries = sorted(manifest["clips"], key=lambda entry: entry["name"])
-    half = len(entries) // 2
-    for place, entry in enumerate(entries):
-        entry["split"] = "test" if place >= half else "validation" if place >= half - CHOSEN_BY else "train"
-    return dataclasses.replace(dataset, manifest=manifest)
+    names = list(splits_of(dataset))
+    half = len(names) // 2
+    chosen_by = half - CHOSEN_BY
+    parts = {"train": names[:chosen_by], "validation": names[chosen_by:half], "test": names[half:]}
+    return with_splits(dataset, {name: split for split, part in parts.items() for name in part})
 
 
 def shared_correlations(model, task, dataset, features):

@@ -12,14 +12,13 @@ by --model have mostly learned from both.
 """
 
 import contextlib
-import copy
-import dataclasses
 import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from experiments.splits import splits_of, with_splits
 from measures.sounds import read_labels
 from preprocessing.dataset import open_dataset
 from preprocessing.faces.alignment import mouth_slices
@@ -61,16 +60,12 @@ def parse_arguments():
 
 def halves(dataset):
     """Two datasets that share the training clips of one, dealt out in turns; the other splits stay."""
-    parts = []
-    for turn in range(2):
-        manifest = copy.deepcopy(dataset.manifest)
-        train = sorted(
-            (entry for entry in manifest["clips"] if entry["split"] == "train"), key=lambda entry: entry["name"]
-        )
-        left_out = {entry["name"] for entry in train[1 - turn :: 2]}
-        manifest["clips"] = [entry for entry in manifest["clips"] if entry["name"] not in left_out]
-        parts.append(dataclasses.replace(dataset, manifest=manifest))
-    return parts
+    splits = splits_of(dataset)
+    train = [name for name, split in splits.items() if split == "train"]
+    return [
+        with_splits(dataset, {name: split for name, split in splits.items() if name not in train[1 - turn :: 2]})
+        for turn in range(2)
+    ]
 
 
 def mouths(faces):

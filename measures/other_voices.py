@@ -1,7 +1,7 @@
 """How a face that another voice drives follows the mouth of the person whose voice it is.
 
 The mouths are two people's, so that no pixels can be compared: the opening of the generated one is set against the
-first component of the talker's own, which follows the lips of an outside landmark model at .78 to .94.
+first component of the talker's own, which is nearly how far that mouth is open, whoever's it is.
 What a mouth does before and after a sentence is a habit that no sound tells; hence also "while speaking".
 """
 

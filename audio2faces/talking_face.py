@@ -76,6 +76,8 @@ class TalkingFace:
             raise InputError(f"preset {preset!r}: choose one of {', '.join(sorted(presets))}")
         config = suited(presets[preset], dataset.training_minutes).with_settings(STAGES, size=dataset.size)
         if encoder and encoder != DEFAULT_ENCODER:
+            if preset not in FROM_NOTHING:
+                raise InputError(f"encoder {encoder}: only the presets {' and '.join(FROM_NOTHING)} start from one")
             config = with_encoder(config, encoder)
         if steps:
             config = config.with_settings(STAGES, training={"steps": steps})

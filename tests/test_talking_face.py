@@ -56,6 +56,8 @@ def test_training_ends_in_a_face(tiny_dataset, tiny_system, tmp_path, monkeypatc
     assert settings["training"]["steps"] == 4
     with pytest.raises(InputError, match="preset 'huge': choose one of "):
         TalkingFace.train(tiny_dataset, tmp_path / "other", preset="huge")
+    with pytest.raises(InputError, match="encoder mine: only the presets minutes and hours start from one"):
+        TalkingFace.train(tiny_dataset, tmp_path / "other", preset="2017", encoder="mine")
 
 
 def test_an_unknown_preset_names_the_published_ones():

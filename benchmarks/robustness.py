@@ -165,7 +165,7 @@ def by_speaker(datasets):
 def measure(model, dataset, clips, others, recordings):
     """Rows (what was heard, opening, while speaking, motion, movement, tremble), None for what does not exist."""
     from measures.mouth import MouthComponents
-    from measures.other_voices import agreement, speech_span, talker_opening
+    from measures.other_voices import agreement, speech_span, talker_agreement
     from measures.similarity import mouth_opening
     from media.reading import read_speech
     from preprocessing.speech.audio_features import speech_maps
@@ -208,9 +208,8 @@ def measure(model, dataset, clips, others, recordings):
     means = []
     for speaker, of_speaker in by_speaker(others).items():
         maps = maps_of(of_speaker)
-        theirs, spans = talker_opening(of_speaker, maps), [speech_span(of_clip) for of_clip in maps]
         opened = [mouth_opening(model.faces(of_clip)) for of_clip in maps]
-        means.append((agreement(theirs, opened), agreement(theirs, opened, spans)))
+        means.append(talker_agreement(of_speaker, maps, opened))
         shares = movement(opened) / own[0], tremble(opened) / own[1]
         yield f"voice of {speaker}, {len(of_speaker)} clips", *means[-1], None, *shares
     if len(means) > 1:

@@ -72,13 +72,12 @@ def trained_face(dataset, encoder, speech, run):
 
 def driven_agreement(face, talker):
     """Correlation of a face's opening with the mouth of the talker who drives it: of whole clips, while speaking."""
-    from measures.other_voices import agreement, speech_span, talker_opening
+    from measures.other_voices import talker_agreement
     from measures.similarity import mouth_opening
     from training.frames import clip_maps
 
     maps = [clip_maps(clip, face.config.speech.feature_settings) for clip in talker.clips]
-    theirs, opened = talker_opening(talker.clips, maps), [mouth_opening(face.faces(of_clip)) for of_clip in maps]
-    return agreement(theirs, opened), agreement(theirs, opened, [speech_span(of_clip) for of_clip in maps])
+    return talker_agreement(talker.clips, maps, [mouth_opening(face.faces(of_clip)) for of_clip in maps])
 
 
 def measure(left_out, others, driven, steps, runs):

@@ -70,3 +70,17 @@ def agreement(real: Sequence[np.ndarray], made: Sequence[np.ndarray], spans: Seq
         for side in (real, made)
     ]
     return correlation(*sides)
+
+
+def talker_agreement(
+    clips: Sequence[Any], maps: Sequence[np.ndarray], opened: Sequence[np.ndarray]
+) -> tuple[float, float]:
+    """Correlation of a driven face's opening with the talker's own mouth: over whole clips, and while speaking.
+
+    Args:
+        clips: of the talker, objects with `.faces`.
+        maps: their raw MFCC maps.
+        opened: openings of the face that they drive [shape=(frames,) each].
+    """
+    theirs = talker_opening(clips, maps)
+    return agreement(theirs, opened), agreement(theirs, opened, [speech_span(of_clip) for of_clip in maps])

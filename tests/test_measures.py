@@ -10,7 +10,7 @@ from audio2faces.evaluate.baselines import NearestAudio
 from audio2faces.evaluate.evaluation import measure, verdict
 from measures.collapse import sharpness
 from measures.mouth import MouthComponents, measures_of_sums, mouth_measures, mouth_motion, swapped_sums
-from measures.other_voices import agreement, speech_span, talker_opening
+from measures.other_voices import agreement, speech_span, talker_agreement, talker_opening
 from measures.similarity import flicker, mouth_opening, psnr, ssim, still_region
 from media.reading import write_wav
 from preprocessing.faces.alignment import mouth_slices
@@ -266,6 +266,8 @@ def test_the_mouth_of_a_talker_is_followed_by_another_face():
     spans = [speech_span(of_clip) for of_clip in maps]
     assert all(span.start >= 10 for span in spans)
     at_rest_elsewhere = [curve + np.where(np.arange(40) < 10, 20.0, 0.0) for curve in made]
+    whole, speaking = talker_agreement(talkers, maps, at_rest_elsewhere)
+    assert (whole, speaking) == (agreement(theirs, at_rest_elsewhere), agreement(theirs, at_rest_elsewhere, spans))
     assert agreement(theirs, at_rest_elsewhere) < 0.9 < agreement(theirs, at_rest_elsewhere, spans)
     reversed_speech = [curve[::-1] for curve in made]
     assert agreement(theirs, reversed_speech) < agreement(theirs, made) / 2

@@ -15,8 +15,8 @@ from audio2faces.published import DEFAULT_ENCODER, SAMPLES
 from audio2faces.speech_encoder.config import with_encoder
 from audio2faces.stages import plan_stages
 from preprocessing.clips import Settings
-from preprocessing.dataset import SIZES, Dataset, check_size, open_dataset
-from preprocessing.prepare import prepare_dataset
+from preprocessing.dataset import SIZES, Dataset, check_size
+from preprocessing.prepare import open_or_prepare, prepare_dataset
 from preprocessing.review.people import format_people, people_of
 from runtime.files import check_output_folder
 from runtime.interrupts import set_interrupt_message
@@ -50,7 +50,13 @@ def parse_arguments() -> argparse.Namespace:
         help="vae: a code of the speech alone; began: a generator of faces from speech, against a discriminator; "
         "audio2faces: speech to face, a regressor and a refiner",
     )
-    parser.add_argument("--data", metavar="DATASET", help="prepared dataset (default: the sample clips)")
+    parser.add_argument(
+        "--data",
+        metavar="DATA",
+        nargs="+",
+        help="prepared dataset; or videos, folders, addresses, lists: they are prepared in data/NAME first "
+        "(default: the sample clips)",
+    )
     parser.add_argument("--run", metavar="RUN", help="folder of the run; an existing one goes on (default: a new one)")
     parser.add_argument(
         "--preset",
@@ -166,7 +172,7 @@ def main() -> None:
             "of them see; prepare the data before"
         )
     if arguments.data:
-        dataset = open_dataset(arguments.data)
+        dataset = open_or_prepare(arguments.data, arguments.size)
     else:
         settings = Settings(size=arguments.size or Settings().size)
         folder = SAMPLE_DATASET if settings == Settings() else Path(f"{SAMPLE_DATASET}-{settings.size}")

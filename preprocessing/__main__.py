@@ -5,9 +5,9 @@ import sys
 from typing import Any
 
 from preprocessing.clips import Settings
-from preprocessing.dataset import SIZES, SPLITS, missing_splits, open_dataset
+from preprocessing.dataset import SIZES, missing_splits, open_dataset
 from preprocessing.faces.detectors import DETECTORS
-from preprocessing.prepare import prepare_dataset
+from preprocessing.prepare import describe, prepare_dataset
 from preprocessing.review.report import find_doubtful_clips, write_report
 from preprocessing.segments import SEGMENTS
 from preprocessing.sources.download import DOWNLOADERS
@@ -38,9 +38,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--segments",
         choices=SEGMENTS,
-        default="whole",
-        help="whole: each video, or each interval of a list, is one clip; auto: the parts in which one person is seen "
-        "and heard speaking (default: whole)",
+        default="auto",
+        help="speech: the parts in which one person is seen and heard speaking; whole: each video, or each interval of "
+        "a list, is one clip; auto: speech for videos and intervals of 20 s or more, whole for shorter ones (default: "
+        "auto)",
     )
     parser.add_argument(
         "--intervals",
@@ -93,18 +94,9 @@ def main() -> Any:
         downloader=arguments.downloader,
         intervals=parse_intervals(arguments.intervals or ""),
     )
-    entries = dataset.manifest["clips"]
-    faces = sum(entry["frames_kept"] for entry in entries)
-    dropped = sum(sum(entry["frames_dropped"].values()) for entry in entries)
-    damaged = sum(bool(entry["damage"]) for entry in entries)
-    print(
-        f"wrote {dataset.folder}: {len(entries)} clips (from {report.made} new and {report.kept} kept sources, "
-        f"{len(report.failed)} skipped), {faces} faces, {dropped} frames dropped, "
-        f"{damaged} clips with damage"
-    )
-    sizes = {split: sum(entry["split"] == split for entry in entries) for split in SPLITS}
-    print("splits: " + ", ".join(f"{split} {size}" for split, size in sizes.items()))
-    for note in filter(None, [*find_doubtful_clips(entries), missing_splits(dataset.manifest)]):
+    print(describe(dataset, report))
+    doubts = find_doubtful_clips(dataset.manifest["clips"])
+    for note in filter(None, [*doubts, missing_splits(dataset.manifest)]):
         print(f"note: {note}", file=sys.stderr)
 
 

@@ -40,7 +40,7 @@ class Settings:
 
     size: int = 64  # side of the face crops in pixels
     detector: str = "mtcnn"
-    segments: str = "whole"  # or "auto": the parts in which one person is seen and heard speaking
+    segments: str = "auto"  # "whole", "speech" (the parts in which one person is seen and heard speaking), or by length
     exact: bool = False  # detect in every frame, without tracking
 
 
@@ -270,7 +270,7 @@ def _write_clip(task: SourceTask, take: _Take, part: Part, others: list[dict[str
         _TooFew: too few of its frames show a usable face.
     """
     recording, name = take.recording, clip_names(task.name, task.intervals, task.names)[take.index]
-    if task.settings.segments == "auto":
+    if task.settings.segments == "speech":
         name = clip_name(name_stems(task.name, task.intervals, task.names)[take.index], part.start, part.end)
     if any(other["name"] == name for other in others):
         raise InputError(f"{task.location}: a second clip would be named {name}; give each interval another name")

@@ -24,7 +24,7 @@ from runtime.program import InputError, progress
 SCHEMA = 3
 SPLITS = ("train", "validation", "test")
 SIZES = (32, 64, 128)  # sides of faces in pixels that networks are made for
-MORE_CLIPS = f"prepare a video of {LEAST_SECONDS:g} s or more with --segments auto, or more clips, or give --splits"
+MORE_CLIPS = f"prepare a video of {LEAST_SECONDS:g} s or more, or more clips, or give --splits"
 LEARNED_FROM = ("faces.npy", *SPEECH_FILES.values())  # and the times of the faces
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # what the process lacks; no file is at fault
 
@@ -152,7 +152,7 @@ class Dataset:
             raise InputError(f"{name!r} is not a split; choose one of {', '.join(SPLITS)}")
         clips = [clip for clip in self.clips if clip.entry["split"] == name]
         if not clips:
-            raise InputError(f"{self.folder}: no clip in the {name} split; {MORE_CLIPS}")
+            raise InputError(f"{self.folder}: {missing_splits(self.manifest)}")
         return clips
 
 
@@ -254,11 +254,11 @@ def missing_splits(manifest: dict) -> str | None:
         of_source[clip["source"]] += clip["end"] - clip["start"]
     seconds, longest = of_source.total(), max(of_source.values(), default=0.0)
     if longest >= LEAST_SECONDS:
-        remedy = f"prepare with --segments auto, which divides a video of {LEAST_SECONDS:g} s or more among all three"
+        remedy = "too little of the video can be used, or it was prepared with --segments whole; see --report"
     elif seconds < LEAST_SECONDS:
         remedy = (
             f"{LEAST_SECONDS - seconds:.1f} s are missing to {LEAST_SECONDS:g} s: one video of {LEAST_SECONDS:g} s is "
-            "divided among all three by --segments auto"
+            "divided among all three"
         )
     else:
         remedy = MORE_CLIPS

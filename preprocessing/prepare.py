@@ -12,6 +12,7 @@ from typing import Any
 from media.reading import video_info
 from preprocessing.clips import Settings, SourceTask, clip_names, content_hash, name_stems, prepare_source
 from preprocessing.dataset import (
+    SPLITS,
     Dataset,
     fill_empty_splits,
     open_dataset,
@@ -25,11 +26,13 @@ from preprocessing.review.contact_sheet import write_contact_sheet
 from preprocessing.review.preview import write_preview
 from preprocessing.scheduling import run_tasks
 from preprocessing.sources.download import fetch
-from preprocessing.sources.intervals import overlapping, without_times
-from preprocessing.sources.listing import Source, read_sources
+from preprocessing.sources.intervals import overlapping, safe_name, without_times
+from preprocessing.sources.listing import Source, is_url, read_sources, url_name
+from preprocessing.split_by_time import LEAST_SECONDS, TOLERANCE
 from runtime.files import make_folder
 from runtime.program import InputError, progress
 
+PREPARED = Path("data")  # folder of the datasets that training makes of videos
 MEGABYTE = 1_000_000
 LARGE = 500 * MEGABYTE  # bytes of a source, to read which takes seconds
 
@@ -96,6 +99,45 @@ def prepare_dataset(
     folder = make_folder(folder)
     with own_dataset(folder):
         return _prepare(found, refused, folder, split_of, settings, licence, workers, cluster, downloader)
+
+
+def open_or_prepare(sources: Any, size: int | None = None) -> Dataset:
+    """Opens a dataset, or makes one of videos in data/NAME: what is prepared already is kept.
+
+    Args:
+        sources: folder of a dataset, or what `prepare_dataset` takes: one or several.
+        size: side of the faces of videos in pixels; None for the default.
+
+    Raises:
+        InputError: as `open_dataset` and `prepare_dataset`.
+    """
+    sources = [sources] if isinstance(sources, str | Path) else list(sources)
+    datasets = [source for source in sources if (Path(source) / "manifest.json").is_file()]
+    if len(sources) == 1 and (datasets or (not is_url(str(sources[0])) and not Path(sources[0]).exists())):
+        return open_dataset(Path(sources[0]))
+    if datasets:
+        raise InputError(f"{datasets[0]}: this is a dataset; give one dataset, or videos alone")
+    settings = Settings() if size is None else Settings(size=size)
+    names = [url_name(str(source)) if is_url(str(source)) else Path(source).resolve().stem for source in sources]
+    folder = PREPARED / safe_name("+".join(names))
+    folder = folder if settings == Settings() else folder.with_name(f"{folder.name}-{settings.size}")
+    dataset, report = prepare_dataset(sources, folder, settings=settings)
+    print(describe(dataset, report), file=sys.stderr)
+    return dataset
+
+
+def describe(dataset: Dataset, report: Report) -> str:
+    """What a preparation did, in two lines."""
+    entries = dataset.manifest["clips"]
+    faces = sum(entry["frames_kept"] for entry in entries)
+    dropped = sum(sum(entry["frames_dropped"].values()) for entry in entries)
+    damaged = sum(bool(entry["damage"]) for entry in entries)
+    sizes = {split: sum(entry["split"] == split for entry in entries) for split in SPLITS}
+    return (
+        f"wrote {dataset.folder}: {len(entries)} clips (from {report.made} new and {report.kept} kept sources, "
+        f"{len(report.failed)} skipped), {faces} faces, {dropped} frames dropped, {damaged} clips with damage\n"
+        "splits: " + ", ".join(f"{split} {size}" for split, size in sizes.items())
+    )
 
 
 def _prepare(
@@ -225,7 +267,7 @@ class _There:
 def _claims(record: dict) -> tuple:
     """(names, beginnings of names with times) of the clips of a source."""
     arguments = record["name"], tuple(map(tuple, record["intervals"])), tuple(record.get("names", ()))
-    if record["settings"]["segments"] == "auto":
+    if record["settings"]["segments"] == "speech":
         return set(), set(name_stems(*arguments))
     return set(clip_names(*arguments)), set()
 
@@ -267,14 +309,22 @@ def _task(
         sound,
         digest,
         source.intervals,
-        settings,
+        replace(settings, segments=_segments(settings.segments, source.intervals, picture)),
         details,
         source.names,
         divided=split_of is None,
     )
-    if clash := there.clash({**vars(task), "settings": vars(settings)}):
+    if clash := there.clash({**vars(task), "settings": vars(task.settings)}):
         raise InputError(f"{source.location}: a clip {clash[0]} may come of {clash[1]}, too; rename one of the two")
     return task
+
+
+def _segments(segments: str, intervals: tuple, picture: str) -> str:
+    """How a source is cut: as it is asked for; "auto" into its speaking parts where it, or an interval, is long."""
+    if segments != "auto":
+        return segments
+    longest = max((end - start for start, end in intervals), default=0.0) or _duration(picture)
+    return "speech" if longest >= LEAST_SECONDS - TOLERANCE else "whole"
 
 
 def _listed(split_of: dict[str, str], name: str, stem: str) -> bool:
@@ -383,10 +433,13 @@ def _begun(seconds: float) -> int:
 
 
 def _seconds(task: SourceTask) -> float:
-    if task.intervals:
-        return sum(end - start for start, end in task.intervals)
+    return sum(end - start for start, end in task.intervals) or _duration(task.picture)
+
+
+def _duration(picture: str) -> float:
+    """Seconds of a video; 0 of one that does not say, or cannot be read."""
     try:
-        return video_info(task.picture).duration or 0.0
+        return video_info(picture).duration or 0.0
     except InputError:
         return 0.0
 

@@ -16,7 +16,7 @@ LONGEST_LOSS = 0.2  # seconds without a usable face that do not end a segment
 SHORTEST = 1.0  # seconds; a shorter segment holds no sentence
 LONGEST = 20.0  # seconds; a longer one is cut where the voice is weakest, so that splits by clip stay fine
 
-SEGMENTS = ("whole", "auto")  # the ways to cut a video into clips
+SEGMENTS = ("auto", "speech", "whole")  # the ways to cut a video into clips
 
 SILENT = "no voice"
 SEVERAL_FACES = "several faces"

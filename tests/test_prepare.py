@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ from preprocessing.dataset import (
     split_by_hash,
 )
 from preprocessing.faces.detection import Face
-from preprocessing.prepare import prepare_dataset
+from preprocessing.prepare import open_or_prepare, prepare_dataset
 from preprocessing.review.report import find_doubtful_clips
 from preprocessing.sources.download import Fetched
 from runtime.files import exclusive, sha256
@@ -481,6 +482,22 @@ def test_one_take_without_a_pause_is_divided_and_stays_so(tmp_path, spoken):
     assert report.kept == 1 and all(set(splits[split]) <= set(after[split]) for split in SPLITS)
 
 
+def test_videos_to_train_on_are_prepared_once_and_a_dataset_is_opened(tmp_path, spoken, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    take = drawn_video(tmp_path / "talk.mp4", frames=500)
+    dataset = open_or_prepare([take], 32)
+    assert dataset.folder == Path("data/talk-32") and all(splits_of(dataset).values())
+    made = (dataset.folder / "clips" / dataset.clips[0].name / "faces.npy").stat().st_mtime_ns
+    again = open_or_prepare(take, 32)
+    assert (again.folder / "clips" / again.clips[0].name / "faces.npy").stat().st_mtime_ns == made
+    assert open_or_prepare([again.folder]).manifest == dataset.manifest
+    for wrong, reason in (([again.folder, take], "this is a dataset"), (["none.mp4"], "not a dataset")):
+        with pytest.raises(InputError, match=reason):
+            open_or_prepare(wrong)
+    several = open_or_prepare([take, drawn_video(tmp_path / "more.mp4", seed=1)], 32)
+    assert several.folder == Path("data/talk+more-32")
+
+
 def test_a_split_once_given_stays_when_sources_are_added(tmp_path, drawn_faces):
     videos = [drawn_video(tmp_path / f"clip{index}.mp4", seed=index) for index in range(16)]
     dataset, _ = prepare_dataset(videos[:3], tmp_path / "data", settings=SMALL)
@@ -519,7 +536,7 @@ def test_no_moment_of_a_video_is_prepared_twice(tmp_path, drawn_faces):
     assert len(report.failed) == 1 and "0.5-1.5 s of this video are there already as take" in report.failed[0]
 
 
-@pytest.mark.parametrize("later", ["auto", "whole"])
+@pytest.mark.parametrize("later", ["speech", "whole"])
 def test_two_sources_never_share_the_name_of_a_clip(tmp_path, spoken, later):
     data = tmp_path / "data"
     prepare_dataset([drawn_video(tmp_path / "a_00000-00001.mp4")], data, settings=SMALL)
@@ -538,4 +555,4 @@ def test_a_short_take_says_how_much_is_missing_and_a_long_one_how_to_divide_it()
         return missing_splits({"clips": clips})
 
     assert "no clip in validation or test" in note(3.0) and "17.0 s are missing to 20 s" in note(3.0)
-    assert "--segments auto, which divides" in note(60.0) and "more clips" in note(12.0, 12.0)
+    assert "--segments whole" in note(60.0) and "more clips" in note(12.0, 12.0)

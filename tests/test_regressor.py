@@ -300,7 +300,7 @@ def test_the_program_checks_its_arguments(tiny_dataset, tmp_path):
     for arguments in (("--steps", "0"), ("--seed", "-1"), ("--seed", str(2**32))):
         assert run_program("train.py", "--mode", "audio2faces", *arguments).returncode == 2
     error = one_line(run_program("train.py", "--mode", "audio2faces", "--data", tmp_path))
-    assert "not a dataset" in error
+    assert "no video in this folder" in error
     error = one_line(
         run_program("train.py", "--mode", "audio2faces", "--data", tiny_dataset.folder, "--run", tmp_path / "r")
     )

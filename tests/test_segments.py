@@ -124,13 +124,13 @@ def test_two_people_in_one_voice_are_two_clips(tmp_path):
     whole, _ = prepare_dataset([video], tmp_path / "whole")
     (entry,) = whole.manifest["clips"]
     assert (entry["frames_kept"], entry["cuts"]) == (100, 1)
-    parted, _ = prepare_dataset([video], tmp_path / "auto", settings=Settings(segments="auto"))
+    parted, _ = prepare_dataset([video], tmp_path / "auto", settings=Settings(segments="speech"))
     first, second = parted.manifest["clips"]
     assert first["end"] == second["start"] == 2.0 and (first["cuts"], second["cuts"]) == (0, 0)
 
 
 def test_a_real_video_falls_into_its_speaking_parts(meeting, tmp_path):
-    dataset, report = prepare_dataset([meeting], tmp_path / "data", settings=Settings(segments="auto"))
+    dataset, report = prepare_dataset([meeting], tmp_path / "data", settings=Settings(segments="speech"))
     assert report.failed == []
     first, second = dataset.manifest["clips"]
     assert 0 <= first["start"] < 0.8 and 1.5 < first["end"] <= 3.05
@@ -171,6 +171,6 @@ def test_a_video_in_which_nobody_speaks_gives_one_line(tmp_path):
     images = [image for _, image in read_frames(SAMPLES / "sgac2n.mkv")]
     write_video(tmp_path / "mute.mp4", images, speech=np.zeros(48000))
     with pytest.raises(Exception, match="none of the 1 sources gave a clip"):
-        prepare_dataset([tmp_path / "mute.mp4"], tmp_path / "data", settings=Settings(segments="auto"))
+        prepare_dataset([tmp_path / "mute.mp4"], tmp_path / "data", settings=Settings(segments="speech"))
     (source,) = open_dataset(tmp_path / "data").manifest["sources"]
     assert "no part shows one person speaking (no voice 3 s)" in source["left_out"][0]

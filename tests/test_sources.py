@@ -31,6 +31,7 @@ def refusals(folder, *rows, header="url,interval"):
         ("1:08.5-2:00", ((68.5, 120.0),)),
         (" 1:08 \u2013 2:00 ; 150-1:02:03.25; ", ((68.0, 120.0), (150.0, 3723.25))),
         ("0-0.01", ((0.0, 0.01),)),
+        ("0:10 to 0:20, 30 to 40", ((10.0, 20.0), (30.0, 40.0))),
     ],
 )
 def test_intervals_as_people_write_them(text, expected):
@@ -225,20 +226,20 @@ def test_names_in_a_list(tmp_path):
         "taken.mp4,,again",
         "taken.mp4,,more",
         "https://example.org/1,,taken",
-        "https://example.org/2,,my talk",
+        "https://example.org/2,,my talk (2)",
         "https://example.org/3,0-1,talk",
         f"https://example.org/4,,{'n' * 201}",
         header="url,interval,name",
     )
     assert [(source.name, source.intervals) for source in sources] == [
         ("again", ()),
+        ("my_talk_2", ()),
+        ("n" * 191 + "-291c4194", ()),
         ("taken", ()),
         ("talk", ((0, 1),)),
     ]
     assert [line.split(";")[0] for line in refused] == [
         "line 4: the whole video is given before as again",
-        "line 6: the name 'my talk' has other characters than A-Z a-z 0-9 _ -",
-        "line 8: the name 'nnnnnnnnnnnnnnnnnnnn...' has 201 letters",
     ]
 
 

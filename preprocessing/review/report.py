@@ -93,7 +93,7 @@ def find_warnings(dataset: Dataset, survey: Any) -> list[str]:
     if several > MOST_SEVERAL_FACES * frames:
         warnings.append(
             f"{_share(several, frames)} of the frames show several faces; look at preview.mp4 whether it is always "
-            "the speaker's, or prepare with --segments auto"
+            "the speaker's, or prepare with --segments speech"
         )
     warnings += find_doubtful_clips(entries)
     for split in SPLITS[1:]:
@@ -130,7 +130,7 @@ def find_doubtful_clips(entries: list[dict[str, Any]]) -> list[str]:
         count = sum(entry["cuts"] for entry in cut)
         warnings.append(
             f"{count} cuts within {len(cut)} clips (the first: {cut[0]['name']}), and a clip is to show one person in "
-            "one scene; prepare with --segments auto, which parts them"
+            "one scene; prepare with --segments speech, which parts them"
         )
     for what in (SILENT, ENDS_EARLY):
         if wrong := [entry["name"] for entry in entries if what in entry["damage"]]:

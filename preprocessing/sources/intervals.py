@@ -8,11 +8,12 @@ from runtime.program import InputError
 TIME = re.compile(r"(?:(?:([0-9]{1,3}):)?([0-9]{1,3}):)?([0-9]{1,6}(?:\.[0-9]+)?)")  # [[hours:]minutes:]seconds
 LONGEST_NAME = 200  # bytes; file systems take 255, times and suffixes included
 CLIP_TIMES = re.compile(r"_[0-9]{5,}(\.[0-9]{2})?-[0-9]{5,}(\.[0-9]{2})?")  # as `clip_name` adds them
-DASHES = re.compile("[-\u2013\u2014]")  # spreadsheets make long dashes of typed ones
+BETWEEN_TIMES = re.compile("[-\u2013\u2014]|\\bto\\b")  # spreadsheets make long dashes of typed ones
+BETWEEN_INTERVALS = re.compile("[;,]")
 
 
 def parse_intervals(text: str) -> tuple:
-    """Reads `1:08-42:26`, `0:01:08-0:42:26` or `68-2546`, decimals allowed, several separated by `;`.
+    """Reads `1:08-42:26`, `0:01:08 to 0:42:26` or `68-2546`, decimals allowed, several separated by `;` or `,`.
 
     Args:
         text: what stands in the list; empty for the whole video.
@@ -23,11 +24,11 @@ def parse_intervals(text: str) -> tuple:
     Raises:
         InputError: an interval cannot be read, or ends before it starts.
     """
-    return tuple(_parse_interval(part.strip()) for part in text.split(";") if part.strip())
+    return tuple(_parse_interval(part.strip()) for part in BETWEEN_INTERVALS.split(text) if part.strip())
 
 
 def _parse_interval(text: str) -> tuple[float, float]:
-    times = DASHES.split(text)
+    times = BETWEEN_TIMES.split(text)
     if len(times) != 2:
         raise InputError(f"'{text}' is not a valid interval; write start and end as in 1:08-42:26")
     start, end = (_parse_time(time.strip()) for time in times)

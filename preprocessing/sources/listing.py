@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from preprocessing.sources.intervals import LONGEST_NAME, overlapping, parse_intervals, safe_name
+from preprocessing.sources.intervals import overlapping, parse_intervals, safe_name
 from runtime.files import check_is_file, read_lines
 from runtime.program import InputError
 
@@ -213,10 +213,7 @@ def _read_row(row: dict[Any, Any], folder: Path) -> tuple:
     else:
         location = str(folder / location)
         check_is_file(location)
-    if name and not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        raise InputError(f"the name '{name}' has other characters than A-Z a-z 0-9 _ -; choose another")
-    if len(name) > LONGEST_NAME:
-        raise InputError(f"the name '{name[:20]}...' has {len(name)} letters; choose one of {LONGEST_NAME} at the most")
+    name = safe_name(re.sub(r"[^\w-]+", "_", name).strip("_"))  # people write "take 1"
     return location, parse_intervals(row.get("interval", "")), name or None
 
 

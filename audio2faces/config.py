@@ -60,7 +60,7 @@ class RefinerConfig(Config):
     coarse: float = 20.0  # weight of the same of both faces made small
     mouth_weight: float = 8.0  # of a pixel in the mouth box there
     temporal: float = 1.0  # weight of the error of the change from one frame to the next, against that of a frame
-    detail: float = 10.0  # weight of the error of the strength of detail
+    detail: float = 6.0  # weight of the error of the strength of detail
     training: TrainingConfig = TrainingConfig(
         steps=6000, schedule="halved", halve_every=2000, smallest_rate=2e-5, evaluate_every=500
     )

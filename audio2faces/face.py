@@ -9,6 +9,8 @@ articulation.npy      directions of mouth motion, and what moves with them, floa
 idle_kernel.npy       from codes to idle motion, float16, where there is idle motion
 idle_codes.npy        codes of stretches of training clips, float16
 idle_eyes.png         the eyes of the same frames, a row for each stretch
+footage.mp4           pictures of the speaker that the mouth is put into, where a source could still be read
+footage.npz           where the face lies in them
 """
 
 import dataclasses
@@ -24,8 +26,10 @@ import numpy as np
 
 import began.face
 from audio2faces.config import RegressorConfig
+from audio2faces.footage import PICTURES, PLACES, Footage
 from audio2faces.published import PICTURE, check_model
-from audio2faces.refiner.network import MotionGate  # noqa: F401 - Keras knows it by name once it is imported
+from audio2faces.refiner.motion_gate import MotionGate  # noqa: F401 - Keras knows layers once they are imported
+from audio2faces.refiner.network import PaintedLowerFace  # noqa: F401 - likewise
 from audio2faces.regressor.articulation import Articulation
 from audio2faces.regressor.idle import IdleMotion
 from audio2faces.regressor.network import add_motion
@@ -56,8 +60,10 @@ class FaceModel:
         reference: the face that motion is added to, uint8 RGB [shape=(size, size, 3)].
         reference_map: raw MFCC map of that face's moment [shape=(rows, coefficients)].
         idle: `IdleMotion`, or None.
-        refiner: `keras.Model` from a moving face, or the pair of it and its reference, to a sharp face; or None.
+        refiner: `keras.Model` from a moving face, its reference and the frame that it is painted into, or the first or
+            the first two of them, to a sharp face; or None.
         articulation: `Articulation` that gives the motion back what averaging took, or None.
+        footage: `Footage` that the mouth is put into, or None.
     """
 
     name: str
@@ -70,6 +76,7 @@ class FaceModel:
     idle: IdleMotion | None = None
     refiner: keras.Model | None = None
     articulation: Articulation | None = None
+    footage: Footage | None = None
 
     def predict_motion(self, maps: np.ndarray) -> np.ndarray:
         """What the regressor makes of raw MFCC maps [shape=(n, rows, coefficients)].
@@ -105,6 +112,7 @@ class FaceModel:
         idle: Any = None,
         refined: bool = True,
         reference: np.ndarray | None = None,
+        frames: np.ndarray | None = None,
     ) -> np.ndarray:
         """Faces of what `motion` gave: the reference plus the motion, refined.
 
@@ -113,20 +121,25 @@ class FaceModel:
             idle: codes and eyes of `self.idle`, as `idle.idle_frames` gives them; None holds the head still.
             refined: False leaves out the refiner.
             reference: another face to add the motion to, uint8 RGB [shape=(size, size, 3)].
+            frames: aligned faces to paint the mouth into, uint8 RGB [shape=(n, size, size, 3)]; None for the reference,
+                whose head `idle` moves.
 
         Returns:
             uint8 RGB [shape=(n, size, size, 3)].
         """
         if not self.config.motion:
-            faces, pair = motion, [motion]
+            faces, seen = motion, [motion]
         else:
-            if idle is not None and self.idle is not None:
-                motion = motion + self.idle.motion(idle[0])
             still = to_signed(self.reference if reference is None else reference)[None]
+            painted_into = still if frames is None else to_signed(frames)
+            if idle is not None and self.idle is not None:
+                head = self.idle.motion(idle[0])
+                painted_into = np.asarray(add_motion(painted_into, head))
+                motion = motion if self.paints else motion + head
             faces = np.asarray(add_motion(still, motion))
-            pair = [faces, np.broadcast_to(still, faces.shape)]
+            seen = [faces, *(np.broadcast_to(other, faces.shape) for other in (still, painted_into))]
         if refined and self.refiner is not None:
-            faces = in_batches(self.refiner.predict_on_batch, *pair[: len(self.refiner.inputs)])
+            faces = in_batches(self.refiner.predict_on_batch, *seen[: len(self.refiner.inputs)])
         faces = to_uint8(faces)
         return faces if idle is None or self.idle is None else self.idle.with_eyes(faces, idle[1])
 
@@ -143,6 +156,11 @@ class FaceModel:
     def faces(self, maps: np.ndarray, **options: Any) -> np.ndarray:
         """Faces for raw MFCC maps [shape=(n, rows, coefficients)]; options as for `render`."""
         return self.render(self.motion(maps), **options)
+
+    @property
+    def paints(self) -> bool:
+        """Whether its refiner sees the frame that it paints into."""
+        return self.refiner is not None and len(self.refiner.inputs) > 2
 
     @cached_property
     def _reference_motion(self) -> np.ndarray:
@@ -177,6 +195,8 @@ def save_model(folder: Path, model: FaceModel) -> Path:
             np.save(partial / "idle_codes.npy", model.idle.codes)
             eyes = model.idle.eyes
             write_png(partial / "idle_eyes.png", tile(eyes.reshape(-1, *eyes.shape[2:]), eyes.shape[1], gap=0))
+        if model.footage is not None:
+            model.footage.save(partial)
         write_json(
             partial / "config.json",
             {
@@ -188,6 +208,7 @@ def save_model(folder: Path, model: FaceModel) -> Path:
                 "look_ahead_seconds": features.look_ahead / features.sample_rate,
                 "refined": model.refiner is not None,
                 "articulation": None if model.articulation is None else list(model.articulation.gains),
+                "footage": model.footage is not None,
                 "config": model.config.as_json(),
                 "feature_statistics": model.statistics.as_json(),
             },
@@ -227,6 +248,8 @@ def load_model(folder: Any) -> Any:
         names = ["regressor.keras", PICTURE, "reference_map.npy"]
         names += ["refiner.keras"] * refined + ["articulation.npy"] * (gains is not None)
         names += ["idle_kernel.npy", "idle_codes.npy", "idle_eyes.png"] * (config.idle > 0)
+        filmed = bool(content.get("footage"))
+        names += [PICTURES, PLACES] * filmed
         for name in names:
             if not (folder / name).is_file():
                 raise InputError(f"{folder / name}: missing; copy the whole model folder again")
@@ -247,6 +270,7 @@ def load_model(folder: Any) -> Any:
             idle=idle,
             refiner=_network(folder / "refiner.keras") if refined else None,
             articulation=articulation,
+            footage=Footage.load(folder) if filmed else None,
         )
     except InputError:
         raise

@@ -4,9 +4,12 @@ import dataclasses
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from audio2faces.config import SystemConfig
 from audio2faces.evaluate.evaluation import evaluate, format_table, format_verdict
 from audio2faces.face import FaceModel, save_model
+from audio2faces.footage import cut_footage
 from audio2faces.model_card import write_card
 from audio2faces.phases import training_phases
 from audio2faces.refiner.training import fingerprint, train_refiner
@@ -18,7 +21,7 @@ from preprocessing.dataset import Dataset
 from runtime.files import write_json
 from runtime.program import with_progress
 from runtime.whole_run import whole_run
-from training.frames import FrameStore, smaller
+from training.frames import FrameStore, rest_frame, smaller
 from training.run_folder import own_run, with_precision
 
 
@@ -66,6 +69,9 @@ def _train(plan: Plan, dataset: Dataset, run_dir: Path, stage: str | None) -> Pa
         finish(run_dir / "refiner", config.refiner.training.steps)
         face = dataclasses.replace(face, refiner=refiner)
     face = articulate(face, trained.task.mouth, store)
+    face = dataclasses.replace(face, footage=cut_footage(dataset, trained.loudness, run_dir))
+    if face.footage is None:
+        print("note: no source of a training clip can be read any more: the model carries no footage", file=sys.stderr)
     save_model(run_dir / "model", face)
     report, _ = evaluate([face], store, "validation", trained.task.full_mouth)  # the test split is not for choosing
     write_json(run_dir / "evaluation.json", report)
@@ -77,6 +83,8 @@ def _train(plan: Plan, dataset: Dataset, run_dir: Path, stage: str | None) -> Pa
 
 def articulate(face: FaceModel, components: MouthComponents, store: FrameStore) -> FaceModel:
     """A talking face whose mouth moves as far as the speaker's, on clips that its regressor did not learn from.
+
+    A refiner that sees the frame paints each clip again; any other moves the reference.
 
     Args:
         face: with its refiner, if it is to have one.
@@ -96,6 +104,9 @@ def articulate(face: FaceModel, components: MouthComponents, store: FrameStore) 
     ):
         predicted.append(face.predict_motion(of_clip))
         real.append(components.transform(smaller(clip.faces, size)))
-        made.append(components.transform(smaller(face.render(face.relative_motion(predicted[-1])), size)))
+        own = {}
+        if face.paints:
+            own = {"reference": clip.faces[[rest_frame(of_clip)]][0], "frames": np.asarray(clip.faces)}
+        made.append(components.transform(smaller(face.render(face.relative_motion(predicted[-1]), **own), size)))
     articulation = Articulation.from_components(components, predicted)
     return dataclasses.replace(face, articulation=articulation.fitted(real, made))

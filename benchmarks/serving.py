@@ -117,7 +117,7 @@ def request_ratios(model, signatures, clip, rounds):
         if model.refiner is None:
             return motion
         faces = tf.zeros((count, model.config.size, model.config.size, 3)) + tf.reduce_mean(motion)
-        return model.refiner([faces, faces][: len(model.refiner.inputs)], training=False)
+        return model.refiner([faces] * len(model.refiner.inputs), training=False)
 
     def seconds(function):
         begun = time.monotonic()

@@ -46,6 +46,27 @@ def mouth_opening(faces: np.ndarray | ArrayFile) -> np.ndarray:
     return np.array(openings)
 
 
+def seam(faces: np.ndarray | ArrayFile, opacity: np.ndarray) -> float:
+    """How strong edges are along the edge of a painted part: the mean absolute step across it, in grey levels a pixel.
+
+    A visible seam has more of it than real faces, a smear less.
+
+    Args:
+        faces: of a clip.
+        opacity: of the painted part, in 0..1 [shape=(size, size)].
+    """
+    down, across = (np.asarray(part) for part in np.gradient(opacity))
+    steepness = np.asarray(np.hypot(down, across))
+    edge = steepness > steepness.max() / 2
+    down, across = down[edge] / steepness[edge], across[edge] / steepness[edge]
+    steps = []
+    for face in faces:
+        grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        of_rows, of_columns = (np.asarray(part)[edge] for part in np.gradient(grey))
+        steps.append(np.abs(of_rows * down + of_columns * across).mean())
+    return float(np.mean(steps))
+
+
 def psnr(real: np.ndarray | ArrayFile, generated: np.ndarray) -> np.ndarray:
     """Peak signal-to-noise ratio of each frame in dB [shape=(frames,)]; identical frames count as 100."""
     error = (np.asarray(real, np.float64) - generated) ** 2

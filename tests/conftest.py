@@ -25,6 +25,7 @@ from media.reading import write_wav  # noqa: E402
 from preprocessing.dataset import open_dataset, write_dataset  # noqa: E402
 
 FACE_SIZE = 16
+IN_PICTURE = np.array([24.0, 10.0])  # where the face of a drawn clip lies in the frames of its source
 TINY_TRAINING = {"steps": 8, "batch_size": 4, "evaluate_every": 4, "precision": "float32"}
 TINY = {
     "size": FACE_SIZE,
@@ -115,11 +116,17 @@ def drawn_clip(folder, name, split, seed, frames=20, fps=25.0, dropped=()):
     clip = folder / "clips" / name
     clip.mkdir(parents=True)
     np.save(clip / "faces.npy", faces)
-    np.savez(clip / "track.npz", time=kept / fps)
+    eyes_nose_mouth = np.array([[5.5, 6.5], [10.5, 6.5], [8, 9], [6, 12.5], [10, 12.5]])
+    landmarks = np.tile(np.float32(eyes_nose_mouth + IN_PICTURE), (frames, 1, 1))
+    transform = np.tile(np.hstack([np.eye(2), -IN_PICTURE[:, None]]), (frames, 1, 1))
+    np.savez(clip / "track.npz", time=kept / fps, landmarks=landmarks, transform=transform)
     write_wav(clip / "speech.wav", tone(16000), 16000)
     write_wav(clip / "speech_44k.wav", tone(44100), 44100)
     return {
         "name": name,
+        "source": str(folder / f"{name}.mp4"),
+        "start": 0.0,
+        "end": count / fps,
         "fps": fps,
         "split": split,
         "frames_kept": frames,

@@ -186,7 +186,8 @@ def test_evaluation_sets_the_model_beside_its_baselines(model, tiny_dataset):
         "mean face", "first frame held", "nearest audio",
         "model, regressor alone", "model, regressor alone, on the mean face",
         "model, regressor alone, on the clip's first frame", "model, refined",
-        "model, refined, on the clip's first frame", "model, refined, idle motion replayed",
+        "model, refined, on the clip's first frame", "model, refined, in the clip's own frames",
+        "model, refined, in another clip's frames", "model, refined, idle motion replayed",
     ]  # fmt: skip
     assert methods["mean face"]["correlation"] == 0 and methods["mean face"]["best_lag"] is None
     assert methods["mean face"]["flicker"] is None  # drawn clips stand perfectly still
@@ -195,7 +196,7 @@ def test_evaluation_sets_the_model_beside_its_baselines(model, tiny_dataset):
     json.dumps(report)
     assert list(faces) == ["real", *methods] and {of[1].shape for of in faces.values()} == {(20, 16, 16, 3)}
     table = format_table(report).splitlines()
-    assert len(table) == 11 and len({len(line) for line in table}) == 1
+    assert len(table) == 13 and len({len(line) for line in table}) == 1
 
 
 def test_an_evaluation_shows_the_faces_that_the_model_draws(model, tiny_dataset):

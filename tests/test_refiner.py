@@ -3,6 +3,7 @@ import json
 import shutil
 from types import SimpleNamespace
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from keras import ops
 
 from audio2faces.config import PRESETS, RefinerConfig
 from audio2faces.face import load_model
-from audio2faces.refiner.network import Refiner, build_refiner, detail_error, mouth_mask
-from audio2faces.refiner.training import RefinerTask
+from audio2faces.lower_face import hidden_mask, painted_mask
+from audio2faces.refiner.network import Refiner, build_refiner, detail_error
+from audio2faces.refiner.training import RefinerTask, varied
 from audio2faces.regressor.network import add_motion
 from audio2faces.regressor.training import RegressorTask, TrainedRegressor
 from audio2faces.train_system import train_system
@@ -36,7 +38,8 @@ def new_model(config):
 
 def batch_of(frames=4, size=16, seed=0):
     generator = np.random.default_rng(seed)
-    faces = {name: generator.uniform(-1, 1, (frames, size, size, 3)) for name in ("face", "moving", "reference")}
+    names = "face", "frame", "moving", "reference"
+    faces = {name: generator.uniform(-1, 1, (frames, size, size, 3)) for name in names}
     maps = {name: generator.normal(size=(frames, 35, 13)) for name in ("speech", "foreign_speech")}
     return {name: part.astype(np.float32) for name, part in (faces | maps).items()}
 
@@ -52,23 +55,36 @@ def trained(training, tiny_model_folder):
 
 
 @pytest.mark.parametrize("size", [16, 64, 128])
-def test_an_untrained_refiner_changes_nothing(size):
+def test_an_untrained_refiner_paints_the_moving_face_as_it_is(size):
     refiner = build_refiner(config_of(size=size))
-    moving, reference = np.random.default_rng(0).uniform(-1, 1, (2, 1, size, size, 3)).astype(np.float32)
-    np.testing.assert_array_equal(refiner.predict_on_batch([moving, reference]), moving)
+    moving, reference, frame = np.random.default_rng(0).uniform(-1, 1, (3, 1, size, size, 3)).astype(np.float32)
+    expected = frame + painted_mask(size) * (moving - frame)
+    np.testing.assert_allclose(refiner.predict_on_batch([moving, reference, frame]), expected, atol=1e-6)
 
 
-def test_a_refiner_changes_the_mouth_and_what_is_around_it_alone():
+def test_a_refiner_paints_the_lower_face_alone_and_sees_nothing_of_what_is_hidden():
     refiner = build_refiner(config_of(size=64))
+    generator = np.random.default_rng(0)
     for weight in refiner.trainable_weights:
-        weight.assign(np.random.default_rng(0).normal(0, 0.2, weight.shape))
-    moving, reference = np.random.default_rng(1).uniform(-1, 1, (2, 3, 64, 64, 3)).astype(np.float32)
-    changed = np.abs(refiner.predict_on_batch([moving, reference]) - moving).max(axis=(0, 3))
-    assert changed[mouth_slices(64)].min() > 0.01 and changed[:25].max() == 0 and changed[:, :3].max() == 0
-    at_rest = refiner.predict_on_batch([reference, reference])
-    np.testing.assert_array_equal(at_rest, reference)
-    mask = mouth_mask(64)[..., 0]
-    assert mask.max() == pytest.approx(1) and mask[mouth_slices(64)].min() > 0.9
+        weight.assign(generator.normal(0, 0.2, weight.shape))
+    moving, reference, frame = generator.uniform(-1, 1, (3, 3, 64, 64, 3)).astype(np.float32)
+    painted = refiner.predict_on_batch([moving, reference, frame])
+    opacity, hidden = painted_mask(64)[..., 0], hidden_mask(64)[..., 0] > 0
+    np.testing.assert_array_equal(painted[:, opacity == 0], frame[:, opacity == 0])
+    assert hidden[opacity > 0].all() and hidden[45:, 20:44].all() and not hidden[:25].any()
+    other = np.where(hidden[..., None], generator.uniform(-1, 1, frame.shape), frame).astype(np.float32)
+    again = refiner.predict_on_batch([moving, reference, other])
+    np.testing.assert_array_equal(painted[:, opacity == 1], again[:, opacity == 1])
+    beside = np.where(hidden[..., None], frame, -frame)
+    assert (refiner.predict_on_batch([moving, reference, beside]) != painted)[:, opacity == 1].any()
+
+
+def test_the_painted_part_holds_the_mouth_and_ends_within_the_crop():
+    for size in (64, 128):
+        opacity = painted_mask(size)[..., 0]
+        lips = opacity[round(0.7 * size) : round(0.9 * size), round(0.35 * size) : round(0.65 * size)]
+        assert lips.min() > 0.9
+        assert max(opacity[0].max(), opacity[-1].max(), opacity[:, 0].max(), opacity[:, -1].max()) == 0
 
 
 def test_the_refiner_of_2017_is_residual_and_sees_the_moving_face_alone():
@@ -132,7 +148,7 @@ def test_the_loss_by_hand():
     model = new_model(config)
     batch = batch_of(frames=2)
     batch["face"] = np.zeros((2, 16, 16, 3), np.float32) + np.array([0.1, 0.4], np.float32)[:, None, None, None]
-    batch["moving"] = np.zeros((2, 16, 16, 3), np.float32)
+    batch["moving"] = batch["frame"] = np.zeros((2, 16, 16, 3), np.float32)
     loss = float(model.compute_loss(x=batch, y_pred=model(batch)))
     assert loss == pytest.approx((2 + 3) * (0.1**2 + 0.4**2) / 2 + 2 * 0.5 * 0.3**2, rel=1e-5)
 
@@ -187,7 +203,8 @@ def prepared(trained):
     return task
 
 
-def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, trained, tiny_dataset):
+def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, trained, tiny_dataset, monkeypatch):
+    monkeypatch.setattr("audio2faces.refiner.training.varied", lambda reference, moving, _: (reference, moving))
     faces = training.full
     batches = prepared(trained)
     batch = batches.batch(3)
@@ -197,15 +214,27 @@ def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, trained, tiny
     places = [int(np.flatnonzero((maps == heard).all(axis=(1, 2)))[0]) for heard in batch["speech"]]
     assert places[1] == places[0] + 1 and places[3] == places[2] + 1 and places[0] // 20 == places[1] // 20
     np.testing.assert_array_equal(batch["face"], every[places])
+    np.testing.assert_array_equal(batch["frame"], every[places])
     quiet = training.frames.quietest(5)
     for place, reference, moving in zip(places, batch["reference"], batch["moving"], strict=True):
-        candidates = [index for index in quiet[place // 20] if (every[index] == reference).all()]
+        candidates = [index for index in quiet.ravel() if (every[index] == reference).all()]
         assert candidates
         motion = trained.motion(np.array([place])) - trained.motion(np.array(candidates))
         expected = np.asarray(add_motion(reference[None], motion))
         assert np.abs(expected - moving).max(axis=(1, 2, 3)).min() < 2e-3  # kept as float16
     again = batches.batch(3)
     assert all((batch[name] == again[name]).all() for name in batch)
+
+
+def test_references_vary_alike_within_a_pair():
+    reference, moving = np.random.default_rng(0).uniform(-1, 1, (2, 4, 32, 32, 3)).astype(np.float32)
+    reference[1] = moving[1] = reference[0]
+    varied_reference, varied_moving = varied(reference, moving, np.random.default_rng(1))
+    np.testing.assert_array_equal(varied_reference[1], varied_moving[1])
+    np.testing.assert_array_equal(varied_reference[1], varied_reference[0])
+    assert np.abs(varied_reference - reference).mean(axis=(1, 2, 3)).min() > 0.01
+    shift, _ = cv2.phaseCorrelate(reference[2, ..., 0].astype(float), varied_reference[2, ..., 0].astype(float))
+    assert np.abs(shift).max() < 3
 
 
 @pytest.mark.parametrize("size", [1, 3, 4])
@@ -239,13 +268,6 @@ def test_no_pair_joins_frames_across_dropped_ones(training, trained, tmp_path, s
     )
 
 
-def test_motion_of_training_frames_is_spoken_and_idle(training, trained):
-    maps = np.concatenate([training.standardise(of_clip) for of_clip in training.frames.maps])
-    idle = np.tensordot(trained.codes[[7, 50]], trained.kernel, 1)
-    expected = trained.network.predict_on_batch(maps[[7, 50]]) + idle
-    np.testing.assert_allclose(trained.motion(np.array([7, 50])), expected, atol=1e-5)
-
-
 def test_motion_is_scaled_up_to_a_larger_reference():
     reference = np.zeros((1, 32, 32, 3), np.float32)
     motion = np.ones((2, 16, 16, 3), np.float32) * np.array([1, 2], np.float32)[:, None, None, None]
@@ -268,7 +290,7 @@ def test_the_same_run_again_trains_nothing(run, tiny_dataset, tiny_system):
 def test_a_stage_is_done_anew_and_the_old_one_set_aside(run, tiny_dataset, tiny_system):
     regressor = (run / "regressor" / "best.weights.h5").read_bytes()
     other = tiny_system.with_settings(["refiner"], detail=0.1)
-    with pytest.raises(InputError, match=r"detail 10\.0, now 0\.1"):
+    with pytest.raises(InputError, match=r"detail 6\.0, now 0\.1"):
         train_system(other, tiny_dataset, run)
     train_system(other, tiny_dataset, run, stage="refiner")
     assert json.loads((run / "refiner" / "config.json").read_text())["settings"]["detail"] == 0.1

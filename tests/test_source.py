@@ -9,16 +9,9 @@ import pytest
 import audio2faces.generate.source as source_module
 import audio2faces.generate.source_frames as source_frames
 from audio2faces.face import load_model
+from audio2faces.generate.compositing import blend_mask, face_mask, match_colours
 from audio2faces.generate.likeness import Likeness
-from audio2faces.generate.source import (
-    Source,
-    blend_mask,
-    face_mask,
-    match_colours,
-    nearest_usable,
-    opacity_of,
-    open_source,
-)
+from audio2faces.generate.source import Source, nearest_usable, opacity_of, open_source
 from audio2faces.generate.source_frames import VideoFrames
 from audio2faces.generate.video import Options, generate_video, smoothed
 from media.reading import read_frames, video_info, write_wav
@@ -32,17 +25,17 @@ CLIP, MODELS = SAMPLES / "bgbu4p.mpg", ROOT / "models"
 
 
 def still_source(frame, transform, size=64):
-    return Source("still", np.zeros(1), [frame], np.array([transform]), np.ones(1), size, ())
+    return Source("still", np.zeros(1), [frame], np.array([transform]), np.ones(1), size)
 
 
 def test_a_video_is_played_back_and_forth_by_its_times():
     times = np.array([0.0, 0.1, 0.2, 0.3])
-    source = Source("s", times, [None] * 4, np.zeros((4, 2, 3)), np.ones(4), 64, ())
+    source = Source("s", times, [None] * 4, np.zeros((4, 2, 3)), np.ones(4), 64)
     assert [source.place(seconds / 10) for seconds in range(9)] == [0, 1, 2, 3, 2, 1, 0, 1, 2]
     assert source.place(0.16) == 2  # the nearest in time
-    gap = Source("s", np.array([0.0, 0.1, 0.6]), [None] * 3, np.zeros((3, 2, 3)), np.ones(3), 64, ())
+    gap = Source("s", np.array([0.0, 0.1, 0.6]), [None] * 3, np.zeros((3, 2, 3)), np.ones(3), 64)
     assert [gap.place(seconds / 10) for seconds in range(9)] == [0, 1, 1, 1, 2, 2, 2, 2, 2]
-    assert Source("s", np.zeros(1), [None], np.zeros((1, 2, 3)), np.ones(1), 64, ()).place(12.3) == 0
+    assert Source("s", np.zeros(1), [None], np.zeros((1, 2, 3)), np.ones(1), 64).place(12.3) == 0
 
 
 def test_short_gaps_are_held_and_long_ones_fade():

@@ -153,7 +153,7 @@ class FrameSet:
         """The quietest frames of each clip [shape=(clips, count)], fewer in a shorter clip repeated."""
         quietest = []
         for first, of_clip in zip(self._first_of[:-1], self.maps, strict=True):
-            order = np.argsort(of_clip[:, :, 0].mean(axis=1), kind="stable")
+            order = np.argsort(loudness(of_clip), kind="stable")
             quietest.append(first + np.resize(order[:count], count))
         return np.stack(quietest)
 
@@ -180,6 +180,16 @@ def _maps_of(clips: Sequence[Clip | SmallerClip], features: FeatureSettings) -> 
         if not np.isfinite(maps[-1]).all():
             raise InputError(f"{clip.folder}: its speech gives no finite features; prepare the clip again")
     return maps
+
+
+def loudness(maps: np.ndarray) -> np.ndarray:
+    """How loud the speech of raw MFCC maps is, by their first coefficient [shape=(n, rows, n_mfcc)] -> [shape=(n,)]."""
+    return maps[:, :, 0].mean(axis=1)
+
+
+def rest_frame(maps: np.ndarray) -> int:
+    """Number of the quietest frame of a clip, in which the mouth rests, by its raw MFCC maps."""
+    return int(loudness(maps).argmin())
 
 
 def clip_maps(clip: Clip | SmallerClip, features: FeatureSettings) -> np.ndarray:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from audio2faces.evaluate.baselines import NearestAudio, mean_face
+from audio2faces.generate.compositing import blended
+from audio2faces.lower_face import painted_mask
 from audio2faces.regressor.idle import idle_frames
 from measures.collapse import sharpness
 from measures.mouth import (
@@ -18,7 +20,7 @@ from measures.mouth import (
     pair_sums,
     swapped_sums,
 )
-from measures.similarity import eye_measures, flicker, mouth_opening, psnr, ssim, still_region
+from measures.similarity import eye_measures, flicker, mouth_opening, psnr, seam, ssim, still_region
 from preprocessing.dataset import Clip
 from preprocessing.faces.alignment import mouth_slices
 from runtime.program import InputError, with_progress
@@ -46,6 +48,7 @@ TABLE = (
     ("sharpness", "sharpness", 2),
     ("mouth sharpness", "mouth_sharpness", 2),
     ("flicker", "flicker", 2),
+    ("seam", "seam", 2),
 )
 
 
@@ -79,7 +82,7 @@ def evaluate(
     features = models[0].config.speech.feature_settings
     train, clips = store.frames("train", features), dataset.split(split)
     components = components or MouthComponents.fit(train.clips)
-    methods = _methods(models, train)
+    methods = _methods(models, train, clips)
     faces: dict[str, list] = {name: [] for name in methods}
     for clip in with_progress(clips, "clip", "evaluating"):
         for name, method in methods.items():
@@ -106,16 +109,17 @@ def evaluate(
     return report, {"real": real, **faces}
 
 
-def _methods(models: list[Any], train: FrameSet) -> dict[str, Any]:
+def _methods(models: list[Any], train: FrameSet, clips: list[Clip]) -> dict[str, Any]:
     """Name of each method and the function from a clip to its faces."""
     mean = mean_face(train.clips)
+    following = dict(zip((clip.name for clip in clips), [*clips[1:], clips[0]], strict=True))
     methods = {
         "mean face": lambda clip: np.broadcast_to(mean, clip.faces.shape),
         "first frame held": lambda clip: np.broadcast_to(clip.faces[0], clip.faces.shape),
         "nearest audio": NearestAudio(train, models[0].statistics, models[0].config.speech.feature_settings),
     }
     for model in models:
-        methods |= _methods_of(_name(model, models), model, mean)
+        methods |= _methods_of(_name(model, models), model, mean, following)
     return methods
 
 
@@ -128,8 +132,15 @@ def _method_of(model: Any, models: list[Any]) -> str:
     return f"{_name(model, models)}, refined" if model.refiner else _name(model, models)
 
 
-def _methods_of(name: str, model: Any, mean: np.ndarray) -> dict[str, Callable]:
-    """What is measured of one model: with and without refiner, on its own reference and on the clip's first frame."""
+def _methods_of(name: str, model: Any, mean: np.ndarray, following: dict[str, Clip]) -> dict[str, Callable]:
+    """What is measured of one model: with and without refiner, on several references, and put into footage.
+
+    Args:
+        name: of the model.
+        model: `FaceModel`.
+        mean: the mean face.
+        following: the clip that comes after each, by its name; its faces are the footage of another moment.
+    """
     last = {}  # the speech features of the last clip: all methods look at one after the other
 
     def speech_of(clip):
@@ -148,6 +159,14 @@ def _methods_of(name: str, model: Any, mean: np.ndarray) -> dict[str, Callable]:
     def on_mean_face(clip):
         return model.render(model.relative_motion(speech_of(clip), still=0.0), refined=False, reference=mean)
 
+    def in_footage(of_clip):
+        def faces(clip):
+            motion, footage = model.relative_motion(speech_of(clip)), of_clip(clip)
+            frames = footage.faces[forth_and_back(len(footage.faces), len(motion))]
+            return in_frames(model, motion, frames, footage.faces[mouth_opening(footage.faces).argmin()])
+
+        return faces
+
     regressor, refined = f"{name}, regressor alone" if model.refiner else name, f"{name}, refined"
     methods = {regressor: lambda clip: model.render(model.relative_motion(speech_of(clip)), refined=False)}
     if model.config.motion:
@@ -157,6 +176,9 @@ def _methods_of(name: str, model: Any, mean: np.ndarray) -> dict[str, Callable]:
         methods[refined] = lambda clip: model.render(model.relative_motion(speech_of(clip)))
         if model.config.motion:
             methods[f"{refined}, on the clip's first frame"] = on_first_frame(refined=True)
+            methods[f"{refined}, in the clip's own frames"] = in_footage(lambda clip: clip)
+            if len(following) > 1:
+                methods[f"{refined}, in another clip's frames"] = in_footage(lambda clip: following[clip.name])
     if model.idle:
 
         def with_idle_motion(clip: Clip) -> np.ndarray:
@@ -166,6 +188,29 @@ def _methods_of(name: str, model: Any, mean: np.ndarray) -> dict[str, Callable]:
 
         methods[f"{refined if model.refiner else regressor}, idle motion replayed"] = with_idle_motion
     return methods
+
+
+def in_frames(model: Any, motion: np.ndarray, frames: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """Aligned faces into which a model's mouth is put, as `generate.py --source` does.
+
+    Args:
+        model: `FaceModel`.
+        motion: of `FaceModel.relative_motion` [shape=(n, motion_size, motion_size, 3)].
+        frames: aligned faces, whose mouth does not count, uint8 RGB [shape=(n, size, size, 3)].
+        rest: one of the same footage with the mouth shut [shape=(size, size, 3)].
+
+    Returns:
+        uint8 RGB [shape=(n, size, size, 3)].
+    """
+    if model.paints:
+        return model.render(motion, reference=rest, frames=frames)
+    return np.stack([blended(face, frame) for face, frame in zip(model.render(motion), frames, strict=True)])
+
+
+def forth_and_back(count: int, length: int) -> np.ndarray:
+    """Numbers of frames that play `count` of them forth, back and forth again [shape=(length,)]."""
+    order = np.r_[:count, count - 2 : 0 : -1]
+    return np.resize(order, length)
 
 
 def idle_measures(model: Any, real: list[Any]) -> dict:
@@ -210,8 +255,8 @@ def measure(
         references: what `real_measures` computed of the real clips, or None for clips without dropped frames.
 
     Returns:
-        dictionary of floats; sharpness, mouth sharpness and flicker are relative to the real clips. None stands for
-        what does not exist: the lag of what does not move, a ratio to nothing. Under `intervals` the lower and the
+        dictionary of floats; sharpness, mouth sharpness, flicker and seam are relative to the real clips. None stands
+        for what does not exist: the lag of what does not move, a ratio to nothing. Under `intervals` the lower and the
         upper bound of each: percentiles of RESAMPLED draws of as many clips (bootstrap; Efron 1979).
     """
     references = references or real_measures(real, components)
@@ -257,6 +302,7 @@ def _of_clip(
     rows, columns = mouth_slices(real.shape[1])
     mouth, generated_mouth = real[:, rows, columns], generated[:, rows, columns]
     region, numbers = reference["region"], reference["numbers"]
+    opacity = painted_mask(real.shape[1])[..., 0]
     positions = (reference["components"], components.transform(generated))
     of_frames = {
         "psnr": psnr(real, generated),
@@ -272,6 +318,7 @@ def _of_clip(
         "sharpness": (sharpness(generated), sharpness(real)),
         "mouth_sharpness": (sharpness(generated_mouth), sharpness(mouth)),
         "flicker": (flicker(generated, region, numbers), flicker(real, region, numbers)),
+        "seam": (seam(generated, opacity), seam(real, opacity)),
     }
 
 

@@ -261,7 +261,7 @@ class _MovedFace(tf.Module):
         super().__init__()
         self.regressor = StoredNetwork(model.network, dtype)
         self.refiner = None if model.refiner is None else StoredNetwork(model.refiner, dtype)
-        self.moves, self.pair = model.config.motion, model.refiner is not None and len(model.refiner.inputs) > 1
+        self.moves, self.seen = model.config.motion, 0 if model.refiner is None else len(model.refiner.inputs)
         if self.moves:
             self.reference = stored(to_signed(model.reference)[None], "float32")
             self.at_reference = stored(model.predict_motion(model.reference_map[None]), "float32")
@@ -274,17 +274,22 @@ class _MovedFace(tf.Module):
     def __call__(self, maps: Any, codes: Any) -> Any:
         """Faces in about [-1, 1] of standardised maps and of codes of idle motion, or None."""
         faces = self.regressor(maps)
+        seen = [faces]
         if self.moves:
             motion = faces - self.at_reference
+            frames = self.reference
             if self.articulation is not None:
                 directions, moved = map(read, self.articulation)
                 motion += tf.tensordot(tf.tensordot(motion, directions, [[1, 2, 3], [1, 2, 3]]), moved, 1)
             if codes is not None:
-                motion += tf.tensordot(codes, read(self.kernel), 1)
+                head = tf.tensordot(codes, read(self.kernel), 1)
+                frames = add_motion(self.reference, head)
+                motion = motion if self.seen > 2 else motion + head
             faces = add_motion(self.reference, motion)
+            seen = [faces, *(tf.broadcast_to(other, tf.shape(faces)) for other in (self.reference, frames))]
         if self.refiner is None:
             return faces
-        return self.refiner([faces, tf.broadcast_to(self.reference, tf.shape(faces))] if self.pair else faces)
+        return self.refiner(seen[: self.seen] if self.seen > 1 else faces)
 
 
 class _DrawnFace(tf.Module):

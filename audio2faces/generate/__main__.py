@@ -58,7 +58,10 @@ def parse_arguments() -> argparse.Namespace:
         metavar="STRENGTH",
         help="of the mouth's movement: 0 mumbles, 1 moves as far as the speaker does, up to 3 (default: the model's)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the head's own motion and blinks (default: 0)")
+    parser.add_argument(
+        "--face", action="store_true", help="the aligned face alone, in place of the footage that the model carries"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of turns and blinks with --face (default: 0)")
     parser.add_argument("--still", action="store_true", help="hold the head still: no motion but that of speech")
     parser.add_argument("--overwrite", action="store_true", help="replace a video that exists")
     return parser.parse_args()
@@ -108,6 +111,8 @@ def main() -> None:
     check_model(arguments.model)
     jobs = jobs_of(arguments)
     if arguments.source:
+        if arguments.face:
+            raise InputError("--face and --source: the face is either alone or in the source; give one of them")
         check_is_file(arguments.source)
     if Path(arguments.speech).is_dir():
         make_several(jobs, arguments)
@@ -163,7 +168,13 @@ def maker(arguments: argparse.Namespace) -> Callable:
     model = load_model(arguments.model)
     seed = None if arguments.still else arguments.seed
     options = Options(
-        arguments.source, arguments.fps, arguments.smooth, arguments.articulation, seed, arguments.longest_side
+        arguments.source,
+        arguments.face,
+        arguments.fps,
+        arguments.smooth,
+        arguments.articulation,
+        seed,
+        arguments.longest_side,
     )
 
     def make(speech, output):

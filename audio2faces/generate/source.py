@@ -4,21 +4,26 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import cv2
 import numpy as np
 
+from audio2faces.footage import Footage
+from audio2faces.generate.compositing import put_back, put_into
 from audio2faces.generate.source_frames import VideoFrames, fitted
+from audio2faces.lower_face import painted_mask
+from measures.similarity import mouth_opening
 from media.pictures import read_png
 from media.reading import read_frames, video_info
-from preprocessing.faces.alignment import crop_face, inverse_transform, resized_transform
+from preprocessing.faces.alignment import crop_face, of_scaled_frame, resized_transform
 from preprocessing.faces.detectors import make_detector
 from preprocessing.faces.extraction import extract_faces
 from preprocessing.faces.quality import remedy
 from runtime.files import check_is_file
-from runtime.program import InputError, progress
+from runtime.program import InputError, progress, with_progress
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 FIRST_BYTES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"RIFF....WEBP")  # of pictures, whatever their name; a dot is any
@@ -30,12 +35,6 @@ SHORT_GAP = 5  # frames without a usable face through which the last place is he
 FADE = 5  # frames
 GLANCE, GLANCE_AT_FACE = 96, 16  # rows of the small pictures, and of the face in them, by which frames are compared
 STILL_THERE = 12.0  # grey levels; a speaker's face changes by up to 5 within five frames, another picture's by 20
-
-# The part of the aligned face that is put back: an ellipse around mouth and chin, in units of the crop's side.
-CENTRE, RADII, FEATHER = (0.5, 0.79), (0.25, 0.185), 0.035
-INNER_CENTRE, INNER_RADII = (0.5, 0.78), (0.17, 0.14)  # the part of it that moves, put back whatever it shows
-COLOUR_REACH = 0.15  # standard deviation, in the same unit, over which colours are matched
-ANOTHER_THING = 30.0  # grey levels between the generated and the real face that light does not explain
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,7 @@ class Source:
         transforms: from frame to crop of `size` pixels [shape=(frames, 2, 3)].
         opacity: how much of the generated face each frame shows, 0..1 [shape=(frames,)].
         size: side of the crops in pixels.
+        rest: number of a frame in which the mouth is shut.
         notes: what a user should know, a line each.
     """
 
@@ -58,7 +58,23 @@ class Source:
     transforms: np.ndarray
     opacity: np.ndarray
     size: int
-    notes: tuple
+    rest: int = 0
+    notes: tuple = ()
+
+    @classmethod
+    def of_footage(cls, footage: Footage, size: int, still: bool = False) -> Self:
+        """The footage that a model carries.
+
+        Args:
+            footage: of a model.
+            size: of its faces in pixels.
+            still: shows the frame at rest alone.
+        """
+        shown = slice(footage.rest, footage.rest + 1) if still else slice(None)
+        times = footage.times[shown]
+        frames = VideoFrames(footage.path, times, footage.shape)
+        places, rest = footage.transforms[shown], 0 if still else footage.rest
+        return cls(str(footage.path), times - times[0], frames, places, np.ones(len(times)), size, rest)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -74,96 +90,32 @@ class Source:
         seconds %= 2 * duration
         return int(np.abs(self.times - min(seconds, 2 * duration - seconds)).argmin())
 
-    def with_face(self, face: np.ndarray, seconds: float) -> np.ndarray:
+    @cached_property
+    def faces(self) -> np.ndarray:
+        """The aligned face of each frame, uint8 RGB [shape=(frames, size, size, 3)]."""
+        faces = np.empty((len(self.times), self.size, self.size, 3), np.uint8)
+        for number in with_progress(range(len(faces)), "frame", "aligning the face"):
+            faces[number] = crop_face(self.frames[number], self.transforms[number], self.size)
+        return faces
+
+    def with_face(self, face: np.ndarray, seconds: float, painted: bool = False) -> np.ndarray:
         """A frame into which a generated face was put.
 
         Args:
             face: uint8 RGB [shape=(size, size, 3)].
             seconds: since the start of the speech.
+            painted: whether the face was painted into the aligned one of this very frame.
 
         Returns:
             uint8 RGB [shape=(height, width, 3)], both even.
         """
         place = self.place(seconds)
-        frame = self.frames[place].copy()
-        if not self.opacity[place]:
-            return frame
-        transform = self.transforms[place]
-        real = crop_face(frame, transform, self.size)
-        matched = match_colours(face, real)
-        back = inverse_transform(transform)
-        corners = (np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) * self.size - 0.5) @ back[:, :2].T + back[:, 2]
-        left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
-        right, bottom = np.minimum(np.ceil(corners.max(axis=0)).astype(int), frame.shape[1::-1])
-        back[:, 2] -= [left, top]
-        size = (int(right - left), int(bottom - top))
-        face = cv2.warpAffine(matched, back, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        mask = (
-            cv2.warpAffine(blend_mask(matched, real), back, size, flags=cv2.INTER_LINEAR)[..., None]
-            * self.opacity[place]
-        )
-        part = frame[top:bottom, left:right]
-        frame[top:bottom, left:right] = np.clip(np.rint(part + mask * (face - part)), 0, 255).astype(np.uint8)
-        return frame
-
-
-def face_mask(size: int, centre: Any = CENTRE, radii: Any = RADII) -> np.ndarray:
-    """What is put back: 1 within the ellipse, fading to 0 at the edge of the crop [shape=(size, size)], float32."""
-    mask: Any = np.zeros((size, size), np.float32)
-    centre, radii = (tuple(round(size * part) for part in parts) for parts in (centre, radii))
-    cv2.ellipse(mask, centre, radii, 0, 0, 360, 1.0, cv2.FILLED)
-    mask = cv2.GaussianBlur(mask, (0, 0), FEATHER * size, borderType=cv2.BORDER_CONSTANT)
-    rim = np.minimum(np.arange(size), np.arange(size)[::-1]) / (2 * FEATHER * size)
-    return mask * np.minimum(1, np.minimum(rim[:, None], rim[None]))
-
-
-def blend_mask(face: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """How much of a generated face is put into the real one, pixel by pixel.
-
-    Around the part that moves it is less where the two show different things, as at a jaw in another pose: there the
-    generated face has the background or the collar where the real one has skin.
-
-    Args:
-        face: generated, in the light of the real one [shape=(size, size, 3)].
-        real: the aligned face of the frame, same shape.
-
-    Returns:
-        float32 in 0..1 [shape=(size, size)].
-    """
-    size = len(face)
-    distance = np.abs(np.asarray(face, np.float32) - real).max(axis=-1)
-    distance = cv2.GaussianBlur(cv2.dilate(distance, np.ones((3, 3))), (0, 0), 0.015 * size)
-    alike = 1 / (1 + (distance / ANOTHER_THING) ** 4)
-    return face_mask(size) * np.maximum(alike, face_mask(size, INNER_CENTRE, INNER_RADII))
-
-
-def match_colours(face: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """The face in the light of the real one: what is the same in both, the skin around the mouth, tells the difference.
-
-    Args:
-        face: generated, uint8 RGB [shape=(size, size, 3)].
-        real: the aligned face of the frame, same shape.
-
-    Returns:
-        float32 [shape=(size, size, 3)], in 0..255 or a little beyond.
-    """
-    size = len(face)
-    face, real = face.astype(np.float32), real.astype(np.float32)
-    wide = np.zeros((size, size), np.float32)
-    rows, columns = slice(round(0.45 * size), round(0.97 * size)), slice(round(0.2 * size), round(0.8 * size))
-    wide[rows, columns] = 1
-    around = wide * (1 - np.clip(1.5 * face_mask(size), 0, 1))
-    difference = real - face
-
-    def blurred(picture):
-        return cv2.GaussianBlur(picture, (0, 0), COLOUR_REACH * size)
-
-    light = np.median(difference[around > 0.5], axis=0)
-    for _ in range(2):  # what differs by more than light does, background against skin, does not count
-        distance = np.abs(difference - light).max(axis=-1)
-        known = around / (1 + (distance / ANOTHER_THING) ** 4) + 1e-4
-        light = blurred(difference * known[..., None]) / blurred(known)[..., None]
-    return face + light
+        frame, transform, opacity = self.frames[place], self.transforms[place], self.opacity[place]
+        if not opacity:
+            return frame.copy()
+        if painted:
+            return put_back(frame, face, opacity * painted_mask(self.size)[..., 0], transform)
+        return put_into(frame, face, self.faces[place], opacity, transform)
 
 
 def open_source(
@@ -230,7 +182,8 @@ def open_source(
     times = np.array([face.time for face in faces])
     stored = seen.kept if info is None else VideoFrames(path, times, seen.shape)
     transforms = np.stack([resized_transform(transform, size / JUDGED_SIZE) for transform in transforms])
-    return Source(str(path), times - times[0], stored, transforms, opacity, size, tuple(notes))
+    rest = int(np.flatnonzero(usable)[mouth_opening(np.stack(crops)).argmin()])
+    return Source(str(path), times - times[0], stored, transforms, opacity, size, rest, tuple(notes))
 
 
 class _Seen:
@@ -299,13 +252,6 @@ def is_picture(path: str | Path) -> bool:
         first = file.read(12)
     named = Path(path).suffix.lower() in PICTURES
     return named or any(re.match(begin, first, re.DOTALL) for begin in FIRST_BYTES)
-
-
-def of_scaled_frame(transform: np.ndarray, shape: tuple[int, int], scaled_shape: tuple[int, int]) -> np.ndarray:
-    """The transform [shape=(2, 3)] from a frame that was resized from one shape (height, width) to another."""
-    down, across = (before / after for before, after in zip(shape, scaled_shape, strict=True))
-    back = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1]])  # centres lie at integers
-    return transform @ back
 
 
 def nearest_usable(usable: np.ndarray) -> np.ndarray:

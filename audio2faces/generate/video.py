@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from audio2faces.generate.likeness import Likeness
-from audio2faces.generate.source import LONGEST_SIDE, open_source
+from audio2faces.generate.source import LONGEST_SIDE, Source, open_source
 from audio2faces.regressor.idle import idle_frames
 from began.networks.inference import BATCH
 from media.pictures import write_png
@@ -29,15 +29,17 @@ class Options:
     """How a video is made.
 
     Attributes:
-        source: path of a picture or video of the speaker to put the face into, or None for the face alone.
+        source: path of a picture or video of the speaker to put the mouth into, or None for the footage of the model.
+        face: makes the aligned face alone, with turns and blinks of its own, of whatever model.
         frame_rate: frames per second, or None for the model's.
         smooth: standard deviation in seconds of a Gaussian over time that calms the motion; 0 leaves it as it is.
         articulation: its strength (`articulation.Articulation`), or None for the model's.
-        seed: of what the head does by itself (turns, blinks); None holds it still.
+        seed: of what the head of a face alone does by itself (turns, blinks); None holds it still, and footage, too.
         longest_side: pixels; a larger source is shrunk. None keeps its resolution.
     """
 
     source: str | Path | None = None
+    face: bool = False
     frame_rate: float | None = None
     smooth: float = 0.0
     articulation: float | None = None
@@ -78,6 +80,8 @@ def generate_video(
     if options.source:
         likeness = Likeness.from_model(model)
         source = open_source(options.source, model.config.size, duration, options.longest_side, likeness)
+    elif not options.face and (footage := getattr(model, "footage", None)):
+        source = Source.of_footage(footage, model.config.size, options.seed is None)
     sound = stream_speech(speech, SOUND_RATE)
     comment = f"Synthetic video: this face was {SYNTHETIC}, model {model.name}. It does not show a real recording."
     count, sounded = 0, 0.0
@@ -89,11 +93,12 @@ def generate_video(
         width, height = (model.config.size,) * 2 if source is None else source.shape
         video = stack.enter_context(TalkingVideo(partial, width, frame_rate, comment, height))
         bar = stack.enter_context(progress(total, "frame", "generating"))
-        for faces in stream_faces(model, speech, frame_rate, options, noticed):
+        painted = getattr(model, "paints", False)
+        for faces in stream_faces(model, speech, frame_rate, options, noticed, source):
             if watch is not None:
                 watch(faces, total)
             for index, face in enumerate(faces, count):  # one by one: a batch of a large source takes half a gigabyte
-                picture = face if source is None else source.with_face(face, index / frame_rate)
+                picture = face if source is None else source.with_face(face, index / frame_rate, painted)
                 video.write_faces([picture])
                 if frames_folder is not None:
                     write_png(Path(frames_folder) / f"frame-{index:06d}.png", picture)
@@ -112,7 +117,12 @@ def generate_video(
 
 
 def stream_faces(
-    model: Any, speech: str | Path, frame_rate: float, options: Options, noticed: list[str] | None = None
+    model: Any,
+    speech: str | Path,
+    frame_rate: float,
+    options: Options,
+    noticed: list[str] | None = None,
+    source: Source | None = None,
 ) -> Iterator[Any]:
     """Faces that speak what a sound file says, a batch at a time.
 
@@ -122,6 +132,7 @@ def stream_faces(
         frame_rate: frames per second.
         options: `Options`.
         noticed: list that receives a line for all that was wrong with the sound.
+        source: that the faces are to be put into, or None.
 
     Yields:
         uint8 RGB [shape=(n, size, size, 3)].
@@ -135,10 +146,17 @@ def stream_faces(
     sound = (gain * samples for samples in stream_speech(speech, features.sample_rate, damage=noticed))
     maps = stream_maps(sound, features, frame_rate, BATCH)
     motion = smoothed((model.motion(of_batch) for of_batch in maps), options.smooth * frame_rate)
-    still = options.seed is None or options.source is not None or model.idle is None
+    still = options.seed is None or source is not None or model.idle is None
+    footage = source if getattr(model, "paints", False) else None
     replay = None if still else model.idle.replay(frame_rate, options.seed)
+    count = 0
     for of_batch in motion:
-        yield model.render(of_batch, None if still else idle_frames(replay, len(of_batch)))
+        painted = {}
+        if footage is not None:
+            places = [footage.place(index / frame_rate) for index in range(count, count + len(of_batch))]
+            painted = {"reference": footage.faces[footage.rest], "frames": footage.faces[places]}
+        count += len(of_batch)
+        yield model.render(of_batch, None if still else idle_frames(replay, len(of_batch)), **painted)
 
 
 def smoothed(batches: Iterable[np.ndarray], deviation: float) -> Iterator[Any]:

@@ -1,17 +1,18 @@
-"""The refiner: from a face that the regressor moved to a sharp one, which may have a BEGAN's adversary.
+"""The refiner: it paints a sharp mouth into a frame; it may have a BEGAN's adversary.
 
-The 2017 project's sees the blurred face alone and answers to the discriminator and to a squared error. Ours sees the
-reference, too, and changes the face around the mouth alone, by what it adds: the sharpness of the reference stays.
+The 2017 project's sees the face that the regressor moved, blurred, and answers to the discriminator and to a squared
+error. Ours sees the reference that was moved, too, and the frame that it paints into, whose lower face is hidden:
+light, pose and the skin around the mouth are those of the frame.
 """
 
 from typing import Any
 
-import cv2
 import keras
 import numpy as np
 from keras import layers, ops
 
 from audio2faces.config import RefinerConfig
+from audio2faces.lower_face import hidden_mask, painted_mask
 from began.adversary import WATCHED, Adversary
 from began.losses import weighted_error
 from began.model import draw_normal_kernels, mouth_weights
@@ -20,12 +21,9 @@ from began.networks.discriminator import build_discriminator
 from preprocessing.faces.alignment import MOUTH_BOX
 from training.trainable import Batch, Trainable
 
-WINDOW = 0.5, 0.125  # of the face's side: the refiner computes below the first, and so far from the left and right
+WINDOW = 0.375, 0.125  # of the face's side: the refiner computes below the first, and so far from the left and right
 SQUARE = 0.5, 0.25  # likewise: what the discriminator sees
-MARGIN = 0.06  # of the face's side: the refiner changes the mouth box and so much around it
-FEATHER = 0.04  # standard deviation of the seam, in the same unit
-NEARBY = 0.06  # so far around a place motion counts, in the same unit
-HALF_OPEN = 0.015  # root mean square of motion, in pixels of [-1, 1], at which half of a change comes through
+MARGIN = 0.06  # of the face's side: detail is compared in the mouth box and so much around it
 BLOCKS_2017 = 4  # residual blocks
 COARSE = 32  # pixels of the small faces
 DETAIL_WINDOW = 5  # pixels at 64, over which detail is compared
@@ -36,8 +34,8 @@ def build_refiner(config: RefinerConfig) -> keras.Model:
     """The network that a `RefinerConfig` describes.
 
     Returns:
-        `keras.Model` to sharp faces [batch, size, size, 3], float32: from the pair (moving face, reference), both of
-        that shape, or, the 2017 project's, from the moving face alone.
+        `keras.Model` to sharp faces [batch, size, size, 3], float32: from (moving face, reference, frame), each of that
+        shape, or, the 2017 project's, from the moving face alone.
     """
     return build_refiner_2017(config) if config.network == "2017" else build_unet(config)
 
@@ -52,18 +50,19 @@ def build_refiner_2017(config: RefinerConfig) -> keras.Model:
 
 
 def build_unet(config: RefinerConfig) -> keras.Model:
-    """A U-Net (Ronneberger, Fischer, Brox, arXiv 1505.04597) that adds to the moving face, around the mouth.
+    """A U-Net (Ronneberger, Fischer, Brox, arXiv 1505.04597) that adds to the moving face and paints it into the frame.
 
-    It sees the part of the face where it may change something, and computes at half its size, a quarter and an eighth,
-    with n, 2n and 2n channels; the two ends are sub-pixel (arXiv 1609.05158). Its last convolution starts at zero: an
-    untrained refiner changes nothing.
+    It sees the painted part and some skin around it, and computes at half its size, a quarter and an eighth, with n, 2n
+    and 2n channels; the two ends are sub-pixel (arXiv 1609.05158). Its last convolution starts at zero: an untrained
+    refiner paints the moving face as it is.
     """
     size, n = config.size, config.n
-    moving, reference = keras.Input((size, size, 3)), keras.Input((size, size, 3))
+    moving, reference, frame = (keras.Input((size, size, 3)) for _ in range(3))
     rows, columns = window(size)
     around = (rows.start, size - rows.stop), (columns.start, size - columns.stop)
-    seen = [layers.Cropping2D(around, dtype="float32")(face) for face in (moving, reference)]  # small motion counts
-    x = space_to_depth(layers.Concatenate()(seen))  # (B, rows / 2, columns / 2, 24)
+    faces = moving, reference, HiddenLowerFace(size)(frame)
+    seen = [layers.Cropping2D(around, dtype="float32")(face) for face in faces]  # small motion counts
+    x = space_to_depth(layers.Concatenate()(seen))  # (B, rows / 2, columns / 2, 36)
     half = double_convolution(x, n)
     quarter = _halved(half, 2 * n)
     x = _halved(quarter, 2 * n)
@@ -72,8 +71,9 @@ def build_unet(config: RefinerConfig) -> keras.Model:
         x = layers.Conv2D(width, 3, padding="same", activation="elu")(x)
     x = layers.Conv2D(n, 3, padding="same", activation="elu")(x)
     x = layers.Conv2D(12, 3, padding="same", kernel_initializer="zeros", dtype="float32")(x)
-    added = layers.ZeroPadding2D(around, dtype="float32")(MotionGate(size)([depth_to_space(x), *seen]))
-    return keras.Model([moving, reference], layers.Add(dtype="float32")([moving, added]), name="refiner")
+    added = layers.ZeroPadding2D(around, dtype="float32")(depth_to_space(x))
+    painted = PaintedLowerFace(size)([frame, layers.Add(dtype="float32")([moving, added])])
+    return keras.Model([moving, reference, frame], painted, name="refiner")
 
 
 def _halved(x: Any, width: int) -> Any:
@@ -98,43 +98,44 @@ def window(size: int) -> tuple[slice, slice]:
     return slice(top, size), slice(left, size - left)
 
 
-def mouth_mask(size: int) -> np.ndarray:
-    """1 in the mouth box and MARGIN around it, fading over FEATHER to 0 [shape=(size, size, 1)], float32."""
-    top, bottom, left, right = around_mouth(size)
-    mask = np.zeros((size, size), np.float32)
-    mask[top:bottom, left:right] = 1
-    return cv2.GaussianBlur(mask, (0, 0), FEATHER * size, borderType=cv2.BORDER_REPLICATE)[..., None]
-
-
-@keras.saving.register_keras_serializable("audio2faces")
-class MotionGate(layers.Layer):
-    """Lets changes of a face through around the mouth, as far as the face moves there: a face at rest stays itself.
-
-    Multiplies them by `mouth_mask` and by e / (e + HALF_OPEN^2), e being the mean square of the motion nearby.
+class _Masked(layers.Layer):
+    """A layer of a mask of faces, in float32.
 
     Args:
-        size: of the faces, of which it gets what lies in `window`.
+        size: of the faces.
     """
 
     def __init__(self, size: int, **options: Any) -> None:
         super().__init__(**{**options, "dtype": "float32"})
         self.size = size
-        self.mask = mouth_mask(size)[window(size)]
 
-    def call(self, inputs: list[Any]) -> Any:
-        """The triple (changes, moving faces, references) [batch, rows, columns, 3] each -> the same shape."""
-        changes, moving, reference = inputs
-        energy = ops.mean(ops.square(moving - reference), axis=-1, keepdims=True)
-        energy = ops.average_pool(energy, 2 * round(NEARBY * self.size) + 1, 1, padding="same")
-        return changes * self.mask * energy / (energy + HALF_OPEN**2)
-
-    def compute_output_shape(self, input_shape: list[tuple[None, int, int, int]]) -> tuple[None, int, int, int]:
-        """That of the changes."""
-        return input_shape[0]
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """That of a face."""
+        return input_shape[0] if isinstance(input_shape, list) else input_shape
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, for a file."""
         return {**super().get_config(), "size": self.size}
+
+
+@keras.saving.register_keras_serializable("audio2faces")
+class HiddenLowerFace(_Masked):
+    """Faces [batch, size, size, 3] with 0 in place of what is hidden."""
+
+    def call(self, faces: Any) -> Any:
+        """Selects rather than multiplies: not even a value that is not finite shows through."""
+        return ops.where(ops.convert_to_tensor(hidden_mask(self.size) > 0), ops.zeros_like(faces), faces)
+
+
+@keras.saving.register_keras_serializable("audio2faces")
+class PaintedLowerFace(_Masked):
+    """Frames into which faces are painted: the pair (frames, faces) [batch, size, size, 3] each -> the same shape."""
+
+    def call(self, inputs: list[Any]) -> Any:
+        """The frame outside of the painted part, the face within, bit by bit."""
+        frames, faces = inputs
+        opacity = painted_mask(self.size)
+        return ops.convert_to_tensor(1 - opacity) * frames + ops.convert_to_tensor(opacity) * faces
 
 
 class Refiner(Trainable):
@@ -143,6 +144,7 @@ class Refiner(Trainable):
     A batch is a dictionary:
         moving: faces that the regressor moved [batch, size, size, 3] in about [-1, 1].
         reference: the faces it started from, same shape.
+        frame: those that are painted into, same shape.
         face: the real ones, same shape. Every second one shows the moment right after the one before it, or the same
             one, where that has no neighbour.
         speech, foreign_speech: maps of the same moments, and of others [batch, rows, coefficients].
@@ -174,7 +176,7 @@ class Refiner(Trainable):
 
     def call(self, batch: Batch, training: bool = False) -> Any:
         """Refined faces [batch, size, size, 3]."""
-        seen = [batch["moving"], batch["reference"]][: len(self.generator.inputs)]
+        seen = [batch["moving"], batch["reference"], batch["frame"]][: len(self.generator.inputs)]
         return self.generator(seen if len(seen) > 1 else seen[0], training=training)
 
     def compute_loss(

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import keras
 import numpy as np
 
@@ -26,13 +27,20 @@ from training.loop import Picture, Task, train
 from training.run_folder import RunSettings, open_run, with_precision
 from training.trainable import Batch
 
+FOREIGN = 0.3  # share of the pairs whose reference is of another clip
+# Twice the standard deviation of what makes these unlike the frame, too: degrees; shares of the face; of colours.
+LARGEST_TURN, LARGEST_SCALE, LARGEST_SHIFT = 3.0, 0.04, 0.02
+LARGEST_GAIN, LARGEST_OFFSET = 0.1, 0.1
+
 
 class RefinerTask(Task):
     """What training a refiner adds to the loop.
 
-    A batch holds pairs of frames that follow each other in time, as the regressor shows them when it starts from a
-    quiet face of the same clip, as it does in generation. (Starting from any face, whose own motion it knows no better
-    than that of the others, the refiner learns to distrust all motion: the mouth moved less by a tenth.)
+    A batch holds pairs of frames that follow each other in time, each to be painted again with the lower face hidden.
+    What is painted starts as the regressor shows it when it moves a quiet face of the same clip, as it does in
+    generation. (Starting from any face, whose own motion it knows no better than that of the others, the refiner learns
+    to distrust all motion: the mouth moved less by a tenth.) In footage a reference may be of another moment than the
+    frame, with another turn of the head and other light: so some are of other clips, moved and coloured a little.
 
     The weights of the last step are the result: the sharpest of all steps may be one that drew a grid over the face.
 
@@ -81,17 +89,23 @@ class RefinerTask(Task):
         )
         first = np.where(first + 1 < end, first, np.maximum(first - 1, start))
         indices = np.stack([first, np.minimum(first + 1, end - 1)], axis=1).ravel()[:count]
+        face = to_signed(frames.faces(indices))
         reference = moving = self.trained.motion(indices)
         if self.face.config.motion:
-            clips = frames.clip_of[indices]
+            clips = frames.clip_of[first]
+            others = generator.integers(len(self.quiet), size=len(first))
+            foreign = generator.random(len(first)) < FOREIGN
+            clips = np.where(foreign, others, clips).repeat(2)[:count]
             chosen = generator.integers(self.quiet.shape[1], size=len(first)).repeat(2)[:count]
             reference = to_signed(frames.faces(self.quiet[clips, chosen]))
-            moving = np.asarray(add_motion(reference, moving - self.quiet_motion[clips, chosen]))
-        foreign = generator.integers(len(frames), size=count)
+            moving = np.array(add_motion(reference, moving - self.quiet_motion[clips, chosen]))
+            which = foreign.repeat(2)[:count]
+            reference[which], moving[which] = varied(reference[which], moving[which], generator)
         return {
-            "face": to_signed(frames.faces(indices)),
+            "face": face,
+            "frame": face,
             "speech": self.trained.maps[indices],
-            "foreign_speech": self.trained.maps[foreign],
+            "foreign_speech": self.trained.maps[generator.integers(len(frames), size=count)],
             "moving": moving,
             "reference": reference,
         }
@@ -108,6 +122,31 @@ class RefinerTask(Task):
     def draw_curves(self, path: Path, rows: list[dict[str, Any]]) -> None:
         """See `Task.draw_curves`."""
         draw_refiner_curves(path, rows)
+
+
+def varied(reference: np.ndarray, moving: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """References and moving faces, shifted, turned, scaled and coloured a little, alike within each pair of frames.
+
+    Args:
+        reference: in [-1, 1], the frames of a pair one after the other [shape=(n, size, size, 3)].
+        moving: the same of the moving faces.
+        generator: source of randomness.
+
+    Returns:
+        both, same shapes.
+    """
+    made = np.empty_like(reference), np.empty_like(moving)
+    size = reference.shape[1]
+    for first in range(0, len(reference), 2):
+        angle, scale, *shift = generator.normal(0, (LARGEST_TURN, LARGEST_SCALE, LARGEST_SHIFT, LARGEST_SHIFT)) / 2
+        transform = cv2.getRotationMatrix2D(((size - 1) / 2,) * 2, angle, 1 + scale)
+        transform[:, 2] += np.array(shift) * size
+        gain, offset = 1 + generator.normal(0, LARGEST_GAIN / 2, 3), generator.normal(0, LARGEST_OFFSET / 2, 3)
+        for faces, result in zip((reference, moving), made, strict=True):
+            for index in range(first, min(first + 2, len(faces))):
+                moved = cv2.warpAffine(faces[index], transform, (size, size), borderMode=cv2.BORDER_REPLICATE)
+                result[index] = gain * moved + offset
+    return made
 
 
 def train_refiner(

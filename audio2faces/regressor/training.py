@@ -33,7 +33,7 @@ from preprocessing.faces.alignment import mouth_slices
 from preprocessing.speech.audio_features import FeatureStatistics
 from runtime.program import InputError
 from training.checkpoints import load_weights
-from training.frames import REST_FRAMES, FrameSet, FrameStore, batch_indices
+from training.frames import REST_FRAMES, FrameSet, FrameStore, batch_indices, loudness
 from training.loop import BEST, Picture, Task, train
 from training.run_arrays import computed_once
 from training.run_folder import RunSettings, open_run, with_precision
@@ -199,13 +199,16 @@ class TrainedRegressor:
         """Maps of all training frames as the network takes them [shape=(frames, rows, coefficients)]."""
         return self.task.frames.standardised(self.task.standardise)
 
+    @property
+    def loudness(self) -> dict[str, np.ndarray]:
+        """How loud the speech is at each frame of each training clip, by the clip's name [shape=(frames,) each]."""
+        frames = self.task.frames
+        return {clip.name: loudness(maps) for clip, maps in zip(frames.clips, frames.maps, strict=True)}
+
     def motion(self, indices: np.ndarray) -> np.ndarray:
-        """Motion of training frames, spoken and idle [shape=(n, motion_size, motion_size, 3)]."""
+        """Motion of training frames as their speech tells it [shape=(n, motion_size, motion_size, 3)]."""
         parts = np.array_split(self.maps[indices], -(-len(indices) // BATCH))
-        motion = np.concatenate([self.network.predict_on_batch(part) for part in parts])
-        if self.kernel is not None:
-            motion = motion + np.tensordot(self.codes[indices], self.kernel, 1)
-        return motion.astype(np.float32)
+        return np.concatenate([self.network.predict_on_batch(part) for part in parts]).astype(np.float32)
 
     def face(self, name: str) -> FaceModel:
         """The `FaceModel` without articulation and refiner, named after its run."""

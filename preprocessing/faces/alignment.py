@@ -112,6 +112,13 @@ def resized_transform(transform: np.ndarray, factor: Any) -> np.ndarray:
     return (_finer_grid(factor) @ np.vstack([transform, [0, 0, 1]]))[:2]
 
 
+def of_scaled_frame(transform: np.ndarray, shape: tuple[int, int], scaled_shape: tuple[int, int]) -> np.ndarray:
+    """The transform [shape=(2, 3)] from a frame that was resized from one shape (height, width) to another."""
+    down, across = (before / after for before, after in zip(shape, scaled_shape, strict=True))
+    back = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1]])  # centres lie at integers
+    return transform @ back
+
+
 def crop_face(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
     """Cuts the aligned face out of a frame.
 

@@ -1,0 +1,172 @@
+"""A short piece of the speaker's own footage that a model carries: the pictures that its mouth is painted into."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import cv2
+import numpy as np
+
+from audio2faces.generate.source_frames import fitted
+from media.reading import read_frames
+from media.writing import write_pictures
+from preprocessing.dataset import Clip, Dataset
+from preprocessing.faces.alignment import of_scaled_frame
+from preprocessing.faces.detection import LEFT_EYE, NOSE, RIGHT_EYE
+from preprocessing.faces.pose import yaw
+from preprocessing.flip.mirror import is_mirrored
+from preprocessing.sources.download import fetch
+from preprocessing.sources.listing import is_url
+from runtime.program import InputError, with_progress
+from training.frames import frame_numbers
+
+PICTURES, PLACES = "footage.mp4", "footage.npz"  # in a model folder
+LONGEST = 8.0  # seconds
+SHORTEST = 0.5
+CANDIDATES = 120  # clips that are looked at
+LARGEST_SIDE = 1280  # pixels, to which larger footage is shrunk
+LARGEST_FILE = 3_000_000  # bytes
+QUALITIES = (18, 22, 26, 30)  # constant rate factors of H.264, the first that gives a small enough file
+UPPER = 0.55  # share of the aligned face that is looked at, above the mouth
+SMALL = 32  # pixels of the faces that are compared
+TURNING = 0.15  # share of a piece at either end in which it may turn back
+# What makes a piece worse, in the same unit: a head turned aside by an eye distance; a step of the head from frame to
+# frame, in eye distances; a second that is missing to LONGEST.
+TURNED, MOVED, SHORT = 4.0, 40.0, 0.1
+
+
+@dataclass(frozen=True)
+class Footage:
+    """Pictures of the speaker, and where the face lies in them.
+
+    Attributes:
+        path: of the video.
+        times: of its frames, in seconds [shape=(frames,)].
+        transforms: from frame to aligned face of the model's size [shape=(frames, 2, 3)].
+        rest: number of a frame in which the mouth is shut.
+        shape: height and width of the pictures in pixels.
+    """
+
+    path: Path
+    times: np.ndarray
+    transforms: np.ndarray
+    rest: int
+    shape: tuple[int, int]
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Of a model folder.
+
+        Raises:
+            OSError, ValueError, KeyError: the file of places is missing or damaged.
+        """
+        with np.load(folder / PLACES, allow_pickle=False) as places:
+            height, width = places["shape"].tolist()
+            rest = int(places["rest"])
+            return cls(folder / PICTURES, places["times"], places["transforms"], rest, (height, width))
+
+    def save(self, folder: Path) -> None:
+        """Writes it into a model folder."""
+        shutil.copyfile(self.path, folder / PICTURES)
+        rest, shape = np.array(self.rest), np.array(self.shape)
+        np.savez(folder / PLACES, times=self.times, transforms=self.transforms, rest=rest, shape=shape)
+
+
+def cut_footage(dataset: Dataset, loudness: dict[str, np.ndarray], folder: Path) -> Footage | None:
+    """Chooses a piece of the training clips and writes it.
+
+    The head is calm and frontal; at both ends, where it is played back, it rests and the eyes are open.
+
+    Args:
+        dataset: whose sources are still there.
+        loudness: of the speech at each frame of each training clip, by its name.
+        folder: that the video is written into.
+
+    Returns:
+        `Footage`; None where no source of a clip can be read any more, or none has SHORTEST seconds without a gap.
+    """
+    clips = [clip for clip in dataset.split("train") if not is_mirrored(clip)]
+    some = clips[:: max(1, len(clips) // CANDIDATES)]
+    pieces = [piece for clip in with_progress(some, "clip", "choosing footage") for piece in _pieces(clip)]
+    for _, clip, first, end in sorted(pieces, key=lambda piece: piece[0]):
+        try:
+            rest = int(loudness[clip.name][first:end].argmin())
+            return _written(dataset, clip, first, end, rest, folder)
+        except (InputError, OSError):  # the source was moved
+            continue
+    return None
+
+
+def _pieces(clip: Clip) -> Iterator[tuple[float, Clip, int, int]]:
+    """(what speaks against it, clip, first frame, end) of the pieces of a clip."""
+    rate, numbers = clip.entry["fps"], frame_numbers(clip)
+    landmarks = clip.landmarks
+    faces = np.stack([_upper(face) for face in clip.faces])
+    eye_distance = np.linalg.norm(landmarks[:, RIGHT_EYE] - landmarks[:, LEFT_EYE], axis=-1).mean()
+    still = landmarks[:, [LEFT_EYE, RIGHT_EYE, NOSE]].mean(axis=1) / eye_distance
+    steps = np.linalg.norm(np.diff(still, axis=0), axis=-1)
+    length, least = round(LONGEST * rate), round(SHORTEST * rate)
+    for sequence in np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(numbers) > 1) + 1):
+        for start in range(0, max(1, len(sequence) - length + 1), max(1, length // 2)):
+            part = sequence[start : start + length]
+            if len(part) < least:
+                continue
+            first, end = _turning_points(part, faces, steps)
+            turned = float(np.abs(yaw(landmarks[first:end])).mean())
+            moved, missing = float(steps[first : end - 1].mean()), LONGEST - (end - first) / rate
+            yield TURNED * turned + MOVED * moved + SHORT * missing, clip, first, end
+
+
+def _upper(face: np.ndarray) -> np.ndarray:
+    """The part above the mouth, small and grey, float32."""
+    grey = cv2.cvtColor(face[: round(UPPER * len(face))], cv2.COLOR_RGB2GRAY)
+    return cv2.resize(grey, (SMALL, round(UPPER * SMALL)), interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+def _turning_points(part: np.ndarray, faces: np.ndarray, steps: np.ndarray) -> tuple[int, int]:
+    """First frame and end of the piece of some frames whose ends are as calm, and as usual to look at, as can be."""
+    reach = max(2, round(TURNING * len(part)))
+    usual = np.median(faces[part], axis=0)
+
+    def unrest(frame: int) -> float:
+        before, after = max(frame - 1, part[0]), min(frame + 1, part[-1])
+        changes = np.abs(faces[after] - faces[before]).mean() / max(after - before, 1)
+        moved = steps[before:after].mean() * 100
+        return float(changes + moved + np.abs(faces[frame] - usual).mean() / 4)
+
+    first, last = (min(ends.tolist(), key=unrest) for ends in (part[:reach], part[-reach:]))
+    return first, last + 1
+
+
+def _written(dataset: Dataset, clip: Clip, first: int, end: int, rest: int, folder: Path) -> Footage:
+    """Writes a piece of a clip, of which `rest` is the number of its quietest frame.
+
+    Raises:
+        InputError, OSError: its source cannot be read.
+    """
+    location, rate, times = clip.entry["source"], clip.entry["fps"], clip.times[first:end]
+    picture = fetch(location, dataset.folder / "downloads").picture if is_url(location) else Path(location)
+    shapes = []
+
+    def images() -> Iterator[np.ndarray]:
+        start, seconds = clip.entry["start"] + times[0], times[-1] - times[0]
+        wanted = iter(times - times[0])
+        time = next(wanted)
+        for found, image in read_frames(picture, [], start, start + seconds + 1 / rate):
+            if time is not None and abs(found - time) <= 0.5 / rate:
+                made = fitted(image, LARGEST_SIDE)
+                shapes.append((image.shape[:2], made.shape[:2]))
+                time = next(wanted, None)
+                yield made
+        if time is not None:
+            raise InputError(f"{picture}: its frames are no longer those of {clip.name}")
+
+    path = folder / PICTURES
+    for quality in QUALITIES:
+        write_pictures(path, images(), rate, quality)
+        if path.stat().st_size <= LARGEST_FILE:
+            break
+    transforms = np.stack([of_scaled_frame(transform, *shapes[0]) for transform in clip.track["transform"][first:end]])
+    return Footage(path, np.arange(end - first) / rate, transforms, rest, shapes[0][1])

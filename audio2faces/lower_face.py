@@ -1,0 +1,29 @@
+"""The part of an aligned face that the refiner paints, and what it must not see of the frame that it paints into.
+
+The painted part is an ellipse around mouth and chin. What is hidden is a little more: all that any of it shows through,
+and all below it, so that neither the edge of the mask nor the chin tells how far the mouth of the frame is open.
+"""
+
+import cv2
+import numpy as np
+
+# In units of the side of the crop.
+CENTRE, RADII = (0.5, 0.79), (0.25, 0.185)
+FEATHER = 0.025  # standard deviation of the edge
+HIDDEN = 1 / 512  # opacity from which a pixel is hidden: half a grey level of 255
+
+
+def painted_mask(size: int) -> np.ndarray:
+    """Opacity of the painted part: 1 within, 0 outside and at the edge of the crop, float32 [shape=(size, size, 1)]."""
+    mask: np.ndarray = np.zeros((size, size), np.float32)
+    centre, radii = (tuple(round(size * part) for part in parts) for parts in (CENTRE, RADII))
+    cv2.ellipse(mask, centre, radii, 0, 0, 360, 1.0, cv2.FILLED)
+    mask = cv2.GaussianBlur(mask, (0, 0), FEATHER * size, borderType=cv2.BORDER_CONSTANT)
+    rim = np.minimum(np.arange(size), np.arange(size)[::-1]) / (2 * FEATHER * size)
+    mask = mask * np.minimum(1, np.minimum(rim[:, None], rim[None]))
+    return np.where(mask < HIDDEN, 0, np.where(mask > 1 - HIDDEN, 1, mask)).astype(np.float32)[..., None]
+
+
+def hidden_mask(size: int) -> np.ndarray:
+    """1 where the frame is hidden, 0 elsewhere, float32 [shape=(size, size, 1)]: the painted part and all below it."""
+    return np.maximum.accumulate((painted_mask(size) > 0).astype(np.float32), axis=0)

@@ -1,0 +1,138 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from audio2faces.face import load_model, save_model
+from audio2faces.footage import PICTURES, cut_footage
+from audio2faces.generate.compositing import put_back
+from audio2faces.generate.source import Source
+from audio2faces.generate.video import Options, generate_video
+from audio2faces.lower_face import painted_mask
+from media.reading import read_frames, video_info
+from preprocessing.faces.alignment import crop_face
+from runtime.program import InputError
+
+from .conftest import IN_PICTURE, SAMPLES, dataset_of, drawn_clip, one_line, run_program
+from .media_files import write_video
+
+SPEECH = SAMPLES / "speech.wav"
+
+
+def filmed(folder, frames=30, turning=(), seed=0):
+    """A dataset of two clips and its sources, pictures of 64 x 48 in which the face lies; some frames turn the head."""
+    entries = [drawn_clip(folder, name, "train", seed + index, frames) for index, name in enumerate("ab")]
+    for entry in entries:
+        clip = folder / "clips" / entry["name"]
+        faces = np.load(clip / "faces.npy")
+        track = dict(np.load(clip / "track.npz"))
+        for frame in turning:
+            faces[frame, 2:7] = 250 - 30 * (frame % 2)
+            track["landmarks"][frame, 2] += [3, 0]
+        np.save(clip / "faces.npy", faces)
+        np.savez(clip / "track.npz", **track)
+        images = np.full((frames, 48, 64, 3), 90, np.uint8)
+        left, top = IN_PICTURE.astype(int)
+        images[:, top : top + 16, left : left + 16] = faces
+        write_video(entry["source"], images)
+    return dataset_of(folder, entries)
+
+
+def loudness_of(dataset, quiet=12):
+    return {clip.name: np.abs(np.arange(len(clip.faces)) - quiet) for clip in dataset.clips}
+
+
+def test_footage_is_the_source_with_the_face_where_it_lies(tmp_path):
+    dataset = filmed(tmp_path)
+    footage = cut_footage(dataset, loudness_of(dataset), tmp_path)
+    images = [image for _, image in read_frames(footage.path)]
+    assert footage.shape == images[0].shape[:2] == (48, 64) and len(images) == len(footage.times)
+    assert len(images) >= 20 and footage.times[1] == pytest.approx(1 / 25)
+    clips = {len(clip.faces): clip for clip in dataset.clips}
+    (length,) = clips
+    aligned = crop_face(images[3], footage.transforms[3], 16)
+    nearest = min(np.abs(aligned.astype(int) - face).mean() for clip in dataset.clips for face in clip.faces)
+    assert length == 30 and nearest < 6
+
+
+def test_the_piece_turns_back_where_the_head_rests(tmp_path):
+    dataset = filmed(tmp_path, turning=(0, 1, 2, 28, 29))
+    footage = cut_footage(dataset, loudness_of(dataset), tmp_path)
+    assert 20 <= len(footage.times) <= 26
+    dataset = filmed(tmp_path / "calm", turning=())
+    assert len(cut_footage(dataset, loudness_of(dataset), tmp_path).times) >= len(footage.times)
+
+
+def test_a_source_that_was_moved_gives_the_next_or_none(tmp_path):
+    dataset = filmed(tmp_path)
+    (tmp_path / "a.mp4").unlink()
+    assert cut_footage(dataset, loudness_of(dataset), tmp_path) is not None
+    (tmp_path / "b.mp4").unlink()
+    assert cut_footage(dataset, loudness_of(dataset), tmp_path) is None
+
+
+def test_what_lies_outside_of_the_painted_part_stays_as_it_was_filmed():
+    generator = np.random.default_rng(0)
+    frame, face = generator.integers(0, 256, (96, 128, 3), np.uint8), generator.integers(0, 256, (32, 32, 3), np.uint8)
+    transform = np.array([[0.6, 0.1, -10], [-0.1, 0.6, -4]])
+    opacity = painted_mask(32)[..., 0]
+    made = put_back(frame, face, opacity, transform)
+    seen = np.ones((96, 128, 3), np.uint8) * 255
+    touched = (put_back(np.zeros_like(frame), seen[:32, :32], opacity, transform) > 0).any(axis=-1)
+    assert 100 < touched.sum() < 2000
+    np.testing.assert_array_equal(made[~touched], frame[~touched])
+    assert (made[touched] != frame[touched]).mean() > 0.9
+
+
+@pytest.fixture
+def filmed_model(tmp_path, tiny_model_folder):
+    """A model folder with footage."""
+    dataset = filmed(tmp_path / "data")
+    footage = cut_footage(dataset, loudness_of(dataset), tmp_path)
+    return save_model(tmp_path / "model", dataclasses.replace(load_model(tiny_model_folder), footage=footage))
+
+
+def test_a_model_speaks_in_its_footage(filmed_model, tmp_path):
+    model = load_model(filmed_model)
+    footage = model.footage
+    frames, notes = generate_video(model, SPEECH, tmp_path / "full.mp4")
+    info = video_info(tmp_path / "full.mp4")
+    made = [image for _, image in read_frames(tmp_path / "full.mp4")]
+    assert made[0].shape[1] / made[0].shape[0] == 64 / 48 and len(made) == frames and notes == []
+    scale = made[0].shape[0] // 48
+    source = Source.of_footage(footage, 16)
+    for number in (0, 10, frames - 1):  # forth, and back again
+        small = made[number][scale // 2 :: scale, scale // 2 :: scale].astype(int)
+        assert np.abs(small[:, :16] - source.frames[source.place(number / info.frame_rate)][:, :16]).mean() < 4
+    generate_video(model, SPEECH, tmp_path / "face.mp4", options=Options(face=True))
+    assert next(read_frames(tmp_path / "face.mp4"))[1].shape[0] == next(read_frames(tmp_path / "face.mp4"))[1].shape[1]
+    generate_video(model, SPEECH, tmp_path / "still.mp4", options=Options(seed=None))
+    still = np.stack([image for _, image in read_frames(tmp_path / "still.mp4")]).astype(int)
+    assert np.ptp(still[:, :, : 16 * scale], axis=0).max() <= 12  # one frame, and what the codec does
+
+
+def test_a_mouth_is_painted_into_the_frame_that_is_shown(filmed_model, tmp_path):
+    """What the refiner sees of the footage is the frame into which its face goes."""
+    model = load_model(filmed_model)
+    seen = []
+
+    class Watched(type(model)):
+        def render(self, motion, idle=None, **options):
+            seen.append(options)
+            return super().render(motion, idle, **options)
+
+    watched = Watched(**{field.name: getattr(model, field.name) for field in dataclasses.fields(model)})
+    generate_video(watched, SPEECH, tmp_path / "made.mp4")
+    source = Source.of_footage(model.footage, 16)
+    frames = np.concatenate([options["frames"] for options in seen])
+    for number in (0, 7, 40):
+        np.testing.assert_array_equal(frames[number], source.faces[source.place(number / model.frame_rate)])
+    np.testing.assert_array_equal(seen[0]["reference"], source.faces[model.footage.rest])
+
+
+def test_footage_that_is_missing_is_told_in_one_line(filmed_model, tmp_path):
+    (filmed_model / PICTURES).unlink()
+    with pytest.raises(InputError, match=f"{PICTURES}: missing; copy the whole model folder again"):
+        load_model(filmed_model)
+    arguments = (SPEECH, "--face", "--source", SPEECH, "--output", tmp_path / "x.mp4")
+    assert "--face and --source" in one_line(run_program("generate.py", *arguments))

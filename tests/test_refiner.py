@@ -294,7 +294,7 @@ def test_a_stage_is_done_anew_and_the_old_one_set_aside(run, tiny_dataset, tiny_
         train_system(other, tiny_dataset, run)
     train_system(other, tiny_dataset, run, stage="refiner")
     assert json.loads((run / "refiner" / "config.json").read_text())["settings"]["detail"] == 0.1
-    assert json.loads((run / "refiner-1" / "config.json").read_text())["settings"]["detail"] == 10.0
+    assert json.loads((run / "refiner-1" / "config.json").read_text())["settings"]["detail"] == 6.0
     assert (run / "regressor" / "best.weights.h5").read_bytes() == regressor
 
 

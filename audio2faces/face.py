@@ -157,6 +157,15 @@ class FaceModel:
         """Faces for raw MFCC maps [shape=(n, rows, coefficients)]; options as for `render`."""
         return self.render(self.motion(maps), **options)
 
+    @cached_property
+    def filmed(self) -> np.ndarray | None:
+        """Aligned faces that the mouth is painted into when the face is shown alone; None: the reference itself moves.
+
+        Returns:
+            of the footage, in the order of time, uint8 RGB [shape=(frames, size, size, 3)].
+        """
+        return self.footage.aligned(self.config.size) if self.footage is not None and self.paints else None
+
     @property
     def paints(self) -> bool:
         """Whether its refiner sees the frame that it paints into."""

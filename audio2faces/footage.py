@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -13,7 +14,7 @@ from audio2faces.generate.source_frames import fitted
 from media.reading import read_frames
 from media.writing import write_pictures
 from preprocessing.dataset import Clip, Dataset
-from preprocessing.faces.alignment import of_scaled_frame
+from preprocessing.faces.alignment import crop_face, of_scaled_frame
 from preprocessing.faces.detection import LEFT_EYE, NOSE, RIGHT_EYE
 from preprocessing.faces.pose import yaw
 from preprocessing.flip.mirror import is_mirrored
@@ -54,6 +55,30 @@ class Footage:
     transforms: np.ndarray
     rest: int
     shape: tuple[int, int]
+
+    @cached_property
+    def frame_rate(self) -> float:
+        """Frames per second."""
+        return float((len(self.times) - 1) / self.times[-1])
+
+    def aligned(self, size: int) -> np.ndarray:
+        """The aligned face of each frame, uint8 RGB [shape=(frames, size, size, 3)].
+
+        Raises:
+            InputError: the video cannot be read.
+        """
+        images = (image for _, image in read_frames(self.path))
+        return np.stack([crop_face(*of_frame, size) for of_frame in zip(images, self.transforms, strict=False)])
+
+    def played(self, numbers: np.ndarray, frame_rate: float) -> np.ndarray:
+        """Which of its frames are shown: forth through all of them, back, and forth again.
+
+        Args:
+            numbers: of the frames of a video, whole numbers [shape=(n,)].
+            frame_rate: of that video.
+        """
+        steps, last = np.rint(numbers * (self.frame_rate / frame_rate)).astype(int), len(self.times) - 1
+        return last - np.abs(steps % (2 * last) - last)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

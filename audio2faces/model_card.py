@@ -10,7 +10,15 @@ from runtime import __version__
 from runtime.files import atomic_write
 
 CARD = "README.md"  # in the model folder
-SHOWN = ("mean face", "first frame held", "nearest audio", "model", "model, refined")  # methods, where there are any
+SHOWN = (  # methods, where there are any
+    "mean face",
+    "first frame held",
+    "nearest audio",
+    "model",
+    "model, refined",
+    "model, refined, in the clip's own frames",
+    "model, refined, in the model's footage",
+)
 
 
 def write_card(folder: Path, config: RegressorConfig, dataset: Dataset, report: dict[str, Any]) -> None:

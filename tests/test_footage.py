@@ -2,14 +2,16 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from audio2faces.export.__main__ import export
 from audio2faces.face import load_model, save_model
 from audio2faces.footage import PICTURES, cut_footage
 from audio2faces.generate.compositing import put_back
 from audio2faces.generate.source import Source
-from audio2faces.generate.video import Options, generate_video
+from audio2faces.generate.video import Options, generate_video, stream_faces
 from audio2faces.lower_face import painted_mask
-from media.reading import read_frames, video_info
+from media.reading import read_frames, read_speech, video_info
 from preprocessing.faces.alignment import crop_face
 from runtime.program import InputError
 
@@ -136,3 +138,25 @@ def test_footage_that_is_missing_is_told_in_one_line(filmed_model, tmp_path):
         load_model(filmed_model)
     arguments = (SPEECH, "--face", "--source", SPEECH, "--output", tmp_path / "x.mp4")
     assert "--face and --source" in one_line(run_program("generate.py", *arguments))
+
+
+def test_a_face_alone_is_that_of_the_footage_also_where_it_is_exported(filmed_model, tmp_path):
+    model = load_model(filmed_model)
+    faces = np.concatenate(list(stream_faces(model, SPEECH, model.frame_rate, Options())))
+    aligned, outside = model.footage.aligned(16), painted_mask(16)[..., 0] == 0
+    shown = model.footage.played(np.arange(len(faces)), model.frame_rate)
+    np.testing.assert_array_equal(faces[:, outside], aligned[shown][:, outside])
+    assert (faces[:, ~outside] != aligned[shown][:, ~outside]).any()
+    signatures = tf.saved_model.load(str(export(model, tmp_path / "served"))).signatures
+    samples = read_speech(SPEECH).astype(np.float32)
+    made = signatures["serving_default"](samples=samples[None], lengths=np.int32([len(samples)]))["frames"].numpy()[0]
+    assert np.abs(made.astype(int) - faces).max() <= 1
+
+
+@pytest.mark.parametrize("rate", [25.0, 60.0])
+def test_footage_is_played_forth_and_back_at_any_rate(filmed_model, rate):
+    footage = load_model(filmed_model).footage
+    numbers = np.arange(400)
+    shown, source = footage.played(numbers, rate), Source.of_footage(footage, 16)
+    assert (np.abs(np.diff(shown)) <= 1).all() and set(shown) == set(range(len(footage.times)))
+    assert np.abs(shown - [source.place(number / rate) for number in numbers]).max() <= 1

@@ -100,7 +100,7 @@ def evaluate(
         "training_clips": len(train.clips),
         "training_seconds": round(len(train) / dataset.frame_rate, 1),
         "methods": measured,
-        "idle": {model.name: idle_measures(model, real) for model in models if model.idle and len(clips) > 1},
+        "idle": {model.name: idle_measures(model, real) for model in _replaying(models) if len(clips) > 1},
     }
     report["verdict"] = {
         model.name: verdict(report["methods"][_method_of(model, models)], len(clips), report["training_seconds"])
@@ -127,9 +127,15 @@ def _name(model: Any, models: list[Any]) -> str:
     return model.name if len(models) > 1 else "model"
 
 
+def _replaying(models: list[Any]) -> list[Any]:
+    """Those whose idle motion is seen."""
+    return [model for model in models if model.idle and model.filmed is None]
+
+
 def _method_of(model: Any, models: list[Any]) -> str:
     """The method by which a model makes its faces by default."""
-    return f"{_name(model, models)}, refined" if model.refiner else _name(model, models)
+    refined = f"{_name(model, models)}, refined" if model.refiner else _name(model, models)
+    return refined if model.filmed is None else f"{refined}, in the model's footage"
 
 
 def _methods_of(name: str, model: Any, mean: np.ndarray, following: dict[str, Clip]) -> dict[str, Callable]:
@@ -179,7 +185,15 @@ def _methods_of(name: str, model: Any, mean: np.ndarray, following: dict[str, Cl
             methods[f"{refined}, in the clip's own frames"] = in_footage(lambda clip: clip)
             if len(following) > 1:
                 methods[f"{refined}, in another clip's frames"] = in_footage(lambda clip: following[clip.name])
-    if model.idle:
+    if model.filmed is not None:
+
+        def in_own_footage(clip: Clip) -> np.ndarray:
+            shown = model.footage.played(frame_numbers(clip), clip.entry["fps"])
+            motion, rest = model.relative_motion(speech_of(clip)), model.filmed[model.footage.rest]
+            return model.render(motion, reference=rest, frames=model.filmed[shown])
+
+        methods[f"{refined}, in the model's footage"] = in_own_footage
+    elif model.idle:
 
         def with_idle_motion(clip: Clip) -> np.ndarray:
             numbers = frame_numbers(clip)

@@ -80,8 +80,12 @@ class ServedFace(tf.Module):
         self.look_ahead = max(self.features.look_ahead, half_a_frame)
         self.maps = SpeechMaps(self.features, model.statistics if config.speech.standardised else None)
         self._painter = (_DrawnFace if isinstance(model, BeganFace) else _MovedFace)(model, dtype)
-        moves = model.idle is not None and seed is not None
-        self._idle: Any = _StoredIdleMotion(model.idle, model.config.size, seed) if moves else None
+        self._filmed: Any = None
+        self._idle: Any = None
+        if seed is not None and getattr(model, "filmed", None) is not None:
+            self._filmed = _StoredFootage(model)
+        elif seed is not None and model.idle is not None:
+            self._idle = _StoredIdleMotion(model.idle, model.config.size, seed)
 
     def centres(self, frames: Any) -> Any:
         """Sample nearest to the time of each frame: int32 of the same shape."""
@@ -191,7 +195,7 @@ class ServedFace(tf.Module):
         what would be left alone gets company; networks do not take none at all either.
         """
         count = tf.shape(maps)[0]
-        moves = numbers is not None and self._idle is not None
+        moves = numbers is not None and (self._filmed or self._idle) is not None
         numbers = numbers if moves else tf.zeros([count], tf.int32)
         company = tf.cast(count == 0, tf.int32)
         if self.at_once > 1:
@@ -209,10 +213,30 @@ class ServedFace(tf.Module):
 
     def _paint(self, maps: Any, numbers: Any = None) -> Any:
         """uint8 faces of standardised maps and, if the head moves, of the numbers of their frames."""
-        codes, eyes = (None, None) if numbers is None else self._idle(numbers)
-        signed = self._painter(maps, codes)
+        frames = codes = eyes = None
+        if numbers is not None and self._filmed is not None:
+            frames = self._filmed(numbers)
+        elif numbers is not None:
+            codes, eyes = self._idle(numbers)
+        signed = self._painter(maps, codes, frames)
         faces = tf.clip_by_value(tf.round((signed + 1) * 127.5), 0, 255)
         return tf.cast(faces if eyes is None else self._idle.with_eyes(faces, eyes), tf.uint8)
+
+
+class _StoredFootage(tf.Module):
+    """The aligned faces of a model's footage: see `FaceModel.filmed`."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self._faces = stored(model.filmed, "uint8")
+        self._step = model.footage.frame_rate / model.frame_rate
+
+    def __call__(self, numbers: Any) -> Any:
+        """Those that are shown at some frames, as `Footage.played`: float32 in [-1, 1] [shape=(n, size, size, 3)]."""
+        steps = tf.cast(tf.round(tf.cast(numbers, tf.float64) * self._step), tf.int32)
+        last = self._faces.shape[0] - 1
+        shown = tf.gather(read(self._faces), last - tf.abs(steps % (2 * last) - last))
+        return tf.cast(shown, tf.float32) / 127.5 - 1
 
 
 class _StoredIdleMotion(tf.Module):
@@ -263,7 +287,9 @@ class _MovedFace(tf.Module):
         self.refiner = None if model.refiner is None else StoredNetwork(model.refiner, dtype)
         self.moves, self.seen = model.config.motion, 0 if model.refiner is None else len(model.refiner.inputs)
         if self.moves:
+            filmed = getattr(model, "filmed", None)
             self.reference = stored(to_signed(model.reference)[None], "float32")
+            self.rest = self.reference if filmed is None else stored(to_signed(filmed[[model.footage.rest]]), "float32")
             self.at_reference = stored(model.predict_motion(model.reference_map[None]), "float32")
             self.articulation = None
             if model.articulation is not None:
@@ -271,22 +297,23 @@ class _MovedFace(tf.Module):
                 self.articulation = stored(model.articulation.directions, dtype), stored(moved, "float32")
             self.kernel = None if model.idle is None else stored(model.idle.kernel, dtype)
 
-    def __call__(self, maps: Any, codes: Any) -> Any:
-        """Faces in about [-1, 1] of standardised maps and of codes of idle motion, or None."""
+    def __call__(self, maps: Any, codes: Any, frames: Any) -> Any:
+        """Faces in about [-1, 1] of standardised maps and of codes of idle motion, or frames to paint into, or None."""
         faces = self.regressor(maps)
         seen = [faces]
         if self.moves:
             motion = faces - self.at_reference
-            frames = self.reference
+            still = self.reference if frames is None else self.rest
+            frames = still if frames is None else frames
             if self.articulation is not None:
                 directions, moved = map(read, self.articulation)
                 motion += tf.tensordot(tf.tensordot(motion, directions, [[1, 2, 3], [1, 2, 3]]), moved, 1)
             if codes is not None:
                 head = tf.tensordot(codes, read(self.kernel), 1)
-                frames = add_motion(self.reference, head)
+                frames = add_motion(still, head)
                 motion = motion if self.seen > 2 else motion + head
-            faces = add_motion(self.reference, motion)
-            seen = [faces, *(tf.broadcast_to(other, tf.shape(faces)) for other in (self.reference, frames))]
+            faces = add_motion(still, motion)
+            seen = [faces, *(tf.broadcast_to(other, tf.shape(faces)) for other in (still, frames))]
         if self.refiner is None:
             return faces
         return self.refiner(seen[: self.seen] if self.seen > 1 else faces)
@@ -303,7 +330,7 @@ class _DrawnFace(tf.Module):
             model.config.speech.code_size > 0,
         )
 
-    def __call__(self, maps: Any, codes: Any) -> Any:
+    def __call__(self, maps: Any, codes: Any, frames: Any) -> Any:
         """Faces in about [-1, 1] of standardised maps."""
         z = tf.broadcast_to(self.z, [tf.shape(maps)[0], self.z.shape[1]])
         inputs = [maps] * self.speaks + [z] * (self.z.shape[1] > 0)

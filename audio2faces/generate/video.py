@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,17 +146,31 @@ def stream_faces(
     sound = (gain * samples for samples in stream_speech(speech, features.sample_rate, damage=noticed))
     maps = stream_maps(sound, features, frame_rate, BATCH)
     motion = smoothed((model.motion(of_batch) for of_batch in maps), options.smooth * frame_rate)
-    still = options.seed is None or source is not None or model.idle is None
-    footage = source if getattr(model, "paints", False) else None
-    replay = None if still else model.idle.replay(frame_rate, options.seed)
+    around = _surroundings(model, frame_rate, options, source)
     count = 0
     for of_batch in motion:
-        painted = {}
-        if footage is not None:
-            places = [footage.place(index / frame_rate) for index in range(count, count + len(of_batch))]
-            painted = {"reference": footage.faces[footage.rest], "frames": footage.faces[places]}
+        yield model.render(of_batch, **around(np.arange(count, count + len(of_batch))))
         count += len(of_batch)
-        yield model.render(of_batch, None if still else idle_frames(replay, len(of_batch)), **painted)
+
+
+def _surroundings(
+    model: Any, frame_rate: float, options: Options, source: Source | None
+) -> Callable[[np.ndarray], dict]:
+    """What is around the mouth: a function from the numbers of coming frames to options of `FaceModel.render`."""
+    if getattr(model, "paints", False) and source is not None:
+        return lambda numbers: {
+            "reference": source.faces[source.rest],
+            "frames": source.faces[[source.place(number / frame_rate) for number in numbers]],
+        }
+    if source is not None or options.seed is None:
+        return lambda numbers: {}
+    if (filmed := getattr(model, "filmed", None)) is not None:
+        rest, played = model.footage.rest, model.footage.played
+        return lambda numbers: {"reference": filmed[rest], "frames": filmed[played(numbers, frame_rate)]}
+    if model.idle is None:
+        return lambda numbers: {}
+    replay = model.idle.replay(frame_rate, options.seed)
+    return lambda numbers: {"idle": idle_frames(replay, len(numbers))}
 
 
 def smoothed(batches: Iterable[np.ndarray], deviation: float) -> Iterator[Any]:

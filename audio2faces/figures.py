@@ -62,7 +62,9 @@ def draw_strip(path: str | Path, clips: Any) -> None:
 
 
 def write_comparison(path: str | Path, model: Any, clips: list[Clip], faces: dict[str, list[np.ndarray]]) -> None:
-    """Writes sentences side by side, real | by the regressor | refined.
+    """Writes sentences side by side: real | painted into the same frames | in the model's footage.
+
+    Where a model carries no footage: real | by the regressor | refined.
 
     Args:
         path: of an mp4 file, which gets COMPARED_CLIPS of them with their sound, or of a webp file, which gets the
@@ -72,8 +74,10 @@ def write_comparison(path: str | Path, model: Any, clips: list[Clip], faces: dic
         faces: what `evaluation.evaluate` gave for them.
     """
     name = model.name if model.name in {method.partition(", ")[0] for method in faces} else "model"
-    methods = ("real", name, f"{name}, regressor alone", f"{name}, refined")  # the second, where there is no refiner
-    shown = [faces[method] for method in methods if method in faces]
+    methods = [name, f"{name}, regressor alone", f"{name}, refined"]  # the first, where there is no refiner
+    if model.filmed is not None:
+        methods = [f"{name}, refined, in the clip's own frames", f"{name}, refined, in the model's footage"]
+    shown = [faces[method] for method in ["real", *methods] if method in faces]
     comment = f"Left: a real recording. The others are synthetic: {SYNTHETIC}, {model.name}."
     size = -(-SHORTEST_SIDE // model.config.size) * model.config.size
     width = (size + GAP) * len(shown) - GAP

@@ -36,7 +36,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--video",
         metavar="FILE",
-        help="also write real | regressor | refined side by side: three sentences as mp4, or one as silent webp",
+        help="also write real | painted into the same frames | in the model's footage, side by side (where a model "
+        "carries none: real | regressor | refined): three sentences as mp4, or one as silent webp",
     )
     return parser.parse_args()
 

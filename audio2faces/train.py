@@ -209,8 +209,11 @@ def check(mode: Any, config: Any, dataset: Any, run_dir: Path, stage: Any) -> No
     """Refuses what training would refuse, before TensorFlow and data take their seconds and minutes.
 
     Raises:
-        InputError: faces have another size, the run belongs to other settings or data, or another process trains it.
+        InputError: a split is empty, faces have another size, the run belongs to other settings or data, or another
+            process trains it.
     """
+    for split in ("train", "validation"):
+        dataset.split(split)
     if mode == "began":
         check_size(dataset, config.size)
     if run_dir.is_dir():

@@ -250,6 +250,8 @@ def test_the_program_says_what_it_wrote_and_refuses_in_one_line(tmp_path):
     )
     assert "splits: train 1, validation 0, test 0" in done.stdout
     assert "no clip in validation or test" in done.stderr
+    error = one_line(run_program("train.py", "--mode", "audio2faces", "--data", tmp_path / "data"))
+    assert "17.0 s are missing to 20 s" in error
     assert "no such file" in one_line(run_program("-m", "preprocessing", tmp_path / "no.mp4", "--out", tmp_path / "d2"))
 
 

@@ -1,5 +1,6 @@
 """Figures with axes and words: the curves of a run, and the strip that sets methods side by side."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,17 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from audio2faces.footage import source_pictures
+from audio2faces.generate.compositing import put_back
+from audio2faces.generate.source import Source
+from audio2faces.lower_face import painted_mask
 from began.figures import draw_panels, draw_rows
 from media.reading import SPEECH_RATE
 from media.writing import SHORTEST_SIDE, SOUND_RATE, SYNTHETIC, TalkingVideo
 from preprocessing.dataset import Clip
 from runtime.files import atomic_write
-from training.frames import shown_moments
+from runtime.program import InputError
+from training.frames import frame_numbers, shown_moments
 
 COMPARED_CLIPS = 3  # sentences of a video that sets methods side by side
 GAP = 16  # pixels between its faces
@@ -79,29 +85,53 @@ def write_comparison(path: str | Path, model: Any, clips: list[Clip], faces: dic
         methods = [f"{name}, refined, in the clip's own frames", f"{name}, refined, in the model's footage"]
     shown = [faces[method] for method in ["real", *methods] if method in faces]
     comment = f"Left: a real recording. The others are synthetic: {SYNTHETIC}, {model.name}."
-    size = -(-SHORTEST_SIDE // model.config.size) * model.config.size
-    width = (size + GAP) * len(shown) - GAP
     chosen = np.linspace(0, len(clips) - 1, COMPARED_CLIPS).round().astype(int)
-    sentences = []
-    for index in chosen:
-        clip = clips[index]
-        places = _shown(clip.times, model.frame_rate)
-        sentences.append((clip, [of_clips[index][places] for of_clips in shown]))
+    sentences = (
+        (clips[index], _pictures(model, clips[index], [of_clips[index] for of_clips in shown])) for index in chosen
+    )
     with atomic_write(path) as partial:
         if str(path).lower().endswith(".webp"):
-            pictures = [Image.fromarray(picture) for picture in _side_by_side(sentences[0][1], size)]
+            pictures = [Image.fromarray(picture) for picture in _side_by_side(next(sentences)[1])]
             xmp = f"<x:xmpmeta xmlns:x='adobe:ns:meta/'>{comment}</x:xmpmeta>".encode()
             options = {"duration": round(1000 / model.frame_rate), "loop": 0, "quality": 80, "xmp": xmp}
             pictures[0].save(partial, "WEBP", save_all=True, append_images=pictures[1:], **options)
             return
-        with TalkingVideo(partial, width, model.frame_rate, comment, size) as video:
+        with contextlib.ExitStack() as stack:
+            video = None
             for clip, rows in sentences:
-                video.write_faces(_side_by_side(rows, size))
+                places = _shown(clip.times, model.frame_rate)
+                joined = list(_side_by_side([[row[place] for place in places] for row in rows]))
+                if video is None:
+                    height, width = joined[0].shape[:2]
+                    video = stack.enter_context(TalkingVideo(partial, width, model.frame_rate, comment, height))
+                video.write_faces(joined)
                 samples = clip.speech()
-                wanted = round(len(rows[0]) / model.frame_rate * SOUND_RATE)
+                wanted = round(len(joined) / model.frame_rate * SOUND_RATE)
                 times = np.arange(wanted) / SOUND_RATE + clip.times[0]
                 sound = np.interp(times, np.arange(len(samples)) / SPEECH_RATE, samples)
                 video.write_sound(sound.astype(np.float32))
+
+
+def _pictures(model: Any, clip: Clip, faces: list[np.ndarray]) -> list[Any]:
+    """Pictures of a clip by each method: in full, where the model has footage and the clip its source; else the faces.
+
+    Args:
+        model: `FaceModel`.
+        clip: of a dataset.
+        faces: real ones and those of the methods [shape=(frames, size, size, 3) each].
+    """
+    size = model.config.size
+    with contextlib.suppress(InputError, OSError, KeyError):
+        if model.filmed is not None:
+            real, own, alone = faces
+            opacity, footage = painted_mask(size)[..., 0], Source.of_footage(model.footage, size)
+            frames, places = zip(*source_pictures(clip, 0, len(real)), strict=True)
+            painted = [put_back(*parts) for parts in zip(frames, own, [opacity] * len(own), places, strict=True)]
+            times = frame_numbers(clip) / clip.entry["fps"]
+            speaking = [footage.with_face(face, time, painted=True) for face, time in zip(alone, times, strict=True)]
+            return [frames, painted, speaking]
+    side = -(-SHORTEST_SIDE // size) * size
+    return [[cv2.resize(face, (side, side), interpolation=cv2.INTER_LANCZOS4) for face in row] for row in faces]
 
 
 def _shown(times: np.ndarray, frame_rate: float) -> np.ndarray:
@@ -110,9 +140,13 @@ def _shown(times: np.ndarray, frame_rate: float) -> np.ndarray:
     return np.maximum(0, np.searchsorted(times, moments + 0.5 / frame_rate) - 1)
 
 
-def _side_by_side(rows: list[np.ndarray], size: int) -> Iterator[Any]:
-    """Faces of several methods next to each other: uint8 RGB [shape=(size, width, 3)], a frame at a time."""
-    gap = np.full((size, GAP, 3), 255, np.uint8)
-    for faces in zip(*rows, strict=True):
-        large = [cv2.resize(face, (size, size), interpolation=cv2.INTER_LANCZOS4) for face in faces]
-        yield np.concatenate([part for face in large for part in (gap, face)][1:], axis=1)
+def _side_by_side(rows: list[Any]) -> Iterator[Any]:
+    """Pictures of several methods next to each other, as high as those of the first: uint8 RGB, a frame at a time."""
+    height = rows[0][0].shape[0]
+    gap = np.full((height, GAP, 3), 255, np.uint8)
+    for pictures in zip(*rows, strict=True):
+        parts = [gap]
+        for picture in pictures:
+            width = 2 * round(picture.shape[1] * height / picture.shape[0] / 2)
+            parts += [cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), gap]
+        yield np.concatenate(parts[1:-1], axis=1)

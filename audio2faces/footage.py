@@ -118,7 +118,7 @@ def cut_footage(dataset: Dataset, loudness: dict[str, np.ndarray], folder: Path)
     for _, clip, first, end in sorted(pieces, key=lambda piece: piece[0]):
         try:
             rest = int(loudness[clip.name][first:end].argmin())
-            return _written(dataset, clip, first, end, rest, folder)
+            return _written(clip, first, end, rest, folder)
         except (InputError, OSError):  # the source was moved
             continue
     return None
@@ -165,33 +165,53 @@ def _turning_points(part: np.ndarray, faces: np.ndarray, steps: np.ndarray) -> t
     return first, last + 1
 
 
-def _written(dataset: Dataset, clip: Clip, first: int, end: int, rest: int, folder: Path) -> Footage:
+def source_pictures(clip: Clip, first: int, end: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The pictures that faces of a clip were cropped from, shrunk to LARGEST_SIDE.
+
+    Args:
+        clip: of a dataset.
+        first: number of the first face.
+        end: number of the face after the last one.
+
+    Yields:
+        (picture, transform): uint8 RGB [shape=(height, width, 3)], both even; from it to the aligned face
+        [shape=(2, 3)].
+
+    Raises:
+        InputError, OSError: the source cannot be read any more, or holds other frames.
+    """
+    location, half = clip.entry["source"], 0.5 / clip.entry["fps"]
+    downloads = clip.folder.parent.parent / "downloads"
+    path = fetch(location, downloads).picture if is_url(location) else Path(location)
+    start, moments = clip.entry["start"] + clip.times[first], clip.times[first:end] - clip.times[first]
+    transforms = clip.track["transform"][first:end]
+    number = 0
+    for found, image in read_frames(path, [], start, start + moments[-1] + 2 * half):
+        if number < len(moments) and abs(found - moments[number]) <= half:
+            picture = fitted(image, LARGEST_SIDE)
+            yield picture, of_scaled_frame(transforms[number], image.shape[:2], picture.shape[:2])
+            number += 1
+    if number < len(moments):
+        raise InputError(f"{path}: its frames are no longer those of {clip.name}; prepare it again")
+
+
+def _written(clip: Clip, first: int, end: int, rest: int, folder: Path) -> Footage:
     """Writes a piece of a clip, of which `rest` is the number of its quietest frame.
 
     Raises:
         InputError, OSError: its source cannot be read.
     """
-    location, rate, times = clip.entry["source"], clip.entry["fps"], clip.times[first:end]
-    picture = fetch(location, dataset.folder / "downloads").picture if is_url(location) else Path(location)
-    shapes = []
+    path, rate, places, shapes = folder / PICTURES, clip.entry["fps"], [], []
 
-    def images() -> Iterator[np.ndarray]:
-        start, seconds = clip.entry["start"] + times[0], times[-1] - times[0]
-        wanted = iter(times - times[0])
-        time = next(wanted)
-        for found, image in read_frames(picture, [], start, start + seconds + 1 / rate):
-            if time is not None and abs(found - time) <= 0.5 / rate:
-                made = fitted(image, LARGEST_SIDE)
-                shapes.append((image.shape[:2], made.shape[:2]))
-                time = next(wanted, None)
-                yield made
-        if time is not None:
-            raise InputError(f"{picture}: its frames are no longer those of {clip.name}")
+    def pictures() -> Iterator[np.ndarray]:
+        places.clear()
+        for picture, transform in source_pictures(clip, first, end):
+            places.append(transform)
+            shapes.append(picture.shape[:2])
+            yield picture
 
-    path = folder / PICTURES
     for quality in QUALITIES:
-        write_pictures(path, images(), rate, quality)
+        write_pictures(path, pictures(), rate, quality)
         if path.stat().st_size <= LARGEST_FILE:
             break
-    transforms = np.stack([of_scaled_frame(transform, *shapes[0]) for transform in clip.track["transform"][first:end]])
-    return Footage(path, np.arange(end - first) / rate, transforms, rest, shapes[0][1])
+    return Footage(path, np.arange(end - first) / rate, np.stack(places), rest, shapes[0])

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from audio2faces.export.__main__ import export
 from audio2faces.face import load_model, save_model
+from audio2faces.figures import write_comparison
 from audio2faces.footage import PICTURES, cut_footage
 from audio2faces.generate.compositing import put_back
 from audio2faces.generate.source import Source
@@ -160,3 +161,22 @@ def test_footage_is_played_forth_and_back_at_any_rate(filmed_model, rate):
     shown, source = footage.played(numbers, rate), Source.of_footage(footage, 16)
     assert (np.abs(np.diff(shown)) <= 1).all() and set(shown) == set(range(len(footage.times)))
     assert np.abs(shown - [source.place(number / rate) for number in numbers]).max() <= 1
+
+
+def test_full_pictures_side_by_side(filmed_model, tmp_path):
+    """Real, painted into the same frames, in the model's footage; as high as the real ones."""
+    model, clips = load_model(filmed_model), filmed(tmp_path / "other", seed=5).clips
+    real = [np.asarray(clip.faces) for clip in clips]
+    faces = {"real": real, "tiny, refined, in the clip's own frames": [np.full_like(of_clip, 200) for of_clip in real]}
+    faces["tiny, refined, in the model's footage"] = faces["tiny, refined, in the clip's own frames"]
+    write_comparison(tmp_path / "e.mp4", model, clips, faces)
+    shown = next(read_frames(tmp_path / "e.mp4"))[1]
+    scale = shown.shape[0] // 48
+    assert shown.shape[1] == scale * (3 * 64 + 2 * 16)
+    parts = [shown[:, scale * left : scale * (left + 64)][::scale, ::scale].astype(int) for left in (0, 80, 160)]
+    left, top = IN_PICTURE.astype(int)
+    mouth = slice(top + 12, top + 14), slice(left + 7, left + 9)
+    assert np.abs(parts[0][mouth] - real[0][0, 12:14, 7:9]).mean() < 30
+    assert min(part[mouth].mean() for part in parts[1:]) > 150
+    (tmp_path / "other" / "a.mp4").unlink()  # then aligned faces are shown
+    write_comparison(tmp_path / "e.webp", model, clips, faces)

@@ -149,7 +149,7 @@ def prepare(sources: Any, folder: Any, size: int = 64, **options: Any) -> Datase
     Args:
         sources: a video file, a folder of videos, an address or a list, or several of them.
         folder: of the dataset, made where missing.
-        size: side of the faces in pixels: 32, 64 or 128.
+        size: side of the faces in pixels: 32, 64, 128 or 256.
         options: as for `preprocessing.prepare.prepare_dataset`: `splits`, `licence`, `workers`.
 
     Raises:

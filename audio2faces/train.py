@@ -31,6 +31,7 @@ SAMPLE_LICENCE = "GRID corpus (Cooke, Barker, Cunningham, Shao 2006), CC BY 4.0"
 NOTHING = "nothing"  # of --from
 OF_BEGAN = ("audio_encoder", "repair")  # arguments that no other mode takes
 LEAST_SECONDS = 20  # of training speech
+LARGEST_BEGAN = 128  # pixels
 LEARNED = "learned"  # the default of --audio-encoder
 COUNT = number(1, math.inf, int)
 MODES: dict[str, tuple] = {  # mode: presets, function that trains (module, name), preset with --data (None: by amount)
@@ -118,6 +119,8 @@ def chosen_config(arguments: argparse.Namespace, minutes: float = 0.0) -> Any:
     preset = arguments.preset or default
     if preset not in presets:
         raise InputError(f"--preset {preset}: mode {arguments.mode} has {', '.join(sorted(presets))}")
+    if arguments.mode == "began" and (arguments.size or 0) > LARGEST_BEGAN:
+        raise InputError(f"--size {arguments.size}: mode began draws faces of {LARGEST_BEGAN} pixels at the most")
     if arguments.mode == "vae" and (wrong := [name for name in ("precision", "size") if getattr(arguments, name)]):
         raise InputError(f"--{wrong[0]}: mode vae sees no faces, computes in float32 and does not take it")
     if arguments.mode != "audio2faces" and arguments.stage:

@@ -23,7 +23,7 @@ from runtime.program import InputError, progress
 
 SCHEMA = 3
 SPLITS = ("train", "validation", "test")
-SIZES = (32, 64, 128)  # sides of faces in pixels that networks are made for
+SIZES = (32, 64, 128, 256)  # sides of faces in pixels that networks are made for
 MORE_CLIPS = f"prepare a video of {LEAST_SECONDS:g} s or more, or more clips, or give --splits"
 LEARNED_FROM = ("faces.npy", *SPEECH_FILES.values())  # and the times of the faces
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # what the process lacks; no file is at fault

@@ -54,7 +54,7 @@ def trained(training, tiny_model_folder):
     return TrainedRegressor.from_task(training, load_model(tiny_model_folder).network)
 
 
-@pytest.mark.parametrize("size", [16, 64, 128])
+@pytest.mark.parametrize("size", [16, 64, 128, 256])
 def test_an_untrained_refiner_paints_the_moving_face_as_it_is(size):
     refiner = build_refiner(config_of(size=size))
     moving, reference, frame = np.random.default_rng(0).uniform(-1, 1, (3, 1, size, size, 3)).astype(np.float32)

@@ -22,6 +22,7 @@ from preprocessing.faces.alignment import MOUTH_BOX
 from training.trainable import Batch, Trainable
 
 WINDOW = 0.375, 0.125  # of the face's side: the refiner computes below the first, and so far from the left and right
+HALVED = 128  # pixels of the largest faces that it computes at half their size
 SQUARE = 0.5, 0.25  # likewise: what the discriminator sees
 MARGIN = 0.06  # of the face's side: detail is compared in the mouth box and so much around it
 BLOCKS_2017 = 4  # residual blocks
@@ -53,16 +54,19 @@ def build_unet(config: RefinerConfig) -> keras.Model:
     """A U-Net (Ronneberger, Fischer, Brox, arXiv 1505.04597) that adds to the moving face and paints it into the frame.
 
     It sees the painted part and some skin around it, and computes at half its size, a quarter and an eighth, with n, 2n
-    and 2n channels; the two ends are sub-pixel (arXiv 1609.05158). Its last convolution starts at zero: an untrained
-    refiner paints the moving face as it is.
+    and 2n channels; of faces larger than HALVED at half of these. The two ends are sub-pixel (arXiv 1609.05158). Its
+    last convolution starts at zero: an untrained refiner paints the moving face as it is.
     """
     size, n = config.size, config.n
+    folds = 1 if size <= HALVED else 2
     moving, reference, frame = (keras.Input((size, size, 3)) for _ in range(3))
     rows, columns = window(size)
     around = (rows.start, size - rows.stop), (columns.start, size - columns.stop)
     faces = moving, reference, HiddenLowerFace(size)(frame)
     seen = [layers.Cropping2D(around, dtype="float32")(face) for face in faces]  # small motion counts
-    x = space_to_depth(layers.Concatenate()(seen))  # (B, rows / 2, columns / 2, 36)
+    x = layers.Concatenate()(seen)
+    for _ in range(folds):
+        x = space_to_depth(x)  # (B, rows / 2, columns / 2, 36)
     half = double_convolution(x, n)
     quarter = _halved(half, 2 * n)
     x = _halved(quarter, 2 * n)
@@ -70,8 +74,10 @@ def build_unet(config: RefinerConfig) -> keras.Model:
         x = layers.Concatenate()([layers.UpSampling2D(interpolation="nearest")(x), skipped])
         x = layers.Conv2D(width, 3, padding="same", activation="elu")(x)
     x = layers.Conv2D(n, 3, padding="same", activation="elu")(x)
-    x = layers.Conv2D(12, 3, padding="same", kernel_initializer="zeros", dtype="float32")(x)
-    added = layers.ZeroPadding2D(around, dtype="float32")(depth_to_space(x))
+    x = layers.Conv2D(3 * 4**folds, 3, padding="same", kernel_initializer="zeros", dtype="float32")(x)
+    for _ in range(folds):
+        x = depth_to_space(x)
+    added = layers.ZeroPadding2D(around, dtype="float32")(x)
     painted = PaintedLowerFace(size)([frame, layers.Add(dtype="float32")([moving, added])])
     return keras.Model([moving, reference, frame], painted, name="refiner")
 

@@ -28,7 +28,8 @@ from training.frames import FrameSet
 AT_ONCE = 256  # frames, when all of them are looked at
 STRETCH_SECONDS = 3.0  # of a stretch; each stays within one clip, and within its unbroken frames
 CANDIDATES = 240  # stretches among which those of a model are chosen
-STRETCHES = 10  # kept with a model
+STRETCHES = 10  # kept with a model, fewer of large faces
+MOST_EYES = 6_000_000  # bytes of the eyes that are kept, before they are packed
 JOIN_SECONDS = 0.4  # of the cross-fade from one stretch to the next
 DRAWN = 4  # stretches drawn for the next one: the nearest follows
 MASK_EDGE = 0.05  # of the side of the face, over which eyes and face are blended
@@ -239,11 +240,12 @@ def choose_stretches(eyes: np.ndarray, misfits: np.ndarray, join: int) -> np.nda
         join: frames at each end that are faded into those of another stretch.
 
     Returns:
-        indices of at most STRETCHES, in rising order.
+        indices of at most STRETCHES that hold at most MOST_EYES, in rising order.
     """
     usual = np.median(eyes[:, 0], axis=0)
     ends = [np.abs(eyes[:, part] - usual).mean(axis=(1, 2, 3, 4)) for part in (slice(join), slice(-join, None))]
-    return np.sort(np.argsort(misfits + np.maximum(*ends), kind="stable")[:STRETCHES])
+    count = max(1, min(STRETCHES, MOST_EYES // eyes[0].nbytes))
+    return np.sort(np.argsort(misfits + np.maximum(*ends), kind="stable")[:count])
 
 
 def match_eyes(eyes: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -114,7 +114,7 @@ _2017 = SystemConfig(
         training=TrainingConfig(steps=8000, batch_size=1, learning_rate=4e-5, schedule="halved", evaluate_every=500),
     ),
 )
-_IN_MINUTES = {"n": 24, "training": {"steps": 400, "evaluate_every": 100}}
+_IN_MINUTES = {"n": 32, "training": {"steps": 1500, "evaluate_every": 250, "halve_every": 500}}
 _FROM_ENCODER = SystemConfig().updated(
     regressor={
         "encoder": DEFAULT_ENCODER,

@@ -36,6 +36,7 @@ TURNING = 0.15  # share of a piece at either end in which it may turn back
 # What makes a piece worse, in the same unit: a head turned aside by an eye distance; a step of the head from frame to
 # frame, in eye distances; a second that is missing to LONGEST.
 TURNED, MOVED, SHORT = 4.0, 40.0, 0.1
+JUMP = 0.15  # step of the head, in eye distances, that no head makes: a cut, at which a piece ends
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def _pieces(clip: Clip) -> Iterator[tuple[float, Clip, int, int]]:
     still = landmarks[:, [LEFT_EYE, RIGHT_EYE, NOSE]].mean(axis=1) / eye_distance
     steps = np.linalg.norm(np.diff(still, axis=0), axis=-1)
     length, least = round(LONGEST * rate), round(SHORTEST * rate)
-    for sequence in np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(numbers) > 1) + 1):
+    for sequence in np.split(np.arange(len(numbers)), np.flatnonzero((np.diff(numbers) > 1) | (steps > JUMP)) + 1):
         for start in range(0, max(1, len(sequence) - length + 1), max(1, length // 2)):
             part = sequence[start : start + length]
             if len(part) < least:

@@ -13,6 +13,7 @@ from audio2faces.generate.source import Source
 from audio2faces.generate.video import Options, generate_video, stream_faces
 from audio2faces.lower_face import painted_mask
 from media.reading import read_frames, read_speech, video_info
+from preprocessing.dataset import open_dataset
 from preprocessing.faces.alignment import crop_face
 from runtime.program import InputError
 
@@ -180,3 +181,14 @@ def test_full_pictures_side_by_side(filmed_model, tmp_path):
     assert min(part[mouth].mean() for part in parts[1:]) > 150
     (tmp_path / "other" / "a.mp4").unlink()  # then aligned faces are shown
     write_comparison(tmp_path / "e.webp", model, clips, faces)
+
+
+def test_no_piece_goes_over_a_jump(tmp_path):
+    """As where takes were joined: from frame 18 on the head is elsewhere."""
+    dataset = filmed(tmp_path)
+    for clip in dataset.clips:
+        track = dict(clip.track)
+        track["landmarks"][18:] += [2, 0]
+        np.savez(clip.folder / "track.npz", **track)
+    footage = cut_footage(open_dataset(dataset.folder), loudness_of(dataset), tmp_path)
+    assert 12 <= len(footage.times) <= 18

@@ -11,7 +11,7 @@ ENCODER_STEPS = 28
 FITTED = 3000  # frames of a version
 IDLE = 2300  # frames
 REGRESSOR_STEPS = 140  # frames in steps, audio network and decoder together
-REFINER_STEPS = 14  # of 48 channels
+REFINER_STEPS = 12  # of 48 channels
 SHOWN = 60  # frames that the evaluation generates and measures
 
 

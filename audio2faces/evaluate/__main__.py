@@ -81,7 +81,8 @@ def measure(arguments: argparse.Namespace, dataset: Any, folders: Any) -> None:
     report, faces = evaluate(models, FrameStore(dataset), arguments.split)
     print(f"{report['model']} on {report['clips']} {report['split']} clips, {report['frames']} frames\n")
     print(format_table(report))
-    own = [name for name in faces if not any(part in name for part in (", on the ", ", in ", ", idle "))]
+    left_out = (", on the ", ", in the clip's", ", in another clip's", ", idle ")
+    own = [name for name in faces if not any(part in name for part in left_out)]
     if arguments.words:
         shown = {name: faces[name] for name in own}
         report["sounds"] = evaluate_sounds(dataset.split(arguments.split), shown, arguments.words)

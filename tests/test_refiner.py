@@ -213,8 +213,10 @@ def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, trained, tiny
     maps = trained.maps
     places = [int(np.flatnonzero((maps == heard).all(axis=(1, 2)))[0]) for heard in batch["speech"]]
     assert places[1] == places[0] + 1 and places[3] == places[2] + 1 and places[0] // 20 == places[1] // 20
-    np.testing.assert_array_equal(batch["face"], every[places])
-    np.testing.assert_array_equal(batch["frame"], every[places])
+    opacity = painted_mask(16)
+    np.testing.assert_allclose(batch["face"], batch["frame"] + opacity * (every[places] - batch["frame"]), atol=1e-6)
+    moments = [int(np.flatnonzero((every == frame).all(axis=(1, 2, 3)))[0]) for frame in batch["frame"]]
+    assert [moment // 20 for moment in moments] == [place // 20 for place in places] and moments != places
     quiet = training.frames.quietest(5)
     for place, reference, moving in zip(places, batch["reference"], batch["moving"], strict=True):
         candidates = [index for index in quiet.ravel() if (every[index] == reference).all()]
@@ -224,6 +226,23 @@ def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, trained, tiny
         assert np.abs(expected - moving).max(axis=(1, 2, 3)).min() < 2e-3  # kept as float16
     again = batches.batch(3)
     assert all((batch[name] == again[name]).all() for name in batch)
+
+
+def test_frames_are_of_another_moment_in_which_the_head_is_held_alike(training, trained, monkeypatch):
+    batches = prepared(trained)
+    first, generator = np.array([3, 25, 47]), np.random.default_rng(0)
+    chosen = batches._elsewhen(first, generator).reshape(-1, 2)
+    starts = first // 20 * 20
+    assert ((chosen >= starts[:, None]) & (chosen < starts[:, None] + 20)).all() and (np.diff(chosen) <= 1).all()
+    drawn = np.concatenate([batches._elsewhen(first, generator).reshape(-1, 2)[:, 0] - starts for _ in range(20)])
+    assert len(set(drawn.tolist())) > 10  # any moment of a clip that stands still
+    faces = batches.frames.faces
+
+    def lit_by_turns(indices):
+        return faces(indices) + np.uint8(20) * (indices % 2).astype(np.uint8)[:, None, None, None]
+
+    monkeypatch.setattr(batches.frames, "faces", lit_by_turns)
+    assert (batches._elsewhen(np.full(30, 4), generator)[::2] % 2 == 0).all()  # the others are lit otherwise
 
 
 def test_references_vary_alike_within_a_pair():

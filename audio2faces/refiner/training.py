@@ -13,6 +13,7 @@ import numpy as np
 from audio2faces.config import RefinerConfig
 from audio2faces.face import FaceModel
 from audio2faces.figures import draw_refiner_curves
+from audio2faces.lower_face import painted_mask
 from audio2faces.refiner.network import Refiner, build_refiner
 from audio2faces.refiner.validation import RefinerValidation
 from audio2faces.regressor.network import add_motion
@@ -27,6 +28,9 @@ from training.loop import Picture, Task, train
 from training.run_folder import RunSettings, open_run, with_precision
 from training.trainable import Batch
 
+CANDIDATES = 4  # other moments of a clip, of which the one with the most similar upper face is painted into
+UPPER = 0.5  # share of the face that is compared for that
+ALIKE = 8.0  # grey levels by which it may differ
 FOREIGN = 0.3  # share of the pairs whose reference is of another clip
 # Twice the standard deviation of what makes these unlike the frame, too: degrees; shares of the face; of colours.
 LARGEST_TURN, LARGEST_SCALE, LARGEST_SHIFT = 3.0, 0.04, 0.02
@@ -36,11 +40,11 @@ LARGEST_GAIN, LARGEST_OFFSET = 0.1, 0.1
 class RefinerTask(Task):
     """What training a refiner adds to the loop.
 
-    A batch holds pairs of frames that follow each other in time, each to be painted again with the lower face hidden.
-    What is painted starts as the regressor shows it when it moves a quiet face of the same clip, as it does in
-    generation. (Starting from any face, whose own motion it knows no better than that of the others, the refiner learns
-    to distrust all motion: the mouth moved less by a tenth.) In footage a reference may be of another moment than the
-    frame, with another turn of the head and other light: so some are of other clips, moved and coloured a little.
+    A batch holds pairs of frames that follow each other in time, whose lower face is to be painted into frames of
+    another moment. What is painted starts as the regressor shows it when it moves a quiet face of the same clip, as it
+    does in generation. (Starting from any face, whose own motion it knows no better than that of the others, the
+    refiner learns to distrust all motion: the mouth moved less by a tenth.) In footage a reference may have another
+    turn of the head and other light than the frame: so some are of other clips, moved and coloured a little.
 
     The weights of the last step are the result: the sharpest of all steps may be one that drew a grid over the face.
 
@@ -84,14 +88,14 @@ class RefinerTask(Task):
         frames, count, seed = self.frames, self.settings.batch_size, self.settings.seed
         generator = np.random.default_rng((seed, step))
         first = batch_indices(len(frames), -(-count // 2), step, seed)
-        start, end = (
-            np.searchsorted(frames.sequence_of, frames.sequence_of[first], side=side) for side in ("left", "right")
-        )
+        start, end = self._sequences(first)
         first = np.where(first + 1 < end, first, np.maximum(first - 1, start))
         indices = np.stack([first, np.minimum(first + 1, end - 1)], axis=1).ravel()[:count]
-        face = to_signed(frames.faces(indices))
+        face = frame = to_signed(frames.faces(indices))
         reference = moving = self.trained.motion(indices)
         if self.face.config.motion:
+            frame = to_signed(frames.faces(self._elsewhen(first, generator)[:count]))
+            face = frame + painted_mask(self.config.size) * (face - frame)
             clips = frames.clip_of[first]
             others = generator.integers(len(self.quiet), size=len(first))
             foreign = generator.random(len(first)) < FOREIGN
@@ -103,12 +107,41 @@ class RefinerTask(Task):
             reference[which], moving[which] = varied(reference[which], moving[which], generator)
         return {
             "face": face,
-            "frame": face,
+            "frame": frame,
             "speech": self.trained.maps[indices],
             "foreign_speech": self.trained.maps[generator.integers(len(frames), size=count)],
             "moving": moving,
             "reference": reference,
         }
+
+    def _sequences(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First frame and end of the unbroken sequence that each frame is in [shape=(n,) each]."""
+        numbers = self.frames.sequence_of
+        return tuple(np.searchsorted(numbers, numbers[indices], side=side) for side in ("left", "right"))
+
+    def _elsewhen(self, first: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Pairs of frames of another moment of the same clip, in which the head is held alike.
+
+        Cheeks and jaw around a mouth tell how far it is open. In footage they are of another moment than the speech: a
+        refiner that could rely on them would move the mouth there less.
+
+        Args:
+            first: the first frame of each pair that is to be painted [shape=(n,)].
+            generator: source of randomness.
+
+        Returns:
+            indices of pairs [shape=(2 * n,)]; of the same frames where none of CANDIDATES is alike.
+        """
+        frames, size = self.frames, self.config.size
+        start, end = self._sequences(first)
+        others = generator.integers(start[:, None], end[:, None], size=(len(first), CANDIDATES))
+        upper = frames.faces(np.concatenate([first[:, None], others], axis=1).ravel())[:, : round(UPPER * size)]
+        upper = upper.reshape(len(first), CANDIDATES + 1, -1).astype(np.float32)
+        distances = np.abs(upper[:, 1:] - upper[:, :1]).mean(axis=-1)
+        nearest = distances.argmin(axis=1)
+        rows = np.arange(len(first))
+        chosen = np.where(distances[rows, nearest] < ALIKE, others[rows, nearest], first)
+        return np.stack([chosen, np.minimum(chosen + 1, end - 1)], axis=1).ravel()
 
     def validate_before(self) -> dict[str, float | None]:
         """See `Task.validate_before`: the regressor alone."""

@@ -50,17 +50,15 @@ def test_the_published_models_move_the_mouth_as_the_speaker_does(size, request):
     dataset = request.getfixturevalue("sample_dataset" if size == 64 else "larger_dataset")
     report, _ = evaluate([load_model(FACES[size])], FrameStore(dataset), "test")
     methods = report["methods"]
-    ours = methods["model, refined"]
+    ours = methods["model, refined, in the model's footage"]  # what generate.py shows
     assert ours["correlation"] >= 0.85 and ours["explained_variance"] >= 0.5 and ours["best_lag"] == 0
-    assert ours["opening_correlation"] >= 0.8 and 0.85 < ours["amplitude"] < 1.15
+    assert ours["opening_correlation"] >= 0.8 and 0.75 < ours["amplitude"] < 1.15
     assert ours["correlation"] > methods["nearest audio"]["correlation"]
-    assert ours["mouth_sharpness"] > 0.6 and ours["flicker"] < 1.2
-    assert ours["sharpness"] > 0.85  # these two clips are sharper than most; on all of s1_test it is above .9
-    on_first_frame = methods["model, refined, on the clip's first frame"]
-    assert on_first_frame["psnr"] > methods["first frame held"]["psnr"]
-    gain = on_first_frame["mouth_psnr"] - methods["first frame held"]["mouth_psnr"]
-    assert gain > {64: 0.3, 128: 1}[size]  # both models' faces lie half a pixel off, of 64 or of 128
-    assert report["idle"][f"grid-s1-{size}"]["eye_sharpness"] == pytest.approx(1, abs=0.25)
+    own = methods["model, refined, in the clip's own frames"]
+    assert own["correlation"] >= 0.9 and 0.85 < own["amplitude"] < 1.15
+    assert own["mouth_psnr"] > methods["first frame held"]["mouth_psnr"] + 1
+    assert own["mouth_sharpness"] == pytest.approx(1, abs=0.15) and own["seam"] == pytest.approx(1, abs=0.05)
+    assert own["flicker"] == pytest.approx(1, abs=0.05) and report["idle"] == {}
 
 
 def test_the_published_began_follows_speech_and_varies(sample_dataset):

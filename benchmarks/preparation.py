@@ -53,10 +53,9 @@ def tasks_of(videos, folder):
     """Tasks that prepare videos into a new dataset."""
     for name in ("clips", "sources"):
         make_folder(folder / name)
+    settings = Settings(segments="whole")
     return [
-        SourceTask(
-            str(folder), video.stem, str(video), str(video), str(video), content_hash(video, video), (), Settings()
-        )
+        SourceTask(str(folder), video.stem, str(video), str(video), str(video), content_hash(video, video), (), settings)
         for video in videos
     ]
 

@@ -55,7 +55,7 @@ class SourceTask:
     sound: str  # path of its sound, mostly the same file
     sha256: str  # of these files, see `content_hash`
     intervals: tuple  # (start, end) in seconds, () for the whole video
-    settings: Settings
+    settings: Settings  # whose segments are "speech" or "whole"
     details: dict = field(default_factory=dict)  # what else the record tells: downloader, title, ...
     names: tuple = ()  # of the clips of the intervals, None for one that is named by source and times; () for all None
     divided: bool = True  # among the splits, where it is long enough

@@ -351,6 +351,7 @@ def test_bad_input_gives_one_line(tmp_path):
         run_program("-m", "preprocessing.flip", tmp_path)
     )
     dataset_of(tmp_path, [drawn_clip(tmp_path, name, "train", 0) for name in ("a", "b")])
+    np.savez(tmp_path / "clips" / "a" / "track.npz", time=np.arange(20) / 25)
     with pytest.raises(InputError, match=r"track\.npz: missing or damaged"):  # a track without landmarks
         find_mirrored(open_dataset(tmp_path), "landmarks")
     nowhere = run_program("-m", "preprocessing.flip", tmp_path, "--picture", tmp_path / "manifest.json" / "a.png")

@@ -54,7 +54,8 @@ def test_a_cluster_loses_a_worker_and_no_clip(tmp_path):
     tasks = []
     for name in names:
         path = str(SAMPLES / f"{name}.mkv")
-        tasks.append(SourceTask(str(tmp_path), name, path, path, path, content_hash(path, path), (), Settings()))
+        settings = Settings(segments="whole")
+        tasks.append(SourceTask(str(tmp_path), name, path, path, path, content_hash(path, path), (), settings))
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         with distributed.Client(cluster) as client:
             victim = min(client.run(os.getpid).values())

@@ -55,8 +55,8 @@ def tasks_of(videos, folder):
         make_folder(folder / name)
     settings = Settings(segments="whole")
     return [
-        SourceTask(str(folder), video.stem, str(video), str(video), str(video), content_hash(video, video), (), settings)
-        for video in videos
+        SourceTask(str(folder), path.stem, str(path), str(path), str(path), content_hash(path, path), (), settings)
+        for path in videos
     ]
 
 

@@ -78,8 +78,7 @@ class Footage:
             numbers: of the frames of a video, whole numbers [shape=(n,)].
             frame_rate: of that video.
         """
-        steps, last = np.rint(numbers * (self.frame_rate / frame_rate)).astype(int), len(self.times) - 1
-        return last - np.abs(steps % (2 * last) - last)
+        return forth_and_back(np.rint(numbers * (self.frame_rate / frame_rate)).astype(int), len(self.times))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -98,6 +97,12 @@ class Footage:
         shutil.copyfile(self.path, folder / PICTURES)
         rest, shape = np.array(self.rest), np.array(self.shape)
         np.savez(folder / PLACES, times=self.times, transforms=self.transforms, rest=rest, shape=shape)
+
+
+def forth_and_back(steps: np.ndarray, count: int) -> np.ndarray:
+    """Which of `count` frames are shown after some steps [shape=(n,)]: forth through all of them, back, forth again."""
+    last = max(count - 1, 1)
+    return np.minimum(last - np.abs(steps % (2 * last) - last), count - 1)
 
 
 def cut_footage(dataset: Dataset, loudness: dict[str, np.ndarray], folder: Path) -> Footage | None:

@@ -93,7 +93,7 @@ def main():
     print("|---|---|--:|--:|--:|--:|", flush=True)
     for minutes in arguments.minutes or MINUTES:
         part = shorter(dataset, minutes)
-        length = f"{60 * minutes:.0f} s" if minutes < 1 else f"{minutes:g} minutes"
+        length = f"{60 * minutes:.0f} s" if minutes < 1 else f"{minutes:g} minute{'s' * (minutes != 1)}"
         for name, encoder in (("the encoder", arguments.encoder), ("nothing", None)):
             values = row(part, encoder, arguments.runs / f"{minutes:g}-{name.split()[-1]}")
             print(f"| {length} | {name} | " + " | ".join(f"{value:.2f}" for value in values) + " |", flush=True)

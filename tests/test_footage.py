@@ -7,7 +7,7 @@ import tensorflow as tf
 from audio2faces.export.__main__ import export
 from audio2faces.face import load_model, save_model
 from audio2faces.figures import write_comparison
-from audio2faces.footage import PICTURES, cut_footage
+from audio2faces.footage import PICTURES, cut_footage, forth_and_back
 from audio2faces.generate.compositing import put_back
 from audio2faces.generate.source import Source
 from audio2faces.generate.video import Options, generate_video, stream_faces
@@ -153,6 +153,11 @@ def test_a_face_alone_is_that_of_the_footage_also_where_it_is_exported(filmed_mo
     samples = read_speech(SPEECH).astype(np.float32)
     made = signatures["serving_default"](samples=samples[None], lengths=np.int32([len(samples)]))["frames"].numpy()[0]
     assert np.abs(made.astype(int) - faces).max() <= 1
+
+
+def test_frames_forth_and_back():
+    assert forth_and_back(np.arange(9), 4).tolist() == [0, 1, 2, 3, 2, 1, 0, 1, 2]
+    assert forth_and_back(np.arange(3), 1).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("rate", [25.0, 60.0])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from audio2faces.evaluate.baselines import NearestAudio, mean_face
+from audio2faces.footage import forth_and_back
 from audio2faces.generate.compositing import blended
 from audio2faces.lower_face import painted_mask
 from audio2faces.regressor.idle import idle_frames
@@ -168,7 +169,7 @@ def _methods_of(name: str, model: Any, mean: np.ndarray, following: dict[str, Cl
     def in_footage(of_clip):
         def faces(clip):
             motion, footage = model.relative_motion(speech_of(clip)), of_clip(clip)
-            frames = footage.faces[forth_and_back(len(footage.faces), len(motion))]
+            frames = footage.faces[forth_and_back(np.arange(len(motion)), len(footage.faces))]
             return in_frames(model, motion, frames, footage.faces[mouth_opening(footage.faces).argmin()])
 
         return faces
@@ -219,12 +220,6 @@ def in_frames(model: Any, motion: np.ndarray, frames: np.ndarray, rest: np.ndarr
     if model.paints:
         return model.render(motion, reference=rest, frames=frames)
     return np.stack([blended(face, frame) for face, frame in zip(model.render(motion), frames, strict=True)])
-
-
-def forth_and_back(count: int, length: int) -> np.ndarray:
-    """Numbers of frames that play `count` of them forth, back and forth again [shape=(length,)]."""
-    order = np.r_[:count, count - 2 : 0 : -1]
-    return np.resize(order, length)
 
 
 def idle_measures(model: Any, real: list[Any]) -> dict:

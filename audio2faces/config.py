@@ -24,7 +24,6 @@ class RegressorConfig(Config):
     frozen: bool = False  # its weights stay as they are
     versions: int = 8  # of each clip's speech in other rooms, microphones and voices; 0: as it is alone
     motion: bool = True  # learns the face less its clip's mean; False: the face itself
-    idle: int = 24  # components of the motion that speech does not explain
     decoder_widths: tuple = (128, 96, 96)  # channels at 8, 16, 32 pixels, and so on with the last; (): linear
     sub_pixel: bool = True  # half the size inside, a sub-pixel convolution at the end
     mouth_weight: float = 8.0  # of a pixel in the mouth box, against 1 elsewhere
@@ -33,8 +32,6 @@ class RegressorConfig(Config):
     def __post_init__(self) -> None:
         if not self.speech.code_size:
             raise InputError("a regressor needs speech: speech.code_size is 0")
-        if self.idle and not self.motion:
-            raise InputError("idle motion: a regressor of whole faces has none; set idle to 0")
         if self.frozen and not self.encoder:
             raise InputError("frozen: there is no speech encoder to freeze; name one")
         if not self.decoder_widths and not (self.encoder and self.motion):
@@ -94,7 +91,6 @@ _2017 = SystemConfig(
         speech=SpeechConfig("2017-networks", "2017-leaky", (64, 128, 256, 512), 256, noise=0.0, dropout=0.0),
         versions=0,
         motion=False,
-        idle=0,
         decoder_widths=(64, 64, 64, 64),
         sub_pixel=False,
         mouth_weight=1.0,

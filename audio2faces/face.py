@@ -6,11 +6,9 @@ refiner.keras         from a face that moves and its reference to a sharp one, w
 reference.png         a real face of the speaker at rest, which the motion is added to
 reference_map.npy     the MFCC map of that moment
 articulation.npy      directions of mouth motion, and what moves with them, float16, where there is motion
-idle_kernel.npy       from codes to idle motion, float16, where there is idle motion
-idle_codes.npy        codes of stretches of training clips, float16
-idle_eyes.png         the eyes of the same frames, a row for each stretch
 footage.mp4           pictures of the speaker that the mouth is put into, where a source could still be read
 footage.npz           where the face lies in them
+likeness.npy          directions in which the details of the speaker's face change, float16
 """
 
 import dataclasses
@@ -27,17 +25,16 @@ import numpy as np
 import began.face
 from audio2faces.config import RegressorConfig
 from audio2faces.footage import PICTURES, PLACES, Footage
+from audio2faces.likeness import Likeness
 from audio2faces.published import PICTURE, check_model
 from audio2faces.refiner.motion_gate import MotionGate  # noqa: F401 - Keras knows layers once they are imported
 from audio2faces.refiner.network import PaintedLowerFace  # noqa: F401 - likewise
 from audio2faces.regressor.articulation import Articulation
-from audio2faces.regressor.idle import IdleMotion
 from audio2faces.regressor.network import add_motion
 from began.face import read_config
 from began.networks.inference import in_batches, without_xla
-from media.pictures import read_png, tile, untile, write_png
+from media.pictures import read_png, write_png
 from media.pixels import to_signed, to_uint8
-from preprocessing.faces.alignment import eye_slices
 from preprocessing.speech.audio_features import FeatureStatistics
 from runtime.files import atomic_folder, write_json
 from runtime.program import InputError, progress
@@ -45,6 +42,7 @@ from training.checkpoints import DAMAGED
 
 SCHEMA = 5
 KIND = "audio2faces"
+LIKENESS = "likeness.npy"  # in a model folder
 
 
 @dataclass(frozen=True)
@@ -59,11 +57,11 @@ class FaceModel:
         network: `keras.Model` from maps to motion (to faces, if not `config.motion`).
         reference: the face that motion is added to, uint8 RGB [shape=(size, size, 3)].
         reference_map: raw MFCC map of that face's moment [shape=(rows, coefficients)].
-        idle: `IdleMotion`, or None.
         refiner: `keras.Model` from a moving face, its reference and the frame that it is painted into, or the first or
             the first two of them, to a sharp face; or None.
         articulation: `Articulation` that gives the motion back what averaging took, or None.
         footage: `Footage` that the mouth is put into, or None.
+        likeness: `Likeness` that tells the speaker from other people, or None.
     """
 
     name: str
@@ -73,10 +71,10 @@ class FaceModel:
     network: keras.Model
     reference: np.ndarray
     reference_map: np.ndarray
-    idle: IdleMotion | None = None
     refiner: keras.Model | None = None
     articulation: Articulation | None = None
     footage: Footage | None = None
+    likeness: Likeness | None = None
 
     def predict_motion(self, maps: np.ndarray) -> np.ndarray:
         """What the regressor makes of raw MFCC maps [shape=(n, rows, coefficients)].
@@ -109,7 +107,6 @@ class FaceModel:
     def render(
         self,
         motion: np.ndarray,
-        idle: Any = None,
         refined: bool = True,
         reference: np.ndarray | None = None,
         frames: np.ndarray | None = None,
@@ -118,11 +115,9 @@ class FaceModel:
 
         Args:
             motion: [shape=(n, motion_size, motion_size, 3)].
-            idle: codes and eyes of `self.idle`, as `idle.idle_frames` gives them; None holds the head still.
             refined: False leaves out the refiner.
             reference: another face to add the motion to, uint8 RGB [shape=(size, size, 3)].
-            frames: aligned faces to paint the mouth into, uint8 RGB [shape=(n, size, size, 3)]; None for the reference,
-                whose head `idle` moves.
+            frames: aligned faces to paint the mouth into, uint8 RGB [shape=(n, size, size, 3)]; None for the reference.
 
         Returns:
             uint8 RGB [shape=(n, size, size, 3)].
@@ -132,16 +127,11 @@ class FaceModel:
         else:
             still = to_signed(self.reference if reference is None else reference)[None]
             painted_into = still if frames is None else to_signed(frames)
-            if idle is not None and self.idle is not None:
-                head = self.idle.motion(idle[0])
-                painted_into = np.asarray(add_motion(painted_into, head))
-                motion = motion if self.paints else motion + head
             faces = np.asarray(add_motion(still, motion))
             seen = [faces, *(np.broadcast_to(other, faces.shape) for other in (still, painted_into))]
         if refined and self.refiner is not None:
             faces = in_batches(self.refiner.predict_on_batch, *seen[: len(self.refiner.inputs)])
-        faces = to_uint8(faces)
-        return faces if idle is None or self.idle is None else self.idle.with_eyes(faces, idle[1])
+        return to_uint8(faces)
 
     def articulated(self, strength: float) -> Self:
         """The same face with another strength of its articulation.
@@ -165,6 +155,20 @@ class FaceModel:
             of the footage, in the order of time, uint8 RGB [shape=(frames, size, size, 3)].
         """
         return self.footage.aligned(self.config.size) if self.footage is not None and self.paints else None
+
+    def around(self, numbers: np.ndarray, frame_rate: float) -> dict[str, Any]:
+        """What `render` paints into when the face is shown alone, where there is footage: `filmed`, forth and back.
+
+        Args:
+            numbers: of the frames of a video, whole numbers [shape=(n,)].
+            frame_rate: of that video.
+        """
+        if self.footage is None or self.filmed is None:
+            return {}
+        return {
+            "reference": self.filmed[self.footage.rest],
+            "frames": self.filmed[self.footage.played(numbers, frame_rate)],
+        }
 
     @property
     def paints(self) -> bool:
@@ -199,11 +203,8 @@ def save_model(folder: Path, model: FaceModel) -> Path:
         np.save(partial / "reference_map.npy", model.reference_map)
         if model.articulation is not None:
             np.save(partial / "articulation.npy", [model.articulation.directions, model.articulation.moving])
-        if model.idle is not None:
-            np.save(partial / "idle_kernel.npy", model.idle.kernel)
-            np.save(partial / "idle_codes.npy", model.idle.codes)
-            eyes = model.idle.eyes
-            write_png(partial / "idle_eyes.png", tile(eyes.reshape(-1, *eyes.shape[2:]), eyes.shape[1], gap=0))
+        if model.likeness is not None:
+            np.save(partial / LIKENESS, model.likeness.motion)
         if model.footage is not None:
             model.footage.save(partial)
         write_json(
@@ -218,6 +219,7 @@ def save_model(folder: Path, model: FaceModel) -> Path:
                 "refined": model.refiner is not None,
                 "articulation": None if model.articulation is None else list(model.articulation.gains),
                 "footage": model.footage is not None,
+                "likeness": model.likeness is not None,
                 "config": model.config.as_json(),
                 "feature_statistics": model.statistics.as_json(),
             },
@@ -252,34 +254,34 @@ def load_model(folder: Any) -> Any:
     if content["kind"] == began.face.KIND:
         return began.face.load_model(folder)
     try:
+        content["config"].pop("idle", None)  # of models until November 2026, which replayed the motion of the head
         config = RegressorConfig.from_json(content["config"])
         refined, frame_rate, gains = bool(content["refined"]), float(content["frame_rate"]), content["articulation"]
         names = ["regressor.keras", PICTURE, "reference_map.npy"]
         names += ["refiner.keras"] * refined + ["articulation.npy"] * (gains is not None)
-        names += ["idle_kernel.npy", "idle_codes.npy", "idle_eyes.png"] * (config.idle > 0)
         filmed = bool(content.get("footage"))
-        names += [PICTURES, PLACES] * filmed
+        alike = bool(content.get("likeness"))
+        names += [PICTURES, PLACES] * filmed + [LIKENESS] * alike
         for name in names:
             if not (folder / name).is_file():
                 raise InputError(f"{folder / name}: missing; copy the whole model folder again")
-        articulation = idle = None
+        articulation = None
         if gains is not None:
             directions, moving = _array(folder / "articulation.npy")
             articulation = Articulation(directions, moving, tuple(map(float, gains)))
-        if config.idle:
-            idle = _idle_motion(folder, config.size, frame_rate)
+        reference = read_png(folder / PICTURE)
         model = FaceModel(
             name=str(content["name"]),
             config=config,
             frame_rate=frame_rate,
             statistics=FeatureStatistics.from_json(content["feature_statistics"]),
             network=_network(folder / "regressor.keras"),
-            reference=read_png(folder / PICTURE),
+            reference=reference,
             reference_map=_array(folder / "reference_map.npy"),
-            idle=idle,
             refiner=_network(folder / "refiner.keras") if refined else None,
             articulation=articulation,
             footage=Footage.load(folder) if filmed else None,
+            likeness=Likeness.of_motion(reference, _array(folder / LIKENESS)) if alike else None,
         )
     except InputError:
         raise
@@ -288,13 +290,6 @@ def load_model(folder: Any) -> Any:
     if model.reference.shape != (config.size, config.size, 3):
         raise InputError(f"{folder / PICTURE}: not of {config.size} pixels; copy the model folder again")
     return model
-
-
-def _idle_motion(folder: Path, size: int, frame_rate: float) -> IdleMotion:
-    codes = _array(folder / "idle_codes.npy")
-    height, width = (part.stop - part.start for part in eye_slices(size))
-    eyes = untile(read_png(folder / "idle_eyes.png"), height, width).reshape(*codes.shape[:2], height, width, 3)
-    return IdleMotion(_array(folder / "idle_kernel.npy"), codes, eyes, frame_rate)
 
 
 def _array(path: str | Path) -> np.ndarray:

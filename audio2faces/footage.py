@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-import cv2
 import numpy as np
 
 from audio2faces.generate.source_frames import fitted
+from audio2faces.lower_face import upper_face
 from media.reading import read_frames
 from media.writing import write_pictures
 from preprocessing.dataset import Clip, Dataset
@@ -20,6 +20,7 @@ from preprocessing.faces.pose import yaw
 from preprocessing.flip.mirror import is_mirrored
 from preprocessing.sources.download import fetch
 from preprocessing.sources.listing import is_url
+from runtime.files import atomic_write
 from runtime.program import InputError, with_progress
 from training.frames import frame_numbers
 
@@ -30,8 +31,6 @@ CANDIDATES = 120  # clips that are looked at
 LARGEST_SIDE = 1280  # pixels, to which larger footage is shrunk
 LARGEST_FILE = 3_000_000  # bytes
 QUALITIES = (18, 22, 26, 30)  # constant rate factors of H.264, the first that gives a small enough file
-UPPER = 0.55  # share of the aligned face that is looked at, above the mouth
-SMALL = 32  # pixels of the faces that are compared
 TURNING = 0.15  # share of a piece at either end in which it may turn back
 # What makes a piece worse, in the same unit: a head turned aside by an eye distance; a step of the head from frame to
 # frame, in eye distances; a second that is missing to LONGEST.
@@ -134,7 +133,7 @@ def _pieces(clip: Clip) -> Iterator[tuple[float, Clip, int, int]]:
     """(what speaks against it, clip, first frame, end) of the pieces of a clip."""
     rate, numbers = clip.entry["fps"], frame_numbers(clip)
     landmarks = clip.landmarks
-    faces = np.stack([_upper(face) for face in clip.faces])
+    faces = np.stack([upper_face(face) for face in clip.faces]).astype(np.float32)
     eye_distance = np.linalg.norm(landmarks[:, RIGHT_EYE] - landmarks[:, LEFT_EYE], axis=-1).mean()
     still = landmarks[:, [LEFT_EYE, RIGHT_EYE, NOSE]].mean(axis=1) / eye_distance
     steps = np.linalg.norm(np.diff(still, axis=0), axis=-1)
@@ -148,12 +147,6 @@ def _pieces(clip: Clip) -> Iterator[tuple[float, Clip, int, int]]:
             turned = float(np.abs(yaw(landmarks[first:end])).mean())
             moved, missing = float(steps[first : end - 1].mean()), LONGEST - (end - first) / rate
             yield TURNED * turned + MOVED * moved + SHORT * missing, clip, first, end
-
-
-def _upper(face: np.ndarray) -> np.ndarray:
-    """The part above the mouth, small and grey, float32."""
-    grey = cv2.cvtColor(face[: round(UPPER * len(face))], cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey, (SMALL, round(UPPER * SMALL)), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
 def _turning_points(part: np.ndarray, faces: np.ndarray, steps: np.ndarray) -> tuple[int, int]:
@@ -216,8 +209,9 @@ def _written(clip: Clip, first: int, end: int, rest: int, folder: Path) -> Foota
             shapes.append(picture.shape[:2])
             yield picture
 
-    for quality in QUALITIES:
-        write_pictures(path, pictures(), rate, quality)
-        if path.stat().st_size <= LARGEST_FILE:
-            break
+    with atomic_write(path) as partial:
+        for quality in QUALITIES:
+            write_pictures(partial, pictures(), rate, quality)
+            if partial.stat().st_size <= LARGEST_FILE:
+                break
     return Footage(path, np.arange(end - first) / rate, np.stack(places), rest, shapes[0])

@@ -1,4 +1,4 @@
-"""The part of an aligned face that the refiner paints, and what it must not see of the frame that it paints into.
+"""The part of an aligned face that the refiner paints, what it must not see of a frame, and the part above both.
 
 The painted part is an ellipse around mouth and chin. What is hidden is a little more: all that any of it shows through,
 and all below it, so that neither the edge of the mask nor the chin tells how far the mouth of the frame is open.
@@ -11,6 +11,8 @@ import numpy as np
 CENTRE, RADII = (0.5, 0.79), (0.25, 0.185)
 FEATHER = 0.025  # standard deviation of the edge
 HIDDEN = 1 / 512  # opacity from which a pixel is hidden: half a grey level of 255
+UPPER = 0.55  # share of the face above the mouth
+SMALL = 32  # pixels of the faces whose upper parts are compared
 
 
 def painted_mask(size: int) -> np.ndarray:
@@ -27,3 +29,13 @@ def painted_mask(size: int) -> np.ndarray:
 def hidden_mask(size: int) -> np.ndarray:
     """1 where the frame is hidden, 0 elsewhere, float32 [shape=(size, size, 1)]: the painted part and all below it."""
     return np.maximum.accumulate((painted_mask(size) > 0).astype(np.float32), axis=0)
+
+
+def upper_face(face: np.ndarray) -> np.ndarray:
+    """The part above the mouth, small and grey, by which poses and lids are compared: uint8 [shape=(18, 32)].
+
+    Args:
+        face: aligned, uint8 RGB [shape=(size, size, 3)].
+    """
+    grey = cv2.cvtColor(face[: round(UPPER * len(face))], cv2.COLOR_RGB2GRAY)
+    return cv2.resize(grey, (SMALL, round(UPPER * SMALL)), interpolation=cv2.INTER_AREA)

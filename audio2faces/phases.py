@@ -9,7 +9,6 @@ FEATURES = 6000  # frames
 AUGMENTED = 2200  # frames of a version
 ENCODER_STEPS = 28
 FITTED = 3000  # frames of a version
-IDLE = 2300  # frames
 REGRESSOR_STEPS = 140  # frames in steps, audio network and decoder together
 REFINER_STEPS = 12  # of 48 channels
 SHOWN = 60  # frames that the evaluation generates and measures
@@ -46,8 +45,6 @@ def training_phases(config: SystemConfig, dataset: Dataset, stages: tuple[str, .
             ("augmenting speech", regressor.versions * count / AUGMENTED),
             ("fitting the decoder", motion * (1 + regressor.versions) * count / FITTED),
         ]
-    if "regressor" in stages and regressor.idle:
-        phases.append(("fitting idle motion", motion * count / IDLE))
     if "refiner" in stages:
         phases.append(("training the refiner", pixels * refiner.training.steps * refiner.n / 48 / REFINER_STEPS))
     return [*phases, ("evaluating", pixels * held_out / SHOWN), ("measuring", pixels * held_out / SHOWN)]

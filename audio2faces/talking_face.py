@@ -100,7 +100,7 @@ class TalkingFace:
             speech: path of any file with sound that FFmpeg reads.
             output: path of the mp4 or webm file, which is replaced.
             options: fields of `audio2faces.generate.video.Options`: `source` puts the face into a picture or a video
-                of the speaker, `frame_rate`, `seed` (None holds the head still), `smooth`, `articulation`.
+                of the speaker, `frame_rate`, `still`, `smooth`, `articulation`.
 
         Returns:
             path of the video.

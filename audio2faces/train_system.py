@@ -21,8 +21,10 @@ from preprocessing.dataset import Dataset
 from runtime.files import write_json
 from runtime.program import with_progress
 from runtime.whole_run import whole_run
-from training.frames import FrameStore, rest_frame, smaller
+from training.frames import FrameStore, frame_numbers, rest_frame, smaller
 from training.run_folder import own_run, with_precision
+
+ROUNDS = 2  # of fitting gains: the refiner does not answer to them in proportion
 
 
 def train_system(config: SystemConfig, dataset: Dataset, run_dir: Path, stage: str | None = None) -> Path:
@@ -68,10 +70,10 @@ def _train(plan: Plan, dataset: Dataset, run_dir: Path, stage: str | None) -> Pa
         refiner = train_refiner(config.refiner, trained, face, run_dir / "refiner")
         finish(run_dir / "refiner", config.refiner.training.steps)
         face = dataclasses.replace(face, refiner=refiner)
-    face = articulate(face, trained.task.mouth, store)
     face = dataclasses.replace(face, footage=cut_footage(dataset, trained.loudness, run_dir))
     if face.footage is None:
         print("note: no source of a training clip can be read any more: the model carries no footage", file=sys.stderr)
+    face = articulate(face, trained.task.mouth, store)
     save_model(run_dir / "model", face)
     report, _ = evaluate([face], store, "validation", trained.task.full_mouth)  # the test split is not for choosing
     write_json(run_dir / "evaluation.json", report)
@@ -84,10 +86,11 @@ def _train(plan: Plan, dataset: Dataset, run_dir: Path, stage: str | None) -> Pa
 def articulate(face: FaceModel, components: MouthComponents, store: FrameStore) -> FaceModel:
     """A talking face whose mouth moves as far as the speaker's, on clips that its regressor did not learn from.
 
-    A refiner that sees the frame paints each clip again; any other moves the reference.
+    What counts is how far it moves where it is shown: in the footage of the model, which does not open its own mouth
+    along; painted again into each clip, where there is none; or on the reference, by a refiner that sees no frame.
 
     Args:
-        face: with its refiner, if it is to have one.
+        face: with its refiner and footage, if it is to have them.
         components: of training clips with faces of the motion's size.
         store: of the dataset, whose validation clips tell.
 
@@ -98,15 +101,16 @@ def articulate(face: FaceModel, components: MouthComponents, store: FrameStore) 
         return face
     size = face.config.motion_size
     held_out = store.frames("validation", face.config.speech.feature_settings)
-    predicted, real, made = [], [], []
-    for clip, of_clip in with_progress(
-        list(zip(held_out.clips, held_out.maps, strict=True)), "clip", "fitting articulation"
-    ):
-        predicted.append(face.predict_motion(of_clip))
-        real.append(components.transform(smaller(clip.faces, size)))
-        own = {}
-        if face.paints:
-            own = {"reference": clip.faces[[rest_frame(of_clip)]][0], "frames": np.asarray(clip.faces)}
-        made.append(components.transform(smaller(face.render(face.relative_motion(predicted[-1]), **own), size)))
+    predicted = [face.predict_motion(of_clip) for of_clip in held_out.maps]
+    real = [components.transform(smaller(clip.faces, size)) for clip in held_out.clips]
     articulation = Articulation.from_components(components, predicted)
-    return dataclasses.replace(face, articulation=articulation.fitted(real, made))
+    shown = list(zip(held_out.clips, held_out.maps, predicted, strict=True))
+    for _ in range(ROUNDS):
+        made, face = [], dataclasses.replace(face, articulation=articulation)
+        for clip, of_clip, motion in with_progress(shown, "clip", "fitting articulation"):
+            around = face.around(frame_numbers(clip), clip.entry["fps"])
+            if face.paints and not around:
+                around = {"reference": clip.faces[[rest_frame(of_clip)]][0], "frames": np.asarray(clip.faces)}
+            made.append(components.transform(smaller(face.render(face.relative_motion(motion), **around), size)))
+        articulation = articulation.fitted(real, made)
+    return dataclasses.replace(face, articulation=articulation)

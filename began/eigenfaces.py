@@ -101,19 +101,15 @@ class Eigenfaces:
             codes, motion = eigenfaces.transform(to_signed(clip.faces)), mouth.transform(clip.faces)
             together = together + (codes - codes.mean(axis=0)).T @ motion
             squares, frames = squares + (motion**2).sum(axis=0), frames + len(motion)
-        return eigenfaces.without(directions_of_mouth(together, squares, frames))[0]
+        return eigenfaces.without(directions_of_mouth(together, squares, frames))
 
-    def without(self, directions: np.ndarray) -> tuple[Self, np.ndarray]:
-        """The components orthogonal to some directions in z [shape=(z_size, n)]: n fewer, strongest in a face first.
-
-        Returns:
-            (eigenfaces, turn): theirs, and the matrix from the old codes to the new ones [shape=(z_size, z_size - n)].
-        """
+    def without(self, directions: np.ndarray) -> Self:
+        """The components orthogonal to some directions in z [shape=(z_size, n)]: n fewer, strongest in a face first."""
         turned, sizes, _ = np.linalg.svd(directions)
         orthogonal = turned[:, np.sum(sizes > NOTHING * sizes[0]) :]
         _, vectors = np.linalg.eigh(orthogonal.T @ (self.kernel @ self.kernel.T) @ orthogonal)
         kept = (orthogonal @ vectors[:, ::-1])[:, : len(directions) - directions.shape[1]].astype(np.float32)
-        return dataclasses.replace(self, projection=self.projection @ kept, kernel=kept.T @ self.kernel), kept
+        return dataclasses.replace(self, projection=self.projection @ kept, kernel=kept.T @ self.kernel)
 
     def transform(self, faces: np.ndarray) -> np.ndarray:
         """Components of faces as `fit` takes them [shape=(n, size, size, 3)] -> float32 [shape=(n, z_size)]."""

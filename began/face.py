@@ -68,8 +68,6 @@ class BeganFace:
             return self.draw(1, seed=0)
         return self.codes[[np.argmin(np.linalg.norm(self.codes - self.codes.mean(axis=0), axis=1))]]
 
-    idle = None  # its head is held still
-
     def faces(self, maps: np.ndarray, z: np.ndarray | None = None) -> np.ndarray:
         """Faces for raw MFCC maps: uint8 RGB [shape=(n, size, size, 3)].
 
@@ -79,7 +77,7 @@ class BeganFace:
         """
         return self.render(self.motion(maps, z))
 
-    def render(self, motion: np.ndarray, idle: tuple[np.ndarray, np.ndarray] | None = None) -> np.ndarray:
+    def render(self, motion: np.ndarray) -> np.ndarray:
         """The faces that `motion` gave, as uint8: see `audio2faces.face.FaceModel`."""
         return to_uint8(motion)
 

@@ -97,7 +97,7 @@ class Began(Trainable):
         """The loss of both players over a batch; moves k. See `Adversary`."""
         generated = (y_pred["face"], *self.more_negatives(y_pred, training))
         loss, real_error, generated_error = self.adversary.adversarial_loss(
-            x["face"], generated, x["speech"], x.get("foreign_speech"), training
+            x["face"], generated, x.get("speech"), x.get("foreign_speech"), training
         )
         generator_loss, paired_error = self.generator_losses(x, y_pred, training)
         balance = self.adversary.balance(real_error, generated_error, training)

@@ -30,13 +30,12 @@ def main():
     arguments = parser.parse_args()
     import_keras()
     from audio2faces.face import load_model
-    from audio2faces.generate.likeness import Likeness
     from audio2faces.generate.source import JUDGED_SIZE
 
-    likeness = Likeness.from_model(load_model(arguments.model))
-    if likeness is None:
-        raise InputError(f"{arguments.model}: holds no motion of its speaker, by which others would be told")
-    print(f"{likeness.name}\n")
+    model = load_model(arguments.model)
+    if (likeness := getattr(model, "likeness", None)) is None:
+        raise InputError(f"{arguments.model}: does not know its speaker from others; give one of --mode audio2faces")
+    print(f"{model.name}\n")
     print("| folder | videos | noted | distance: median, range | single faces: noted |\n|---|--:|--:|--:|--:|")
     detector = make_detector("mtcnn")
     for folder in (arguments.own, *arguments.others):

@@ -24,7 +24,7 @@ REGRESSORS: dict[str, dict] = {  # name: what differs from the preset
     "twice the dropout": {"speech": {"dropout": 0.4}},
     "half the dropout": {"speech": {"dropout": 0.1}},
     "no weight on the mouth": {"mouth_weight": 1.0},
-    "whole faces, not their motion": {"motion": False, "idle": 0},
+    "whole faces, not their motion": {"motion": False},
     "2017's audio network": {"speech": {"network": "2017-leaky", "widths": (64, 128, 256, 512)}},
 }
 ADVERSARY = {"weight": 1.0}

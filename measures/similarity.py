@@ -4,20 +4,16 @@ Faces are uint8 RGB [shape=(frames, size, size, 3)] throughout; lists hold one a
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
 from skimage.metrics import structural_similarity
 
-from measures.collapse import ratio, sharpness
 from preprocessing.faces.alignment import mouth_slices
 from runtime.array_file import ArrayFile
 
 LIPS = (0.70, 0.95, 0.42, 0.58)  # rows and columns of the middle of the lips, in units of the side of the face
 SLIGHT = 5.0  # of a*: below it, not a lip
-EYES = ((0.36, 0.48, 0.25, 0.45), (0.36, 0.48, 0.55, 0.75))  # each with its lids, likewise
-EYE_STEP = 5  # every so many-th real frame is compared with those of other clips
 SSIM_DEVIATION, SSIM_EDGE = 1.5, 5  # of the Gaussian, in pixels, and how far its window reaches
 
 
@@ -113,46 +109,3 @@ def flicker(
     neighbours = np.diff(np.arange(len(faces)) if numbers is None else numbers) == 1
     changes = np.abs(np.diff(np.asarray(faces, np.float32), axis=0))[neighbours][:, region]
     return float(changes.mean()) if changes.size else 0.0
-
-
-def eye_measures(made: np.ndarray, real: Any) -> dict[str, float | None]:
-    """How much the eyes of generated faces are like real ones, whatever the moment and the colour of the light.
-
-    Args:
-        made: faces of any length.
-        real: faces of clips of the same speaker, at least two.
-
-    Returns:
-        dictionary: `eye_sharpness`, ratio to the real eyes; `eye_distance`, the mean distance of an eye (root mean
-        square, each channel's mean removed) to the nearest real one, as a ratio to the distance of real ones to the
-        nearest of another clip: 1 is as near as real eyes are to each other. None where real eyes are of one colour.
-    """
-    clip_of = np.repeat(np.arange(len(real)), [len(faces) for faces in real])
-    real = np.concatenate(real)
-    queries = np.arange(0, len(real), EYE_STEP)
-    of_made, of_real = 0.0, 0.0
-    for eye in EYES:
-        kept = _eyes(real, eye)
-        among_real = _distances(kept[queries], kept)
-        among_real[clip_of[queries][:, None] == clip_of] = np.inf
-        of_made += _distances(_eyes(made, eye), kept).min(axis=1).mean()
-        of_real += among_real.min(axis=1).mean()
-    sharpnesses = [sum(sharpness(_cut(faces, eye)) for eye in EYES) for faces in (made, real)]
-    return {"eye_sharpness": ratio(*sharpnesses), "eye_distance": ratio(of_made, of_real)}
-
-
-def _cut(faces: np.ndarray | ArrayFile, box: tuple[float, float, float, float]) -> np.ndarray:
-    top, bottom, left, right = (round(edge * faces.shape[1]) for edge in box)
-    return faces[:, top:bottom, left:right]
-
-
-def _eyes(faces: np.ndarray | ArrayFile, eye: tuple[float, float, float, float]) -> np.ndarray:
-    """Pixels of one eye, each channel's mean removed [shape=(frames, pixels)]."""
-    pixels = _cut(faces, eye).astype(np.float32)
-    return (pixels - pixels.mean(axis=(1, 2), keepdims=True)).reshape(len(faces), -1)
-
-
-def _distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Root mean square differences [shape=(len(one), len(other))]."""
-    squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
-    return np.sqrt(np.maximum(squares, 0) / one.shape[1])

@@ -37,13 +37,3 @@ def tile(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
         top, left = gap + index // columns * (height + gap), gap + index % columns * (width + gap)
         sheet[top : top + height, left : left + width] = image
     return sheet
-
-
-def untile(sheet: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The images of a sheet that `tile` made without a gap, row by row: uint8 RGB [shape=(n, height, width, 3)].
-
-    Raises:
-        ValueError: the sheet does not consist of such images.
-    """
-    rows, columns = sheet.shape[0] // height, sheet.shape[1] // width
-    return sheet.reshape(rows, height, columns, width, 3).swapaxes(1, 2).reshape(-1, height, width, 3)

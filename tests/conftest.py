@@ -32,7 +32,6 @@ TINY = {
     "speech": {"features": "wide", "widths": (8,), "code_size": 8},
     "decoder_widths": (8,),
     "versions": 1,
-    "idle": 2,
     "training": TINY_TRAINING,
 }
 TINY_REFINER = {

@@ -83,13 +83,11 @@ def test_the_strongest_components_come_first(faces):
 def test_no_component_is_lost_for_a_mouth_that_has_nothing_to_do_with_them(faces):
     eigenfaces = Eigenfaces.fit(to_signed(faces), 4, COVERED)  # two of which are there
     directions = np.zeros((4, 2))
-    left, turn = eigenfaces.without(directions)
+    left = eigenfaces.without(directions)
     assert np.linalg.norm(left.kernel) == pytest.approx(np.linalg.norm(eigenfaces.kernel), rel=1e-3)
     directions[0, 1] = 1
-    left, turn = eigenfaces.without(directions)
+    left = eigenfaces.without(directions)
     assert np.linalg.norm(left.kernel[0]) == pytest.approx(np.linalg.norm(eigenfaces.kernel[1]), rel=1e-3)
-    pictures = to_signed(faces[:5])
-    np.testing.assert_allclose(eigenfaces.transform(pictures) @ turn, left.transform(pictures), atol=1e-4)
 
 
 def test_only_eigenfaces_have_such_a_face():

@@ -110,7 +110,7 @@ def test_a_model_speaks_in_its_footage(filmed_model, tmp_path):
         assert np.abs(small[:, :16] - source.frames[source.place(number / info.frame_rate)][:, :16]).mean() < 4
     generate_video(model, SPEECH, tmp_path / "face.mp4", options=Options(face=True))
     assert next(read_frames(tmp_path / "face.mp4"))[1].shape[0] == next(read_frames(tmp_path / "face.mp4"))[1].shape[1]
-    generate_video(model, SPEECH, tmp_path / "still.mp4", options=Options(seed=None))
+    generate_video(model, SPEECH, tmp_path / "still.mp4", options=Options(still=True))
     still = np.stack([image for _, image in read_frames(tmp_path / "still.mp4")]).astype(int)
     assert np.ptp(still[:, :, : 16 * scale], axis=0).max() <= 12  # one frame, and what the codec does
 
@@ -121,9 +121,9 @@ def test_a_mouth_is_painted_into_the_frame_that_is_shown(filmed_model, tmp_path)
     seen = []
 
     class Watched(type(model)):
-        def render(self, motion, idle=None, **options):
+        def render(self, motion, **options):
             seen.append(options)
-            return super().render(motion, idle, **options)
+            return super().render(motion, **options)
 
     watched = Watched(**{field.name: getattr(model, field.name) for field in dataclasses.fields(model)})
     generate_video(watched, SPEECH, tmp_path / "made.mp4")

@@ -38,7 +38,7 @@ def test_live_frames_are_those_of_the_whole(tiny_model_folder):
 @pytest.fixture(scope="module")
 def live(tiny_model_folder):
     """A face whose head is held still."""
-    return LiveFace(load_model(tiny_model_folder), seed=None)
+    return LiveFace(load_model(tiny_model_folder), still=True)
 
 
 def spoken(live, sample_rate, pieces):

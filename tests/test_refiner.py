@@ -51,7 +51,7 @@ def training(tiny_dataset, tiny_config, tiny_model_folder):
 
 @pytest.fixture(scope="module")
 def trained(training, tiny_model_folder):
-    return TrainedRegressor.from_task(training, load_model(tiny_model_folder).network)
+    return TrainedRegressor(training, load_model(tiny_model_folder).network)
 
 
 @pytest.mark.parametrize("size", [16, 64, 128, 256])
@@ -228,7 +228,7 @@ def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, trained, tiny
     assert all((batch[name] == again[name]).all() for name in batch)
 
 
-def test_frames_are_of_another_moment_in_which_the_head_is_held_alike(training, trained, monkeypatch):
+def test_frames_are_of_another_moment_in_which_the_head_is_held_alike(trained):
     batches = prepared(trained)
     first, generator = np.array([3, 25, 47]), np.random.default_rng(0)
     chosen = batches._elsewhen(first, generator).reshape(-1, 2)
@@ -236,12 +236,7 @@ def test_frames_are_of_another_moment_in_which_the_head_is_held_alike(training, 
     assert ((chosen >= starts[:, None]) & (chosen < starts[:, None] + 20)).all() and (np.diff(chosen) <= 1).all()
     drawn = np.concatenate([batches._elsewhen(first, generator).reshape(-1, 2)[:, 0] - starts for _ in range(20)])
     assert len(set(drawn.tolist())) > 10  # any moment of a clip that stands still
-    faces = batches.frames.faces
-
-    def lit_by_turns(indices):
-        return faces(indices) + np.uint8(20) * (indices % 2).astype(np.uint8)[:, None, None, None]
-
-    monkeypatch.setattr(batches.frames, "faces", lit_by_turns)
+    batches.upper[1::2] += 20
     assert (batches._elsewhen(np.full(30, 4), generator)[::2] % 2 == 0).all()  # the others are lit otherwise
 
 
@@ -342,7 +337,7 @@ def test_a_refiner_needs_a_regressor(tiny_dataset, tiny_system, tmp_path):
 
 
 PHASES = (  # of a training whose regressor is done
-    "speech features", "choosing idle motion", "motion of validation clips", "motion at rest",
+    "speech features", "comparing poses", "motion of validation clips", "motion at rest",
     "validation", "training the refiner", "fitting articulation", "writing the model", "mean face", "evaluating",
     "measuring",
 )  # fmt: skip
@@ -382,7 +377,7 @@ def test_the_two_networks_of_2017_train_in_a_row(tiny_dataset, tmp_path):
         refiner={"size": 16, "n": 2, "adversary": {"n": 2}, "training": steps},
     )
     model = load_model(train_system(system, tiny_dataset, tmp_path / "run"))
-    assert model.idle is None and len(model.refiner.inputs) == 1
+    assert len(model.refiner.inputs) == 1
     methods = json.loads((tmp_path / "run" / "evaluation.json").read_text())["methods"]
     assert list(methods)[3:] == ["model, regressor alone", "model, refined"]  # its faces have no reference
     maps = np.random.default_rng(0).normal(size=(3, 35, 11))

@@ -13,7 +13,7 @@ import pytest
 from audio2faces.config import PRESETS, RegressorConfig
 from audio2faces.face import load_model
 from audio2faces.regressor.network import Regressor, build_regressor
-from audio2faces.regressor.training import choose_reference, train_regressor
+from audio2faces.regressor.training import RegressorTask, choose_reference, train_regressor
 from audio2faces.training_speech import unvoiced_maps
 from began.networks.audio_network import build_audio_network
 from began.networks.decoder import build_decoder
@@ -121,6 +121,14 @@ def test_sharpness_of_the_reference_is_that_of_the_full_size(tiny_dataset, tiny_
     assert choose_reference(frames, full) not in (first, second)
 
 
+def test_at_rest_a_clip_shows_its_quietest_frames(tiny_dataset, tiny_config, tmp_path):
+    training = RegressorTask(tiny_config, FrameStore(tiny_dataset), tmp_path)
+    targets = training.targets(np.array([3, 45]), np.array([False, True]))
+    np.testing.assert_array_equal(targets[0], training.frames.motion(np.array([3]))[0])
+    quietest = np.argsort(training.frames.maps[2][:, :, 0].mean(axis=1), kind="stable")[:5]
+    np.testing.assert_allclose(targets[1], training.frames.motion(40 + quietest).mean(axis=0), atol=1e-6)
+
+
 def test_a_tiny_regressor_learns_that_loud_opens_the_mouth(tiny_dataset, tiny_config, tmp_path):
     config = tiny_config.updated(
         versions=0,
@@ -140,7 +148,7 @@ def test_a_run_leaves_what_the_contract_says(tiny_model_folder):
     run = tiny_model_folder.parent / "regressor"
     assert {path.name for path in run.iterdir()} == {
         "config.json", "checkpoint.weights.h5", "previous.weights.h5", "best.weights.h5", "done.json",
-        "metrics.csv", "curves.png", "samples", "tensorboard", "mouth.npz", "idle.npz",
+        "metrics.csv", "curves.png", "samples", "tensorboard", "mouth.npz",
     }  # fmt: skip
     assert sorted(os.listdir(run / "samples")) == ["faces-000004.png", "faces-000008.png"]
     assert len((run / "metrics.csv").read_text().splitlines()) == 3
@@ -181,13 +189,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     unvoiced_maps.cache_clear()  # as in another process
     train_regressor(tiny_config, FrameStore(tiny_dataset), tmp_path / "run")
     told = capsys.readouterr().err
-    for phase in (
-        "augmenting speech",
-        "synthesising noise and music",
-        "training the regressor",
-        "validation",
-        "fitting idle motion",
-    ):
+    for phase in ("augmenting speech", "synthesising noise and music", "training the regressor", "validation"):
         assert f"\n{phase}: " in told
     assert "reading mouths" not in told  # the run keeps it
     run = tiny_model_folder.parent / "regressor"
@@ -200,14 +202,11 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
 def test_a_run_goes_on_with_the_components_that_it_keeps(tiny_dataset, tiny_config, tiny_model_folder, tmp_path):
     run = shutil.copytree(tiny_model_folder.parent / "regressor", tmp_path / "run")
     bases = dict(np.load(run / "mouth.npz"))
-    idle = dict(np.load(run / "idle.npz"))
     np.savez(run / "mouth.npz", motion=-bases["motion"], full=bases["full"])
-    np.savez(run / "idle.npz", kernel=idle["kernel"], codes=idle["codes"] + 1)
     trained = train_regressor(tiny_config, FrameStore(tiny_dataset), run)
     np.testing.assert_array_equal(trained.task.mouth.basis, -bases["motion"])
-    np.testing.assert_array_equal(trained.codes, idle["codes"] + 1)
-    (run / "idle.npz").write_bytes((run / "idle.npz").read_bytes()[:-40])
-    with pytest.raises(InputError, match=r"idle.npz: missing or damaged .*; restore it, or start a new run"):
+    (run / "mouth.npz").write_bytes((run / "mouth.npz").read_bytes()[:-40])
+    with pytest.raises(InputError, match=r"mouth.npz: missing or damaged .*; restore it, or start a new run"):
         train_regressor(tiny_config, FrameStore(tiny_dataset), run)
 
 
@@ -245,7 +244,7 @@ def test_a_frame_does_not_depend_on_how_many_are_generated(tiny_model_folder):
 
 @pytest.mark.parametrize(
     "missing",
-    ["config.json", "regressor.keras", "refiner.keras", "reference.png", "reference_map.npy", "idle_kernel.npy"],
+    ["config.json", "regressor.keras", "refiner.keras", "reference.png", "reference_map.npy", "likeness.npy"],
 )
 def test_a_model_folder_with_a_missing_file_is_refused(tiny_model_folder, tmp_path, missing):
     folder = tmp_path / "model"

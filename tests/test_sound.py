@@ -195,7 +195,7 @@ def model():
 def faces_of(model, path):
     """The faces that speak a file, and what was noticed."""
     noticed = []
-    faces = np.concatenate(list(stream_faces(model, path, 25.0, Options(seed=None), noticed)))
+    faces = np.concatenate(list(stream_faces(model, path, 25.0, Options(still=True), noticed)))
     return faces.astype(float), noticed
 
 

@@ -10,10 +10,10 @@ import audio2faces.generate.source as source_module
 import audio2faces.generate.source_frames as source_frames
 from audio2faces.face import load_model
 from audio2faces.generate.compositing import blend_mask, face_mask, match_colours
-from audio2faces.generate.likeness import Likeness
 from audio2faces.generate.source import Source, nearest_usable, opacity_of, open_source
 from audio2faces.generate.source_frames import VideoFrames
 from audio2faces.generate.video import Options, generate_video, smoothed
+from audio2faces.likeness import Likeness
 from media.reading import read_frames, video_info, write_wav
 from preprocessing.faces.alignment import crop_face, mouth_slices
 from runtime.program import InputError
@@ -224,23 +224,22 @@ def drawn_face(seed):
 
 def test_another_person_is_distinguished_from_the_speaker_in_any_light_and_pose():
     speaker, turn = drawn_face(0), (drawn_face(1) - 130) / 127.5
-    idle = SimpleNamespace(kernel=turn[None].astype(np.float16))
-    model = SimpleNamespace(name="m", idle=idle, articulation=None, reference=np.uint8(np.clip(speaker, 0, 255)))
-    likeness = Likeness.from_model(model)
+    reference = np.uint8(np.clip(speaker, 0, 255))
+    turned = [np.uint8(np.clip(speaker + share * 127.5 * turn, 0, 255)) for share in np.linspace(-0.5, 0.5, 9)]
+    likeness = Likeness.fit(reference, np.stack(turned))
     light = np.linspace(0.7, 1.3, 64)[None, :, None] * np.array([1.1, 0.9, 0.8])
     for face in (speaker, speaker * light, speaker + 0.5 * 127.5 * turn):
         assert not likeness.is_another([np.uint8(np.clip(face, 0, 255))])
     others = [np.uint8(np.clip(drawn_face(seed), 0, 255)) for seed in (2, 3)]
-    assert likeness.is_another(others) and not likeness.is_another([*others, model.reference])
-    assert Likeness.from_model(SimpleNamespace(name="m", idle=None, reference=model.reference)) is None
+    assert likeness.is_another(others) and not likeness.is_another([*others, reference])
 
 
 def test_a_source_of_another_person_is_noted():
-    likeness = Likeness.from_model(load_model(MODELS / "grid-s1-64"))
+    likeness = load_model(MODELS / "grid-s1-64").likeness
     assert open_source(CLIP, 64, 1.0, likeness=likeness).notes == ()
-    someone = SimpleNamespace(name="someone", is_another=lambda faces: len(faces) == 25)
+    someone = SimpleNamespace(is_another=lambda faces: len(faces) == 25)
     (note,) = open_source(CLIP, 64, 1.0, likeness=someone).notes
-    assert "another person than the speaker of someone" in note
+    assert "another person than the model's speaker" in note
 
 
 def test_a_source_that_is_upside_down_says_so(tmp_path):
@@ -268,7 +267,7 @@ def test_smoothing_in_parts_is_smoothing_the_whole(parts):
 def test_another_frame_rate_gets_the_same_speech(tiny_model_folder, tmp_path):
     model = load_model(tiny_model_folder)
     for rate in (25.0, 50.0):
-        options = Options(frame_rate=rate, seed=None)
+        options = Options(frame_rate=rate, still=True)
         count, _ = generate_video(model, SAMPLES / "speech.wav", tmp_path / f"{rate:g}.mp4", options=options)
         assert count == pytest.approx(2.98 * rate, abs=1) and video_info(tmp_path / f"{rate:g}.mp4").frame_rate == rate
     slow, fast = (np.stack(frames_of(tmp_path / f"{rate}.mp4")).astype(int) for rate in (25, 50))
@@ -306,5 +305,5 @@ def test_wrong_arguments_are_reported(tiny_model_folder, tmp_path):
     ]
     for arguments, expected in cases:
         assert expected in one_line(run_program(ROOT / "generate.py", *arguments, cwd=tmp_path))
-    for arguments in (("--fps", "0"), ("--fps", "nan"), ("--smooth", "7"), ("--seed", "x")):
+    for arguments in (("--fps", "0"), ("--fps", "nan"), ("--smooth", "7"), ("--articulation", "x")):
         assert run_program(ROOT / "generate.py", speech, *arguments, cwd=tmp_path).returncode == 2

@@ -54,9 +54,7 @@ def test_a_constant_has_one_value():
 
 def test_networks_and_losses_run_on_any_keras_backend():
     shared = [path for folder in ("training", "measures", "began") for path in (ROOT / folder).rglob("*.py")]
-    networks = [
-        ROOT / "audio2faces" / name for name in ("regressor/network.py", "refiner/network.py", "regressor/idle.py")
-    ]
+    networks = [ROOT / "audio2faces" / name / "network.py" for name in ("regressor", "refiner", "speech_encoder")]
     for path in [path for path in shared if path.name not in WITH_TENSORFLOW] + networks:
         assert "tensorflow" not in set(imported_packages(path)), path
 

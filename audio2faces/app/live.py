@@ -37,15 +37,15 @@ class LiveFace:
 
     Args:
         model: `FaceModel` or `began.face.BeganFace`.
-        seed: of the idle motion; None holds the head still.
+        still: holds the head still.
     """
 
-    def __init__(self, model: Any, seed: int | None = 0) -> None:
+    def __init__(self, model: Any, still: bool = False) -> None:
         import tensorflow as tf
 
         from audio2faces.export.graph import ServedFace
 
-        self.face = ServedFace(model, seed=seed, at_once=1)
+        self.face = ServedFace(model, still=still, at_once=1)
         self._stream = self.face.signatures()["stream"].get_concrete_function()
         self._tf = tf
         self.reset()

@@ -66,7 +66,7 @@ def main() -> None:
 def measure(arguments: argparse.Namespace, dataset: Any, folders: Any) -> None:
     """Loads the models, prints the table and writes the requested files."""
     import_keras()
-    from audio2faces.evaluate.evaluation import evaluate, format_idle, format_table, format_verdict
+    from audio2faces.evaluate.evaluation import evaluate, format_table, format_verdict
     from audio2faces.evaluate.sounds import evaluate_sounds, format_sounds
     from audio2faces.face import FaceModel, load_model
     from audio2faces.figures import draw_strip, write_comparison
@@ -81,13 +81,13 @@ def measure(arguments: argparse.Namespace, dataset: Any, folders: Any) -> None:
     report, faces = evaluate(models, FrameStore(dataset), arguments.split)
     print(f"{report['model']} on {report['clips']} {report['split']} clips, {report['frames']} frames\n")
     print(format_table(report))
-    left_out = (", on the ", ", in the clip's", ", in another clip's", ", idle ")
+    left_out = (", on the ", ", in the clip's", ", in another clip's")
     own = [name for name in faces if not any(part in name for part in left_out)]
     if arguments.words:
         shown = {name: faces[name] for name in own}
         report["sounds"] = evaluate_sounds(dataset.split(arguments.split), shown, arguments.words)
         print("\n" + format_sounds(report["sounds"]))
-    print("\n".join(["", *format_idle(report), *format_verdict(report)]))
+    print("\n".join(["", *format_verdict(report)]))
     if arguments.json:
         write_json(arguments.json, report)
         print(f"\nwrote {arguments.json}")

@@ -9,7 +9,6 @@ from audio2faces.evaluate.baselines import NearestAudio, mean_face
 from audio2faces.footage import forth_and_back
 from audio2faces.generate.compositing import blended
 from audio2faces.lower_face import painted_mask
-from audio2faces.regressor.idle import idle_frames
 from measures.collapse import sharpness
 from measures.mouth import (
     FOLLOWING,
@@ -21,7 +20,7 @@ from measures.mouth import (
     pair_sums,
     swapped_sums,
 )
-from measures.similarity import eye_measures, flicker, mouth_opening, psnr, seam, ssim, still_region
+from measures.similarity import flicker, mouth_opening, psnr, seam, ssim, still_region
 from preprocessing.dataset import Clip
 from preprocessing.faces.alignment import mouth_slices
 from runtime.program import InputError, with_progress
@@ -32,7 +31,6 @@ CONFIDENCE = 0.95
 VERY_WELL, USABLY = 0.8, FOLLOWING  # correlation of the mouth from which the verdict says so
 BETTER = (0.2, MARGIN)  # by which that is to exceed the correlation with the motion of other sentences, for the same
 ENOUGH = (5.0, 3.0)  # minutes of training speech that mostly do, for the same
-IDLE_SECONDS = 30  # of idle motion that is looked at
 
 # Name in the table, key of the measure, digits.
 TABLE = (
@@ -101,7 +99,6 @@ def evaluate(
         "training_clips": len(train.clips),
         "training_seconds": round(len(train) / dataset.frame_rate, 1),
         "methods": measured,
-        "idle": {model.name: idle_measures(model, real) for model in _replaying(models) if len(clips) > 1},
     }
     report["verdict"] = {
         model.name: verdict(report["methods"][_method_of(model, models)], len(clips), report["training_seconds"])
@@ -113,12 +110,15 @@ def evaluate(
 def _methods(models: list[Any], train: FrameSet, clips: list[Clip]) -> dict[str, Any]:
     """Name of each method and the function from a clip to its faces."""
     mean = mean_face(train.clips)
+    nearest = NearestAudio(train, models[0].statistics, models[0].config.speech.feature_settings)
     following = dict(zip((clip.name for clip in clips), [*clips[1:], clips[0]], strict=True))
     methods = {
         "mean face": lambda clip: np.broadcast_to(mean, clip.faces.shape),
         "first frame held": lambda clip: np.broadcast_to(clip.faces[0], clip.faces.shape),
-        "nearest audio": NearestAudio(train, models[0].statistics, models[0].config.speech.feature_settings),
+        "nearest audio": nearest,
     }
+    if any(model.paints for model in models):
+        methods["nearest audio, in the clip's own frames"] = lambda clip: put_into_all(nearest(clip), clip.faces)
     for model in models:
         methods |= _methods_of(_name(model, models), model, mean, following)
     return methods
@@ -126,11 +126,6 @@ def _methods(models: list[Any], train: FrameSet, clips: list[Clip]) -> dict[str,
 
 def _name(model: Any, models: list[Any]) -> str:
     return model.name if len(models) > 1 else "model"
-
-
-def _replaying(models: list[Any]) -> list[Any]:
-    """Those whose idle motion is seen."""
-    return [model for model in models if model.idle and model.filmed is None]
 
 
 def _method_of(model: Any, models: list[Any]) -> str:
@@ -189,19 +184,10 @@ def _methods_of(name: str, model: Any, mean: np.ndarray, following: dict[str, Cl
     if model.filmed is not None:
 
         def in_own_footage(clip: Clip) -> np.ndarray:
-            shown = model.footage.played(frame_numbers(clip), clip.entry["fps"])
-            motion, rest = model.relative_motion(speech_of(clip)), model.filmed[model.footage.rest]
-            return model.render(motion, reference=rest, frames=model.filmed[shown])
+            around = model.around(frame_numbers(clip), clip.entry["fps"])
+            return model.render(model.relative_motion(speech_of(clip)), **around)
 
         methods[f"{refined}, in the model's footage"] = in_own_footage
-    elif model.idle:
-
-        def with_idle_motion(clip: Clip) -> np.ndarray:
-            numbers = frame_numbers(clip)
-            codes, eyes = idle_frames(model.idle.replay(clip.entry["fps"], seed=0), numbers[-1] + 1)
-            return model.render(model.relative_motion(speech_of(clip)), idle=(codes[numbers], eyes[numbers]))
-
-        methods[f"{refined if model.refiner else regressor}, idle motion replayed"] = with_idle_motion
     return methods
 
 
@@ -219,19 +205,12 @@ def in_frames(model: Any, motion: np.ndarray, frames: np.ndarray, rest: np.ndarr
     """
     if model.paints:
         return model.render(motion, reference=rest, frames=frames)
-    return np.stack([blended(face, frame) for face, frame in zip(model.render(motion), frames, strict=True)])
+    return put_into_all(model.render(motion), frames)
 
 
-def idle_measures(model: Any, real: list[Any]) -> dict:
-    """What is measured of IDLE_SECONDS of idle motion with the mouth at rest, against the real clips: `eye_measures`.
-
-    Args:
-        model: `FaceModel` with idle motion.
-        real: faces of clips, uint8 RGB [shape=(frames, size, size, 3) each].
-    """
-    idle = idle_frames(model.idle.replay(model.frame_rate, seed=0), round(IDLE_SECONDS * model.frame_rate))
-    still = np.zeros((len(idle[0]), *[model.config.motion_size] * 2, 3), np.float32)
-    return eye_measures(model.render(still, idle), real)
+def put_into_all(faces: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Aligned faces into which mouths are put that were made without them, as `compositing.blended`."""
+    return np.stack([blended(face, frame) for face, frame in zip(faces, frames, strict=True)])
 
 
 def real_measures(
@@ -436,15 +415,3 @@ def format_verdict(report: dict[str, Any]) -> list[str]:
     """The verdict on each model, with its name where there are several."""
     verdicts = report["verdict"]
     return [f"{name}: {line}" if len(verdicts) > 1 else line for name, line in verdicts.items()]
-
-
-def format_idle(report: Any) -> Any:
-    """A line for the idle motion of each model, or none."""
-    lines = []
-    for name, values in report["idle"].items():
-        sharpness, distance = (_formatted(values[key], 2) for key in ("eye_sharpness", "eye_distance"))
-        lines.append(
-            f"{name}, {IDLE_SECONDS} s of idle motion: eyes {sharpness} times as sharp as real ones, "
-            f"and {distance} times as far from the nearest real ones as real ones are"
-        )
-    return lines

@@ -63,7 +63,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--half", action="store_true", help="store weights as float16, half the size (not in ONNX files)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the head's own motion and blinks (default: 0)")
     parser.add_argument("--still", action="store_true", help="hold the head still: no motion but that of speech")
     return parser.parse_args()
 
@@ -97,10 +96,9 @@ def write(arguments: argparse.Namespace) -> None:
 
     model = load_model(arguments.model)
     dtype = "float16" if arguments.half else "float32"
-    seed = None if arguments.still else arguments.seed
     signatures, maps = "signatures serving_default, stream and features", "MFCC maps -> frames"
     outputs: list[tuple] = [
-        (arguments.out, signatures, export, arguments.model_version, dtype, seed),
+        (arguments.out, signatures, export, arguments.model_version, dtype, arguments.still),
         (arguments.onnx, maps, write_onnx),
         (arguments.litert, maps, write_litert, dtype),
     ]
@@ -122,7 +120,7 @@ def write(arguments: argparse.Namespace) -> None:
         raise InputError(f"{failed} of {len(outputs)} outputs could not be written; the reasons are above")
 
 
-def export(model: Any, out: Path, version: int | None = None, dtype: str = "float32", seed: int | None = 0) -> Path:
+def export(model: Any, out: Path, version: int | None = None, dtype: str = "float32", still: bool = False) -> Path:
     """Writes a SavedModel, whole or not at all.
 
     Args:
@@ -130,7 +128,7 @@ def export(model: Any, out: Path, version: int | None = None, dtype: str = "floa
         out: folder of versions, made where missing.
         version: number of the new one, None for the next that is free.
         dtype: of the weights, "float32" or "float16".
-        seed: of the idle motion; None holds the head still.
+        still: holds the head still: the reference in place of the footage.
 
     Returns:
         path of the version's folder.
@@ -140,10 +138,10 @@ def export(model: Any, out: Path, version: int | None = None, dtype: str = "floa
     """
     out = make_folder(out)
     with exclusive(out, f"{out}: another process is exporting to this folder; wait for it, or choose another --out"):
-        return _export(model, out, version, dtype, seed)
+        return _export(model, out, version, dtype, still)
 
 
-def _export(model: Any, out: Path, version: int | None, dtype: str, seed: int | None) -> Path:
+def _export(model: Any, out: Path, version: int | None, dtype: str, still: bool) -> Path:
     import tensorflow as tf
 
     from audio2faces.export.graph import ServedFace
@@ -152,7 +150,7 @@ def _export(model: Any, out: Path, version: int | None, dtype: str, seed: int | 
     version = version or max(taken, default=0) + 1
     if version in taken:
         raise InputError(f"{out / str(version)}: exists; leave out --model-version to write the next one")
-    face = ServedFace(model, dtype, seed)
+    face = ServedFace(model, dtype, still)
     with written_by_tensorflow(out / str(version)), atomic_folder(out / str(version)) as partial:
         tf.saved_model.save(face, str(partial), face.signatures())
         (partial / EXTRA).mkdir()
@@ -234,7 +232,7 @@ def _face_and_maps(model: Any, dtype: str, frames: int | None) -> tuple[Any, Any
 
     from audio2faces.export.graph import ServedFace
 
-    face = ServedFace(model, dtype, seed=None)
+    face = ServedFace(model, dtype, still=True)
     return face, tf.TensorSpec([frames, face.features.rows, face.features.coefficients], tf.float32, "maps")
 
 

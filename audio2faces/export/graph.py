@@ -1,10 +1,9 @@
 """A model as a TensorFlow graph: from samples of speech to frames, with nothing of Python between.
 
 What `generate.py` computes in NumPy and Keras is computed here by TensorFlow alone: MFCC maps (`served_maps`),
-networks, articulation, idle motion, reference.
+networks, articulation, reference, footage.
 """
 
-import itertools
 import math
 from typing import Any
 
@@ -12,14 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from audio2faces.export.mfcc_graph import SpeechMaps
-from audio2faces.regressor.idle import eye_mask
 from audio2faces.regressor.network import add_motion
 from began.face import BeganFace
 from media.pixels import to_signed
-from preprocessing.faces.alignment import eye_slices
 
 AT_ONCE = 16  # frames that the networks take, at most: their memory does not grow with the speech
-IDLE_SECONDS = 120  # of the idle motion; then it runs backwards, and so on
 
 
 def stored(array: Any, dtype: str) -> Any:
@@ -61,7 +57,7 @@ class ServedFace(tf.Module):
     Args:
         model: either of them.
         dtype: of the stored weights, "float32" or "float16".
-        seed: of the idle motion, as that of `generate.py`; None holds the head still.
+        still: holds the head still: the reference in place of the footage.
         at_once: frames that the networks take together.
 
     Attributes:
@@ -69,7 +65,7 @@ class ServedFace(tf.Module):
         look_ahead: samples after it, enough to know whether there will be another frame.
     """
 
-    def __init__(self, model: Any, dtype: str = "float32", seed: int | None = 0, at_once: int = AT_ONCE) -> None:
+    def __init__(self, model: Any, dtype: str = "float32", still: bool = False, at_once: int = AT_ONCE) -> None:
         super().__init__()
         config, self.at_once = model.config, at_once
         self.size, self.frame_rate, self.features = config.size, model.frame_rate, config.speech.feature_settings
@@ -81,11 +77,8 @@ class ServedFace(tf.Module):
         self.maps = SpeechMaps(self.features, model.statistics if config.speech.standardised else None)
         self._painter = (_DrawnFace if isinstance(model, BeganFace) else _MovedFace)(model, dtype)
         self._filmed: Any = None
-        self._idle: Any = None
-        if seed is not None and getattr(model, "filmed", None) is not None:
+        if not still and getattr(model, "filmed", None) is not None:
             self._filmed = _StoredFootage(model)
-        elif seed is not None and model.idle is not None:
-            self._idle = _StoredIdleMotion(model.idle, model.config.size, seed)
 
     def centres(self, frames: Any) -> Any:
         """Sample nearest to the time of each frame: int32 of the same shape."""
@@ -195,7 +188,7 @@ class ServedFace(tf.Module):
         what would be left alone gets company; networks do not take none at all either.
         """
         count = tf.shape(maps)[0]
-        moves = numbers is not None and (self._filmed or self._idle) is not None
+        moves = numbers is not None and self._filmed is not None
         numbers = numbers if moves else tf.zeros([count], tf.int32)
         company = tf.cast(count == 0, tf.int32)
         if self.at_once > 1:
@@ -213,14 +206,8 @@ class ServedFace(tf.Module):
 
     def _paint(self, maps: Any, numbers: Any = None) -> Any:
         """uint8 faces of standardised maps and, if the head moves, of the numbers of their frames."""
-        frames = codes = eyes = None
-        if numbers is not None and self._filmed is not None:
-            frames = self._filmed(numbers)
-        elif numbers is not None:
-            codes, eyes = self._idle(numbers)
-        signed = self._painter(maps, codes, frames)
-        faces = tf.clip_by_value(tf.round((signed + 1) * 127.5), 0, 255)
-        return tf.cast(faces if eyes is None else self._idle.with_eyes(faces, eyes), tf.uint8)
+        signed = self._painter(maps, None if numbers is None else self._filmed(numbers))
+        return tf.cast(tf.clip_by_value(tf.round((signed + 1) * 127.5), 0, 255), tf.uint8)
 
 
 class _StoredFootage(tf.Module):
@@ -237,45 +224,6 @@ class _StoredFootage(tf.Module):
         last = self._faces.shape[0] - 1
         shown = tf.gather(read(self._faces), last - tf.abs(steps % (2 * last) - last))
         return tf.cast(shown, tf.float32) / 127.5 - 1
-
-
-class _StoredIdleMotion(tf.Module):
-    """See `idle.IdleMotion`: its first IDLE_SECONDS forwards, backwards, forwards.
-
-    Args:
-        idle: `idle.IdleMotion`.
-        size: of the faces in pixels.
-        seed: of its course.
-    """
-
-    def __init__(self, idle: Any, size: int, seed: Any) -> None:
-        super().__init__()
-        course = itertools.islice(idle.course(seed), round(IDLE_SECONDS * idle.frame_rate))
-        one, other, share = (np.array(values) for values in zip(*course, strict=True))
-        self._one, self._other = stored(one.astype(np.int32), "int32"), stored(other.astype(np.int32), "int32")
-        self._share = stored(share, "float32")
-        self._codes = stored(idle.codes.reshape(-1, idle.codes.shape[-1]), "float16")
-        self._eyes = stored(idle.eyes.reshape(-1, *idle.eyes.shape[2:]), "uint8")
-        edges = [(part.start, size - part.stop) for part in eye_slices(size)]
-        self._surroundings = [[0, 0], *map(list, edges), [0, 0]]
-        self._mask = stored(np.pad(eye_mask(size), self._surroundings[1:]), "float32")
-
-    def __call__(self, numbers: Any) -> Any:
-        """(codes, eyes) of the frames with these numbers: [shape=(n, z_size)], [shape=(n, height, width, 3)]."""
-        last = self._one.shape[0] - 1
-        places = last - tf.abs(numbers % (2 * last) - last)
-        one, other, share = (tf.gather(read(kept), places) for kept in (self._one, self._other, self._share))
-
-        def faded(kept):
-            shares = tf.reshape(share, [-1, *[1] * (kept.shape.rank - 1)])
-            first, second = (tf.cast(tf.gather(kept, chosen), tf.float32) for chosen in (one, other))
-            return (1 - shares) * first + shares * second
-
-        return faded(self._codes), faded(self._eyes)
-
-    def with_eyes(self, faces: Any, eyes: Any) -> Any:
-        """Faces with other eyes, as `idle.IdleMotion.with_eyes`."""
-        return tf.round(faces + read(self._mask) * (tf.pad(eyes, self._surroundings) - faces))
 
 
 class _MovedFace(tf.Module):
@@ -295,10 +243,9 @@ class _MovedFace(tf.Module):
             if model.articulation is not None:
                 moved = model.articulation.added[:, None, None, None] * model.articulation.moving
                 self.articulation = stored(model.articulation.directions, dtype), stored(moved, "float32")
-            self.kernel = None if model.idle is None else stored(model.idle.kernel, dtype)
 
-    def __call__(self, maps: Any, codes: Any, frames: Any) -> Any:
-        """Faces in about [-1, 1] of standardised maps and of codes of idle motion, or frames to paint into, or None."""
+    def __call__(self, maps: Any, frames: Any) -> Any:
+        """Faces in about [-1, 1] of standardised maps and of frames to paint into, or None."""
         faces = self.regressor(maps)
         seen = [faces]
         if self.moves:
@@ -308,10 +255,6 @@ class _MovedFace(tf.Module):
             if self.articulation is not None:
                 directions, moved = map(read, self.articulation)
                 motion += tf.tensordot(tf.tensordot(motion, directions, [[1, 2, 3], [1, 2, 3]]), moved, 1)
-            if codes is not None:
-                head = tf.tensordot(codes, read(self.kernel), 1)
-                frames = add_motion(still, head)
-                motion = motion if self.seen > 2 else motion + head
             faces = add_motion(still, motion)
             seen = [faces, *(tf.broadcast_to(other, tf.shape(faces)) for other in (still, frames))]
         if self.refiner is None:
@@ -330,7 +273,7 @@ class _DrawnFace(tf.Module):
             model.config.speech.code_size > 0,
         )
 
-    def __call__(self, maps: Any, codes: Any, frames: Any) -> Any:
+    def __call__(self, maps: Any, frames: Any) -> Any:
         """Faces in about [-1, 1] of standardised maps."""
         z = tf.broadcast_to(self.z, [tf.shape(maps)[0], self.z.shape[1]])
         inputs = [maps] * self.speaks + [z] * (self.z.shape[1] > 0)

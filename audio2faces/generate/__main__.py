@@ -61,7 +61,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--face", action="store_true", help="the aligned face alone, in place of the footage that the model carries"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of turns and blinks with --face (default: 0)")
     parser.add_argument("--still", action="store_true", help="hold the head still: no motion but that of speech")
     parser.add_argument("--overwrite", action="store_true", help="replace a video that exists")
     return parser.parse_args()
@@ -166,14 +165,13 @@ def maker(arguments: argparse.Namespace) -> Callable:
     from audio2faces.generate.video import Options, generate_video
 
     model = load_model(arguments.model)
-    seed = None if arguments.still else arguments.seed
     options = Options(
         arguments.source,
         arguments.face,
         arguments.fps,
         arguments.smooth,
         arguments.articulation,
-        seed,
+        arguments.still,
         arguments.longest_side,
     )
 

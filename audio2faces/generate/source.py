@@ -14,6 +14,7 @@ import numpy as np
 from audio2faces.footage import Footage
 from audio2faces.generate.compositing import put_back, put_into
 from audio2faces.generate.source_frames import VideoFrames, fitted
+from audio2faces.likeness import Likeness
 from audio2faces.lower_face import painted_mask
 from measures.similarity import mouth_opening
 from media.pictures import read_png
@@ -119,7 +120,11 @@ class Source:
 
 
 def open_source(
-    path: Any, size: int, seconds: float | None, longest_side: int | None = LONGEST_SIDE, likeness: Any = None
+    path: Any,
+    size: int,
+    seconds: float | None,
+    longest_side: int | None = LONGEST_SIDE,
+    likeness: Likeness | None = None,
 ) -> Source:
     """Reads a picture or a video and finds the face in it.
 
@@ -173,7 +178,7 @@ def open_source(
     crops = [face.crop for face in faces if not face.reason]
     if likeness is not None and likeness.is_another(crops):
         notes.append(
-            f"{path}: looks like another person than the speaker of {likeness.name}: mouth, chin and skin around them "
+            f"{path}: looks like another person than the model's speaker: mouth, chin and skin around them "
             "become that speaker's; give a picture or video of the speaker"
         )
     nearest = nearest_usable(usable)

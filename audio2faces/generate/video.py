@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from audio2faces.generate.likeness import Likeness
 from audio2faces.generate.source import LONGEST_SIDE, Source, open_source
-from audio2faces.regressor.idle import idle_frames
 from began.networks.inference import BATCH
 from media.pictures import write_png
 from media.reading import sound_duration, sound_level, stream_speech
@@ -30,11 +28,11 @@ class Options:
 
     Attributes:
         source: path of a picture or video of the speaker to put the mouth into, or None for the footage of the model.
-        face: makes the aligned face alone, with turns and blinks of its own, of whatever model.
+        face: makes the aligned face alone, of whatever model.
         frame_rate: frames per second, or None for the model's.
         smooth: standard deviation in seconds of a Gaussian over time that calms the motion; 0 leaves it as it is.
         articulation: its strength (`articulation.Articulation`), or None for the model's.
-        seed: of what the head of a face alone does by itself (turns, blinks); None holds it still, and footage, too.
+        still: holds the head still: one frame of the footage in place of all.
         longest_side: pixels; a larger source is shrunk. None keeps its resolution.
     """
 
@@ -43,7 +41,7 @@ class Options:
     frame_rate: float | None = None
     smooth: float = 0.0
     articulation: float | None = None
-    seed: int | None = 0
+    still: bool = False
     longest_side: int | None = LONGEST_SIDE
 
 
@@ -78,10 +76,10 @@ def generate_video(
     total = None if duration is None else frame_count(duration, frame_rate)
     source = None
     if options.source:
-        likeness = Likeness.from_model(model)
+        likeness = getattr(model, "likeness", None)
         source = open_source(options.source, model.config.size, duration, options.longest_side, likeness)
     elif not options.face and (footage := getattr(model, "footage", None)):
-        source = Source.of_footage(footage, model.config.size, options.seed is None)
+        source = Source.of_footage(footage, model.config.size, options.still)
     sound = stream_speech(speech, SOUND_RATE)
     comment = f"Synthetic video: this face was {SYNTHETIC}, model {model.name}. It does not show a real recording."
     count, sounded = 0, 0.0
@@ -162,15 +160,9 @@ def _surroundings(
             "reference": source.faces[source.rest],
             "frames": source.faces[[source.place(number / frame_rate) for number in numbers]],
         }
-    if source is not None or options.seed is None:
+    if source is not None or options.still or not hasattr(model, "around"):
         return lambda numbers: {}
-    if (filmed := getattr(model, "filmed", None)) is not None:
-        rest, played = model.footage.rest, model.footage.played
-        return lambda numbers: {"reference": filmed[rest], "frames": filmed[played(numbers, frame_rate)]}
-    if model.idle is None:
-        return lambda numbers: {}
-    replay = model.idle.replay(frame_rate, options.seed)
-    return lambda numbers: {"idle": idle_frames(replay, len(numbers))}
+    return lambda numbers: model.around(numbers, frame_rate)
 
 
 def smoothed(batches: Iterable[np.ndarray], deviation: float) -> Iterator[Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from audio2faces.config import RefinerConfig
 from audio2faces.face import FaceModel
 from audio2faces.figures import draw_refiner_curves
-from audio2faces.lower_face import painted_mask
+from audio2faces.lower_face import painted_mask, upper_face
 from audio2faces.refiner.network import Refiner, build_refiner
 from audio2faces.refiner.validation import RefinerValidation
 from audio2faces.regressor.network import add_motion
@@ -22,15 +22,14 @@ from audio2faces.stages import MODES
 from began.figures import draw_rows
 from began.networks.inference import BATCH
 from media.pixels import to_signed
-from runtime.program import progress
+from runtime.program import progress, with_progress
 from training.frames import REST_FRAMES, batch_indices
 from training.loop import Picture, Task, train
 from training.run_folder import RunSettings, open_run, with_precision
 from training.trainable import Batch
 
 CANDIDATES = 4  # other moments of a clip, of which the one with the most similar upper face is painted into
-UPPER = 0.5  # share of the face that is compared for that
-ALIKE = 8.0  # grey levels by which it may differ
+ALIKE = 6.0  # grey levels by which it may differ
 FOREIGN = 0.3  # share of the pairs whose reference is of another clip
 # Twice the standard deviation of what makes these unlike the frame, too: degrees; shares of the face; of colours.
 LARGEST_TURN, LARGEST_SCALE, LARGEST_SHIFT = 3.0, 0.04, 0.02
@@ -75,6 +74,8 @@ class RefinerTask(Task):
         held_out = task.store.frames("validation", task.config.speech.feature_settings)
         self.validation = RefinerValidation(self.face, held_out, task.full_mouth)
         self.quiet = self.frames.quietest(REST_FRAMES)
+        smaller = with_progress(self.trained.task.frames.clips, "clip", "comparing poses")
+        self.upper = np.stack([upper_face(face) for clip in smaller for face in clip.faces]).astype(np.float16)
         at_rest = []
         with progress(self.quiet.size, "frame", "motion at rest", short=True) as bar:
             for first in range(0, self.quiet.size, BATCH):
@@ -132,12 +133,9 @@ class RefinerTask(Task):
         Returns:
             indices of pairs [shape=(2 * n,)]; of the same frames where none of CANDIDATES is alike.
         """
-        frames, size = self.frames, self.config.size
         start, end = self._sequences(first)
         others = generator.integers(start[:, None], end[:, None], size=(len(first), CANDIDATES))
-        upper = frames.faces(np.concatenate([first[:, None], others], axis=1).ravel())[:, : round(UPPER * size)]
-        upper = upper.reshape(len(first), CANDIDATES + 1, -1).astype(np.float32)
-        distances = np.abs(upper[:, 1:] - upper[:, :1]).mean(axis=-1)
+        distances = np.abs(self.upper[others] - self.upper[first][:, None]).mean(axis=(-2, -1), dtype=np.float32)
         nearest = distances.argmin(axis=1)
         rows = np.arange(len(first))
         chosen = np.where(distances[rows, nearest] < ALIKE, others[rows, nearest], first)

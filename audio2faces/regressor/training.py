@@ -1,4 +1,4 @@
-"""Trains the regressor: what a step sees, how it is validated, and what a trained one leaves of the motion."""
+"""Trains the regressor: what a step sees, how it is validated."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ import numpy as np
 from audio2faces.config import RegressorConfig
 from audio2faces.face import FaceModel
 from audio2faces.figures import draw_curves
+from audio2faces.likeness import Likeness
 from audio2faces.published import find_encoder
-from audio2faces.regressor.idle import IdleMotion, fit_idle_motion
 from audio2faces.regressor.linear_decoder import LINEAR_DECODER, fit_linear_decoder
 from audio2faces.regressor.network import Regressor, build_regressor
 from audio2faces.regressor.validation import RegressorValidation
@@ -23,7 +23,6 @@ from audio2faces.speech_encoder.training import SpeechEncoderTask, trained_encod
 from audio2faces.speech_encoder.voices import Voice
 from audio2faces.stages import ENCODER_WEIGHTS, MODES
 from audio2faces.training_speech import TrainingSpeech
-from began.eigenfaces import COVERED
 from began.figures import draw_rows
 from began.networks.inference import BATCH, without_xla
 from measures.collapse import sharpness
@@ -39,7 +38,8 @@ from training.run_arrays import computed_once
 from training.run_folder import RunSettings, open_run, with_precision
 from training.trainable import Batch
 
-IDLE, DECODER = "idle.npz", "decoder.npz"  # in the folder of the run
+DECODER = "decoder.npz"  # in the folder of the run
+LIKE = 1000  # faces by which the speaker is told from others
 NEAR = 10  # one in so many quiet frames has a mouth like the others
 
 
@@ -103,7 +103,6 @@ class RegressorTask(Task):
 
     def prepare(self) -> None:
         """See `Task.prepare`."""
-        (self.run_dir / IDLE).unlink(missing_ok=True)  # of a regressor whose last steps were lost
         config = self.config
         features, seed = config.speech.feature_settings, config.training.seed
         self.speech = TrainingSpeech(self.frames, features, config.versions, self.standardise, seed)
@@ -167,32 +166,15 @@ def choose_reference(frames: FrameSet, full: FrameSet) -> int:
 
 @dataclass(frozen=True)
 class TrainedRegressor:
-    """A trained regressor, and what it leaves of the motion.
+    """A trained regressor and what it was trained on.
 
     Attributes:
         task: that it was trained by.
         network: the regressor in float32.
-        kernel: from a code to idle motion [shape=(idle, motion_size, motion_size, 3)]; None where there is none.
-        codes: of all training frames [shape=(frames, idle)].
     """
 
     task: RegressorTask
     network: keras.Model
-    kernel: np.ndarray | None
-    codes: np.ndarray
-
-    @classmethod
-    def from_task(cls, task: RegressorTask, network: keras.Model) -> "TrainedRegressor":
-        """Finds the idle motion that the settings describe, which the folder of the run keeps."""
-        config, frames = task.config, task.frames
-        if not config.idle:
-            return cls(task, network, None, np.zeros((len(frames), 0), np.float32))
-
-        def idle_motion() -> dict[str, np.ndarray]:
-            arguments = frames, task.standardise, network, config.idle, COVERED, task.mouth
-            return dict(zip(("kernel", "codes"), fit_idle_motion(*arguments), strict=True))
-
-        return cls(task, network, **computed_once(task.run_dir / IDLE, idle_motion))
 
     @cached_property
     def maps(self) -> np.ndarray:
@@ -212,27 +194,23 @@ class TrainedRegressor:
 
     def face(self, name: str) -> FaceModel:
         """The `FaceModel` without articulation and refiner, named after its run."""
-        task, idle = self.task, None
-        frame_rate = task.store.dataset.frame_rate
-        if self.kernel is not None:
-            idle = IdleMotion.from_clips(self.kernel, self.codes, task.full, task.reference, frame_rate)
+        task, reference = self.task, self.task.full.faces(np.array([self.task.reference]))[0]
         return FaceModel(
             name=name,
             config=task.config,
-            frame_rate=frame_rate,
+            frame_rate=task.store.dataset.frame_rate,
             statistics=task.statistics,
             network=self.network,
-            reference=task.full.faces(np.array([task.reference]))[0],
+            reference=reference,
             reference_map=task.reference_map,
-            idle=idle,
+            likeness=Likeness.fit(reference, task.frames.some_faces(LIKE)),
         )
 
 
 def train_regressor(config: RegressorConfig, store: FrameStore, run_dir: Path) -> TrainedRegressor:
     """Trains a regressor, or resumes an interrupted run.
 
-    A run folder holds what `loop.train` leaves, config.json, mouth.npz and, at the end, idle.npz (components, computed
-    once).
+    A run folder holds what `loop.train` leaves, config.json and mouth.npz (components, computed once).
 
     Args:
         config: settings.
@@ -255,10 +233,10 @@ def train_regressor(config: RegressorConfig, store: FrameStore, run_dir: Path) -
     if not config.decoder_widths:
         if not config.frozen:
             task.encoder = adapted_encoder(task)
-        return TrainedRegressor.from_task(task, fitted_network(task))
+        return TrainedRegressor(task, fitted_network(task))
     model = train(task, run_dir)
     load_weights(run_dir / BEST, model)
-    return TrainedRegressor.from_task(task, in_float32(build_regressor, config, model.network))
+    return TrainedRegressor(task, in_float32(build_regressor, config, model.network))
 
 
 def adapted_encoder(task: RegressorTask) -> SavedEncoder:

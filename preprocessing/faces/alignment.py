@@ -22,24 +22,12 @@ TEMPLATE = np.array([[0.35, 0.42], [0.65, 0.42], [0.50, 0.79]])
 # The mouth and the chin below it, as (top, bottom, left, right) in units of the side of the crop.
 MOUTH_BOX = (0.66, 1.0, 0.28, 0.72)
 
-# Both eyes with their lids and brows, likewise.
-EYE_BOX = (0.32, 0.54, 0.18, 0.82)
-
 SMOOTHING_SECONDS = 0.25  # standard deviation of the Gaussian over time: no tremble, and no lag as it is symmetric
 
 
 def mouth_slices(size: int) -> tuple[slice, slice]:
     """Row and column slices of the mouth box in crops of `size` pixels."""
-    return _slices(MOUTH_BOX, size)
-
-
-def eye_slices(size: int) -> tuple[slice, slice]:
-    """Row and column slices of the eye box in crops of `size` pixels."""
-    return _slices(EYE_BOX, size)
-
-
-def _slices(box: tuple[float, float, float, float], size: int) -> tuple[slice, slice]:
-    top, bottom, left, right = (round(edge * size) for edge in box)
+    top, bottom, left, right = (round(edge * size) for edge in MOUTH_BOX)
     return slice(top, bottom), slice(left, right)
 
 

@@ -1,7 +1,7 @@
 """Whether a face is that of the speaker from whom a model learned: any other gets that speaker's mouth."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ SIDE = 64  # pixels of the faces that are compared
 DETAIL = 3.0  # pixels: the standard deviation of a Gaussian; what is coarser is light, and not compared
 CENTRE, RADII = (0.5, 0.62), (0.27, 0.33)  # the ellipse that is compared, eyes to chin, in units of the side
 MOST_FACES = 32  # of a video that are looked at
-HALF_STEP = 0.5  # of a unit of the speaker's own motion, by which its effect on the details is measured
+DIRECTIONS = 30  # in which a speaker's details change most
 # Distances from which on it is another person, by `python -m benchmarks.likeness`: the most similar face of a video is
 # up to .11 from its own speaker's and .20 or more from another's; single faces are .24 or more in .4 % and in 97 %.
 FARTHEST, FARTHEST_OF_FEW, FEW = 0.17, 0.24, 8  # the second for fewer faces than that
@@ -21,28 +21,30 @@ class Likeness:
     """Compares faces with a model's reference face, whatever their light, pose and expression.
 
     Attributes:
-        name: of the model.
         reference: details of the reference face [shape=(values,)], of length 1.
-        motion: orthonormal directions in which turns, nods, blinks and speech change them [shape=(values, directions)].
+        motion: orthonormal directions in which turns, nods, blinks and speech change them, float16
+            [shape=(values, directions)].
     """
 
-    name: str
     reference: np.ndarray
     motion: np.ndarray
 
     @classmethod
-    def from_model(cls, model: Any) -> Self | None:
-        """The `Likeness` of a model; None where it holds no motion of its speaker, without which pose decides."""
-        idle, articulation = getattr(model, "idle", None), getattr(model, "articulation", None)
-        if idle is None:
-            return None
-        directions = [idle.kernel, *([] if articulation is None else [articulation.directions])]
-        face = _grey(model.reference)
-        effects = []
-        for direction in np.concatenate(directions).astype(np.float32):
-            step = HALF_STEP * _grey(direction * 127.5)
-            effects.append(_details(face + step) - _details(face - step))
-        return cls(model.name, _details(face), np.linalg.qr(np.stack(effects).T)[0])
+    def fit(cls, reference: np.ndarray, faces: np.ndarray) -> Self:
+        """Of a speaker: the motion is the principal components of the details of some faces.
+
+        Args:
+            reference: the face that others are compared with, uint8 RGB [shape=(size, size, 3)].
+            faces: of the same speaker [shape=(n, size, size, 3)].
+        """
+        details = np.stack([_details(face) for face in faces])
+        directions = np.linalg.svd(details - details.mean(axis=0), full_matrices=False)[2][:DIRECTIONS]
+        return cls(_details(reference), directions.T.astype(np.float16))
+
+    @classmethod
+    def of_motion(cls, reference: np.ndarray, motion: np.ndarray) -> Self:
+        """The same of directions that were fitted before."""
+        return cls(_details(reference), motion)
 
     def is_another(self, faces: list[np.ndarray]) -> bool:
         """Whether some faces, as for `distance`, are those of another person than the speaker."""
@@ -58,22 +60,18 @@ class Likeness:
             0 for the reference face, 1 for one that has nothing in common with it.
         """
         some = np.unique(np.linspace(0, len(faces) - 1, MOST_FACES).round().astype(int))
-        difference = np.stack([_details(_grey(faces[number])) for number in some]) - self.reference
-        difference -= difference @ self.motion @ self.motion.T
+        difference = np.stack([_details(faces[number]) for number in some]) - self.reference
+        motion = self.motion.astype(np.float32)
+        difference -= difference @ motion @ motion.T
         return float((difference**2).sum(axis=1).min() / 2)
 
 
-def _grey(face: np.ndarray) -> np.ndarray:
-    """A face, or motion, of SIDE pixels without its colours: float32 [shape=(SIDE, SIDE)]."""
+def _details(face: np.ndarray) -> np.ndarray:
+    """Details of a face within the ellipse, of mean 0 and length 1, float32 [shape=(values,)]."""
     resized = cv2.resize(np.asarray(face, np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(resized, cv2.COLOR_RGB2GRAY)
-
-
-def _details(grey: np.ndarray) -> np.ndarray:
-    """Details within the ellipse, of mean 0 and length 1 [shape=(values,)]."""
-    logarithm = np.log(np.clip(grey, 0, 255) + 10)  # in which light is added
+    logarithm = np.log(cv2.cvtColor(resized, cv2.COLOR_RGB2GRAY) + 10)  # in which light is added
     fine = logarithm - cv2.GaussianBlur(logarithm, (0, 0), DETAIL)
     across, down = (np.arange(SIDE) / SIDE - CENTRE[0]) / RADII[0], (np.arange(SIDE) / SIDE - CENTRE[1]) / RADII[1]
-    values = fine[down[:, None] ** 2 + across**2 < 1]
+    values: np.ndarray = fine[down[:, None] ** 2 + across**2 < 1]
     values -= values.mean()
     return values / max(np.linalg.norm(values), 1e-6)

@@ -1,0 +1,131 @@
+"""Training of an unconditional BEGAN on pictures of known classes: what `experiments.positive_control` trains."""
+
+import csv
+import hashlib
+from functools import partial
+
+import numpy as np
+
+from began.config import BeganConfig
+from began.figures import draw_panels, draw_rows
+from began.model import Began
+from began.networks.inference import in_batches
+from experiments.control_pictures import SIZE, evenly
+from measures.collapse import diversity, nearest, ratio, sharpness
+from media.pixels import to_signed, to_uint8
+from training.frames import SHOWN, batch_indices
+from training.loop import Task
+from training.schedule import learning_rate
+
+SAMPLES = 1000  # generated pictures that are measured
+COMPARED = 500  # of these, and of real ones, whose distances in pairs are measured
+Z_SIZE = 64  # of z, and of the bottleneck
+PANELS = {
+    "reconstruction errors": ("real_error", "generated_error", "m_global"),
+    "balance k": ("k",),
+    "1: as real pictures": ("diversity", "sharpness", "rarest"),
+    "classes": ("classes",),
+}
+
+
+def config_of(gamma, steps, channels, seed):
+    """The paper's settings with these: 64 numbers of z, rate halved when M_global stalls, k from 0 by .001 a step."""
+    return BeganConfig().updated(
+        size=SIZE,
+        speech={"code_size": 0},
+        z="uniform",
+        z_size=Z_SIZE,
+        generator_n=channels,
+        sub_pixel=False,
+        adversary={"n": channels, "code_size": Z_SIZE, "gamma": gamma, "lambda_k": 0.001, "weight": 1.0},
+        paired=0.0,
+        training={
+            "steps": steps,
+            "learning_rate": 1e-4,
+            "halve_every": 0,
+            "patience": 5,
+            "smallest_rate": 1e-5,
+            "evaluate_every": min(1000, steps),
+            "seed": seed,
+        },
+    )
+
+
+class ControlTask(Task):
+    """What it adds to the loop.
+
+    Args:
+        config: `BeganConfig` with a precision that is chosen.
+        train: from the name of each class to its training pictures, uint8 RGB [shape=(n, SIZE, SIZE, 3)], n alike.
+        held_out: the same of other pictures.
+    """
+
+    measured = ("classes", "rarest", "diversity", "sharpness")
+    beta_1 = 0.5
+
+    def __init__(self, config, train, held_out):
+        self.config, self.settings = config, config.training
+        self.names = list(train)
+        self.pictures = np.concatenate(list(train.values()))
+        self.class_of = np.arange(len(train)).repeat([len(pictures) for pictures in train.values()])
+        real = np.concatenate(list(held_out.values()))
+        true = np.arange(len(held_out)).repeat([len(pictures) for pictures in held_out.values()])
+        self.real = evenly(self.pictures, COMPARED)
+        self.told = float(np.mean(self.class_of[nearest(real, self.pictures)] == true))
+        self.fingerprint = hashlib.sha256(self.pictures.tobytes()).hexdigest()[:12]
+
+    def build(self, **options):
+        """See `Task.build`."""
+        return Began(self.config, None, **options)
+
+    def prepare(self):
+        """See `Task.prepare`."""
+
+    def batch(self, step):
+        """See `Task.batch`: pictures of all classes alike, and z."""
+        count, seed = self.settings.batch_size, self.settings.seed
+        indices = batch_indices(len(self.pictures), count, step, seed)
+        return {"face": to_signed(self.pictures[indices]), "z": draw(count, (seed, step))}
+
+    def learning_rate(self, step, rows):
+        """See `Task.learning_rate`: halved whenever M_global has stalled."""
+        return learning_rate(self.settings, step, [row["m_global"] for row in rows])
+
+    def samples(self, model):
+        """The same SAMPLES pictures at every look, uint8 RGB."""
+        generate = partial(model.generator, training=False)
+        return to_uint8(in_batches(lambda z: np.asarray(generate(z)), draw(SAMPLES, 0)))
+
+    def shares(self, model):
+        """The share of each class among the samples, by name."""
+        of_samples = self.class_of[nearest(self.samples(model), self.pictures)]
+        return {name: float(np.mean(of_samples == index)) for index, name in enumerate(self.names)}
+
+    def validate(self, model):
+        """See `Task.validate`; pictures: samples above the nearest training pictures."""
+        samples, shares = self.samples(model), list(self.shares(model).values())
+        values = {
+            "classes": sum(share > 0 for share in shares),
+            "rarest": min(shares) * len(shares),
+            "diversity": diversity(samples[:COMPARED], self.real),
+            "sharpness": ratio(sharpness(samples), sharpness(self.real)),
+        }
+        shown = samples[: 3 * SHOWN].reshape(3, SHOWN, *samples.shape[1:])
+        rows = {}
+        for number, row in enumerate(shown, 1):
+            rows |= {f"samples {number}": row, f"nearest {number}": self.pictures[nearest(row, self.pictures)]}
+        return values, {"samples": partial(draw_rows, rows=rows)}
+
+    def draw_curves(self, path, rows):
+        """See `Task.draw_curves`."""
+        draw_panels(path, rows, PANELS, columns=2, from_zero=True)
+
+    def last_m_global(self, run):
+        """M_global over the last steps of a run."""
+        with open(run / "metrics.csv", newline="", encoding="utf-8") as file:
+            return float(list(csv.DictReader(file))[-1]["m_global"])
+
+
+def draw(count, seed):
+    """Latent codes, uniform in [-1, 1], float32 [shape=(count, Z_SIZE)]."""
+    return np.random.default_rng(seed).uniform(-1, 1, (count, Z_SIZE)).astype(np.float32)

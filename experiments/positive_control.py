@@ -1,0 +1,76 @@
+"""Whether this BEGAN covers many modes: an unconditional one, as in the paper, on pictures of known classes.
+
+The classes are the speakers of several datasets (--data, once for each) or the ten digits of scikit-learn (--digits).
+Each class gives as many pictures, of 32 pixels. Networks, latent code, losses and control are those of the paper
+(Berthelot, Schumm, Metz, arXiv 1703.10717): no speech, z uniform in [-1, 1], a linear bottleneck as long as z, nothing
+but the adversary to learn from. A sample counts for the class of the nearest training picture; how often that is right
+for real pictures that were held out is printed beside it. Every training keeps its checkpoints in --runs and goes on.
+"""
+
+import sys
+from pathlib import Path
+
+from experiments.control_pictures import digits, speakers
+from preprocessing.dataset import open_dataset
+from runtime.files import exclusive, make_folder, write_json
+from runtime.program import ArgumentParser, InputError, import_keras, number, program
+
+GAMMAS = (0.3, 0.5, 0.7)  # of the paper
+COLUMNS = (
+    ("classes", "classes", 0),
+    ("rarest class, of its even share", "rarest", 2),
+    ("diversity", "diversity", 2),
+    ("sharpness", "sharpness", 2),
+    ("M_global", "m_global", 4),
+    ("k", "k", 3),
+)
+
+
+def parse_arguments():
+    """Reads the command line."""
+    parser = ArgumentParser(prog="python -m experiments.positive_control", description=__doc__)
+    parser.add_argument("--data", metavar="DATASET", action="append", default=[], help="of one speaker; give several")
+    parser.add_argument("--digits", action="store_true", help="the digits of scikit-learn in their place")
+    parser.add_argument("--gamma", type=number(0.0, 1.0), action="append", help=f"default: {GAMMAS}, in turn")
+    parser.add_argument("--steps", type=number(1, 10**6, int), default=20000, help="default: 20000")
+    parser.add_argument("--channels", type=number(1, 256, int), default=32, help="n of both networks (default: 32)")
+    parser.add_argument("--seed", type=number(0, 2**32 - 1, int), default=0, help="default: 0")
+    parser.add_argument("--runs", metavar="FOLDER", type=Path, required=True, help="of the trainings, which go on")
+    return parser.parse_args()
+
+
+@program
+def main():
+    """Trains what is missing, and prints a table."""
+    arguments = parse_arguments()
+    if bool(arguments.data) == arguments.digits:
+        raise InputError("give --data several times, or --digits")
+    train, held_out = digits() if arguments.digits else speakers([open_dataset(folder) for folder in arguments.data])
+    import_keras()
+    from experiments.control_task import ControlTask, config_of
+    from training.loop import train as take_steps
+    from training.run_folder import RunSettings, open_run, with_precision
+
+    folder = make_folder(arguments.runs)
+    held = f"{folder}: another process is at work there; wait for it, or choose another --runs"
+    with exclusive(folder, held):
+        for gamma in arguments.gamma or GAMMAS:
+            config = with_precision(config_of(gamma, arguments.steps, arguments.channels, arguments.seed))
+            run = folder / f"{'digits' if arguments.digits else 'speakers'}-gamma-{gamma:g}-seed-{arguments.seed}"
+            task = ControlTask(config, train, held_out)
+            open_run(run, RunSettings("began", config, task.fingerprint))
+            model = take_steps(task, run)
+            values = task.validate(model)[0] | {"k": float(model.adversary.k), "m_global": task.last_m_global(run)}
+            write_json(run / "measures.json", values | {"shares": task.shares(model)})
+            if gamma == (arguments.gamma or GAMMAS)[0]:
+                print(f"{len(train)} classes, {sum(map(len, train.values()))} training pictures; ", end="")
+                print(f"the nearest one tells the class of {task.told:.1%} of the held-out ones\n")
+                print("| gamma | " + " | ".join(title for title, _, _ in COLUMNS) + " | shares |")
+                print("|--:|" + "--:|" * len(COLUMNS) + "---|")
+            cells = [f"{values[key]:.{digits}f}" for _, key, digits in COLUMNS]
+            shares = ", ".join(f"{name} {share:.3f}" for name, share in task.shares(model).items())
+            print(f"| {gamma:g} | " + " | ".join(cells) + f" | {shares} |", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,7 +9,7 @@ import numpy as np
 from audio2faces.config import SystemConfig
 from audio2faces.evaluate.evaluation import evaluate, format_table, format_verdict
 from audio2faces.face import FaceModel, save_model
-from audio2faces.footage import cut_footage
+from audio2faces.footage import cut_footage, forth_and_back
 from audio2faces.model_card import write_card
 from audio2faces.phases import training_phases
 from audio2faces.refiner.training import fingerprint, train_refiner
@@ -21,10 +21,8 @@ from preprocessing.dataset import Dataset
 from runtime.files import write_json
 from runtime.program import with_progress
 from runtime.whole_run import whole_run
-from training.frames import FrameStore, frame_numbers, rest_frame, smaller
+from training.frames import FrameStore, rest_frame, smaller
 from training.run_folder import own_run, with_precision
-
-ROUNDS = 2  # of fitting gains: the refiner does not answer to them in proportion
 
 
 def train_system(config: SystemConfig, dataset: Dataset, run_dir: Path, stage: str | None = None) -> Path:
@@ -70,10 +68,10 @@ def _train(plan: Plan, dataset: Dataset, run_dir: Path, stage: str | None) -> Pa
         refiner = train_refiner(config.refiner, trained, face, run_dir / "refiner")
         finish(run_dir / "refiner", config.refiner.training.steps)
         face = dataclasses.replace(face, refiner=refiner)
+    face = articulate(face, trained.task.mouth, store)
     face = dataclasses.replace(face, footage=cut_footage(dataset, trained.loudness, run_dir))
     if face.footage is None:
         print("note: no source of a training clip can be read any more: the model carries no footage", file=sys.stderr)
-    face = articulate(face, trained.task.mouth, store)
     save_model(run_dir / "model", face)
     report, _ = evaluate([face], store, "validation", trained.task.full_mouth)  # the test split is not for choosing
     write_json(run_dir / "evaluation.json", report)
@@ -86,11 +84,11 @@ def _train(plan: Plan, dataset: Dataset, run_dir: Path, stage: str | None) -> Pa
 def articulate(face: FaceModel, components: MouthComponents, store: FrameStore) -> FaceModel:
     """A talking face whose mouth moves as far as the speaker's, on clips that its regressor did not learn from.
 
-    What counts is how far it moves where it is shown: in the footage of the model, which does not open its own mouth
-    along; painted again into each clip, where there is none; or on the reference, by a refiner that sees no frame.
+    What counts is how far it moves in footage of another moment, where cheeks and jaw do not open along: each clip's
+    speech is painted into the frames of the next one; by a refiner that sees no frame, the reference is moved.
 
     Args:
-        face: with its refiner and footage, if it is to have them.
+        face: with its refiner, if it is to have one.
         components: of training clips with faces of the motion's size.
         store: of the dataset, whose validation clips tell.
 
@@ -99,18 +97,20 @@ def articulate(face: FaceModel, components: MouthComponents, store: FrameStore) 
     """
     if not face.config.motion:
         return face
-    size = face.config.motion_size
     held_out = store.frames("validation", face.config.speech.feature_settings)
-    predicted = [face.predict_motion(of_clip) for of_clip in held_out.maps]
-    real = [components.transform(smaller(clip.faces, size)) for clip in held_out.clips]
+    predicted, real, told, made = [], [], [], []
+    following = [*range(1, len(held_out.clips)), 0]
+    for clip, maps, other in with_progress(
+        list(zip(held_out.clips, held_out.maps, following, strict=True)), "clip", "fitting articulation"
+    ):
+        predicted.append(face.predict_motion(maps))
+        motion, around = face.relative_motion(predicted[-1]), {}
+        if face.paints:
+            frames = np.asarray(held_out.clips[other].faces)
+            shown = forth_and_back(np.arange(len(motion)), len(frames))
+            around = {"reference": frames[rest_frame(held_out.maps[other])], "frames": frames[shown]}
+        shown_faces = clip.faces, face.render(motion, refined=False), face.render(motion, **around)
+        for positions, faces in zip((real, told, made), shown_faces, strict=True):
+            positions.append(components.transform(smaller(faces, face.config.motion_size)))
     articulation = Articulation.from_components(components, predicted)
-    shown = list(zip(held_out.clips, held_out.maps, predicted, strict=True))
-    for _ in range(ROUNDS):
-        made, face = [], dataclasses.replace(face, articulation=articulation)
-        for clip, of_clip, motion in with_progress(shown, "clip", "fitting articulation"):
-            around = face.around(frame_numbers(clip), clip.entry["fps"])
-            if face.paints and not around:
-                around = {"reference": clip.faces[[rest_frame(of_clip)]][0], "frames": np.asarray(clip.faces)}
-            made.append(components.transform(smaller(face.render(face.relative_motion(motion), **around), size)))
-        articulation = articulation.fitted(real, made)
-    return dataclasses.replace(face, articulation=articulation)
+    return dataclasses.replace(face, articulation=articulation.fitted(real, told, made))

@@ -40,9 +40,8 @@ def positions_of(motion, components):
 
 def test_each_component_gets_back_what_averaging_took():
     components, real, heard = heard_clips(np.random.default_rng(0))
-    articulation = Articulation.from_components(components, heard).fitted(
-        real, [positions_of(of_clip, components) for of_clip in heard]
-    )
+    told = [positions_of(of_clip, components) for of_clip in heard]
+    articulation = Articulation.from_components(components, heard).fitted(real, told, told)
     made = articulation(np.concatenate(heard))
     positions = positions_of(made, components)
     expected = SHARES * np.clip(1 / SHARES, 1, LARGEST_GAIN)  # what moves too much is left alone
@@ -50,11 +49,21 @@ def test_each_component_gets_back_what_averaging_took():
     np.testing.assert_allclose(made[:, -1, 0] / np.concatenate(heard)[:, -1, 0], 1 / SHARES[0], rtol=5e-2)
 
 
+def test_shown_faces_tell_how_far_the_mouth_moves_and_the_regressor_s_whether_it_follows():
+    components, real, heard = heard_clips(np.random.default_rng(0))
+    told = [positions_of(of_clip, components) for of_clip in heard]
+    noise = np.random.default_rng(1).normal(size=told[0].shape)
+    shown = [0.75 * of_clip + noise * 0.75 * of_clip.std(axis=0) for of_clip in told]  # footage moves by itself, too
+    gains = Articulation.from_components(components, heard).fitted(real, told, shown).gains
+    short = 1 / (SHARES * 0.75 * np.sqrt(2))
+    np.testing.assert_allclose(gains, np.clip(short, 1, LARGEST_GAIN), rtol=0.1)
+
+
 def test_what_does_not_follow_the_speaker_gets_no_gain():
     components, real, heard = heard_clips(np.random.default_rng(0))
     made = [positions_of(of_clip, components) for of_clip in heard]
     made[0][:, 1:], made[1][:, 1:], made[2][:, 1:] = (real[place][:, 1:] * 0.6 for place in (1, 2, 0))
-    articulation = Articulation.from_components(components, heard).fitted(real, made)
+    articulation = Articulation.from_components(components, heard).fitted(real, made, made)
     assert articulation.gains[0] == pytest.approx(1 / SHARES[0], rel=1e-2) and max(articulation.gains[1:]) < 0.5
     exaggerated = dataclasses.replace(articulation, strength=2.0)
     assert (exaggerated.added >= -1).all()  # what rests is not turned round
@@ -67,7 +76,7 @@ def test_a_motion_that_fits_every_sentence_gets_no_gain():
     components, _, heard = heard_clips(np.random.default_rng(0))
     habit = np.repeat([0.0, 4, 0], [15, 20, 15])[:, None] * np.ones(COMPONENTS)
     real = [habit + np.random.default_rng(seed).normal(size=(50, COMPONENTS)) for seed in range(3)]
-    gains = Articulation.from_components(components, heard).fitted(real, [0.5 * habit] * 3).gains
+    gains = Articulation.from_components(components, heard).fitted(real, [0.5 * habit] * 3, [0.5 * habit] * 3).gains
     assert gains == (1.0,) * COMPONENTS  # least squares would have 2
 
 
@@ -76,7 +85,7 @@ def test_a_mouth_that_never_moved_stays_shut():
     motion = np.zeros_like(heard[0])
     articulation = Articulation.from_components(components, [motion] * 3)
     nothing = [np.zeros_like(of_clip) for of_clip in real]
-    np.testing.assert_array_equal(articulation.fitted(real, nothing)(motion), 0)
+    np.testing.assert_array_equal(articulation.fitted(real, nothing, nothing)(motion), 0)
 
 
 def test_a_model_articulates_as_strongly_as_requested(tiny_model_folder, tmp_path):

@@ -1,10 +1,11 @@
 """How well the mouth is painted into takes with a moving camera or a turning head: python -m benchmarks.moving_head.
 
-Clips of a split are filmed again by a simulated camera, so that what the hidden mouth did is known: their pictures are
-warped smoothly, each clip in its own way. "camera" zooms, rolls and shifts; "turned" is a plane that turns aside by up
-to 40 degrees and nods, as a head does in perspective. The face is found anew in each take, as `generate.py --source`
-finds it, and its own speech is painted into it; generated and real faces are compared in the crops of that take.
-"painted" is the share of the frames into which a mouth was painted; the others stay as filmed and count as they are.
+Clips of a split are filmed again by a simulated camera, so that what the hidden mouth did is known: their pictures
+are changed smoothly, each clip in its own way. "camera" zooms, rolls and shifts; "turned" is a plane that turns aside
+by up to 40 degrees and nods, as a head does in perspective; in "light" brightness and tint swing, from side to side.
+The face is found anew in each take, as `generate.py --source` finds it, and its own speech is painted into it;
+generated and real faces are compared in the crops of that take. "painted" is the share of the frames into which a mouth
+was painted; the others stay as filmed and count as they are.
 """
 
 import sys
@@ -24,7 +25,8 @@ SLOWEST = 2.5  # seconds of a whole swing, at least, of what moves
 ZOOM, ROLL, SHIFT = 0.2, 10.0, 0.08  # share; degrees; share of the height: the largest of "camera"
 TURN, NOD = 40.0, 12.0  # degrees: the largest of "turned"
 FOCAL = 2.5  # heights of the picture from the camera to the plane
-TAKES = ("as filmed", "camera", "turned")
+BRIGHT, TINT = 0.4, 0.15  # share of the brightness, of that of red against blue: the largest of "light"
+TAKES = ("as filmed", "camera", "turned", "light")
 
 
 def parse_arguments():
@@ -84,10 +86,15 @@ def film(clip, take, seed, folder):
     seconds, generator = clip.times - clip.times[0], np.random.default_rng(seed)
 
     def filmed():
-        swings = {name: swing(seconds, generator) for name in ("zoom", "roll", "x", "y", "turn", "nod")}
+        names = ("zoom", "roll", "x", "y", "turn", "nod", "left", "right", "tint")
+        swings = {name: swing(seconds, generator) for name in names}
         for index, picture in enumerate(pictures):
             height, width = picture.shape[:2]
-            moved = homography({name: values[index] for name, values in swings.items()}, take, centre, height)
+            now = {name: values[index] for name, values in swings.items()}
+            if take == "light":
+                yield lit(picture, now)
+                continue
+            moved = homography(now, take, centre, height)
             yield cv2.warpPerspective(
                 picture, moved, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
             )
@@ -126,6 +133,12 @@ def homography(swings, take, centre, height):
     to_centre, back = np.eye(3), np.eye(3)
     to_centre[:2, 2], back[:2, 2] = -centre, centre
     return back @ moved @ to_centre
+
+
+def lit(picture, swings):
+    """A picture in other light, uint8 RGB, by "left", "right" and "tint" in [-1, 1]."""
+    sides = 1 + BRIGHT * np.linspace(swings["left"], swings["right"], picture.shape[1])[None, :, None]
+    return np.clip(picture * sides * (1 + TINT * swings["tint"] * np.array([1, 0, -1])), 0, 255).astype(np.uint8)
 
 
 def paint(model, video, clip):

@@ -115,9 +115,8 @@ def test_a_model_speaks_in_its_footage(filmed_model, tmp_path):
     assert np.ptp(still[:, :, : 16 * scale], axis=0).max() <= 12  # one frame, and what the codec does
 
 
-def test_a_mouth_is_painted_into_the_frame_that_is_shown(filmed_model, tmp_path):
-    """What the refiner sees of the footage is the frame into which its face goes."""
-    model = load_model(filmed_model)
+def watched(model):
+    """The model, and a list that receives the options of each call of `render`."""
     seen = []
 
     class Watched(type(model)):
@@ -125,13 +124,26 @@ def test_a_mouth_is_painted_into_the_frame_that_is_shown(filmed_model, tmp_path)
             seen.append(options)
             return super().render(motion, **options)
 
-    watched = Watched(**{field.name: getattr(model, field.name) for field in dataclasses.fields(model)})
-    generate_video(watched, SPEECH, tmp_path / "made.mp4")
+    return Watched(**{field.name: getattr(model, field.name) for field in dataclasses.fields(model)}), seen
+
+
+def test_a_mouth_is_painted_into_the_frame_that_is_shown(filmed_model, tmp_path):
+    """What the refiner sees of the footage is the frame into which its face goes."""
+    model, seen = watched(load_model(filmed_model))
+    generate_video(model, SPEECH, tmp_path / "made.mp4")
     source = Source.of_footage(model.footage, 16)
     frames = np.concatenate([options["frames"] for options in seen])
     for number in (0, 7, 40):
         np.testing.assert_array_equal(frames[number], source.faces[source.place(number / model.frame_rate)])
     np.testing.assert_array_equal(seen[0]["reference"], source.faces[model.footage.rest])
+
+
+def test_nothing_is_painted_into_another_person(filmed_model):
+    """A refiner knows its speaker alone: another's face gets the mouth as it is, in its colours."""
+    model, seen = watched(load_model(filmed_model))
+    source = dataclasses.replace(Source.of_footage(model.footage, 16), another=True)
+    assert len(np.concatenate(list(stream_faces(model, SPEECH, 25.0, Options(), source=source)))) > 10
+    assert not any(seen)
 
 
 def test_footage_that_is_missing_is_told_in_one_line(filmed_model, tmp_path):

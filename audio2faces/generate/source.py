@@ -50,6 +50,7 @@ class Source:
         opacity: how much of the generated face each frame shows, 0..1 [shape=(frames,)].
         size: side of the crops in pixels.
         rest: number of a frame in which the mouth is shut.
+        another: whether the face looks like another person's than the model's speaker's.
         notes: what a user should know, a line each.
     """
 
@@ -60,6 +61,7 @@ class Source:
     opacity: np.ndarray
     size: int
     rest: int = 0
+    another: bool = False
     notes: tuple = ()
 
     @classmethod
@@ -176,7 +178,8 @@ def open_source(
     if several := sum(face.faces > 1 for face in faces):
         notes.append(f"{path}: several faces in {several} of {len(faces)} frames; the largest one speaks")
     crops = [face.crop for face in faces if not face.reason]
-    if likeness is not None and likeness.is_another(crops):
+    another = likeness is not None and likeness.is_another(crops)
+    if another:
         notes.append(
             f"{path}: looks like another person than the model's speaker: mouth, chin and skin around them "
             "become that speaker's; give a picture or video of the speaker"
@@ -188,7 +191,7 @@ def open_source(
     stored = seen.kept if info is None else VideoFrames(path, times, seen.shape)
     transforms = np.stack([resized_transform(transform, size / JUDGED_SIZE) for transform in transforms])
     rest = int(np.flatnonzero(usable)[mouth_opening(np.stack(crops)).argmin()])
-    return Source(str(path), times - times[0], stored, transforms, opacity, size, rest, tuple(notes))
+    return Source(str(path), times - times[0], stored, transforms, opacity, size, rest, another, tuple(notes))
 
 
 class _Seen:

@@ -91,7 +91,7 @@ def generate_video(
         width, height = (model.config.size,) * 2 if source is None else source.shape
         video = stack.enter_context(TalkingVideo(partial, width, frame_rate, comment, height))
         bar = stack.enter_context(progress(total, "frame", "generating"))
-        painted = getattr(model, "paints", False)
+        painted = getattr(model, "paints", False) and not (source and source.another)
         for faces in stream_faces(model, speech, frame_rate, options, noticed, source):
             if watch is not None:
                 watch(faces, total)
@@ -154,8 +154,11 @@ def stream_faces(
 def _surroundings(
     model: Any, frame_rate: float, options: Options, source: Source | None
 ) -> Callable[[np.ndarray], dict]:
-    """What is around the mouth: a function from the numbers of coming frames to options of `FaceModel.render`."""
-    if getattr(model, "paints", False) and source is not None:
+    """What is around the mouth: a function from the numbers of coming frames to options of `FaceModel.render`.
+
+    A refiner paints into the faces of its speaker alone; another person gets the speaker's mouth, colours matched.
+    """
+    if getattr(model, "paints", False) and source is not None and not source.another:
         return lambda numbers: {
             "reference": source.faces[source.rest],
             "frames": source.faces[[source.place(number / frame_rate) for number in numbers]],

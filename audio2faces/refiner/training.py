@@ -1,7 +1,7 @@
 """Trains the refiner on what the regressor makes: what a step sees, how it is validated."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,11 @@ from training.trainable import Batch
 CANDIDATES = 4  # other moments of a clip, of which the one with the most similar upper face is painted into
 ALIKE = 6.0  # grey levels by which it may differ
 FOREIGN = 0.3  # share of the pairs whose reference is of another clip
-# Twice the standard deviation of what makes these unlike the frame, too: degrees; shares of the face; of colours.
-LARGEST_TURN, LARGEST_SCALE, LARGEST_SHIFT = 3.0, 0.04, 0.02
-LARGEST_GAIN, LARGEST_OFFSET = 0.1, 0.1
+OTHERWISE = 0.5  # share of the pairs whose frame is held and lit otherwise
+# Twice the standard deviation of how these are: degrees; shares of the face; of its width from one side to the other;
+# of brightness, of each colour, from one side to the other.
+TURN, SCALE, SHIFT, TILT = 6.0, 0.06, 0.03, 0.1
+LIGHT, TINT, SIDE = 0.5, 0.2, 0.3
 
 
 class RefinerTask(Task):
@@ -42,8 +44,9 @@ class RefinerTask(Task):
     A batch holds pairs of frames that follow each other in time, whose lower face is to be painted into frames of
     another moment. What is painted starts as the regressor shows it when it moves a quiet face of the same clip, as it
     does in generation. (Starting from any face, whose own motion it knows no better than that of the others, the
-    refiner learns to distrust all motion: the mouth moved less by a tenth.) In footage a reference may have another
-    turn of the head and other light than the frame: so some are of other clips, moved and coloured a little.
+    refiner learns to distrust all motion: the mouth moved less by a tenth.) Footage may show another turn of the head
+    and other light than the reference: so some references are of other clips, and some frames and references are
+    turned, shifted, tilted and lit otherwise.
 
     The weights of the last step are the result: the sharpest of all steps may be one that drew a grid over the face.
 
@@ -97,6 +100,8 @@ class RefinerTask(Task):
         if self.face.config.motion:
             frame = to_signed(frames.faces(self._elsewhen(first, generator)[:count]))
             face = frame + painted_mask(self.config.size) * (face - frame)
+            which = (generator.random(len(first)) < OTHERWISE).repeat(2)[:count]
+            frame[which], face[which] = varied((frame[which], face[which]), generator)
             clips = frames.clip_of[first]
             others = generator.integers(len(self.quiet), size=len(first))
             foreign = generator.random(len(first)) < FOREIGN
@@ -105,7 +110,7 @@ class RefinerTask(Task):
             reference = to_signed(frames.faces(self.quiet[clips, chosen]))
             moving = np.array(add_motion(reference, moving - self.quiet_motion[clips, chosen]))
             which = foreign.repeat(2)[:count]
-            reference[which], moving[which] = varied(reference[which], moving[which], generator)
+            reference[which], moving[which] = varied((reference[which], moving[which]), generator)
         return {
             "face": face,
             "frame": frame,
@@ -155,28 +160,35 @@ class RefinerTask(Task):
         draw_refiner_curves(path, rows)
 
 
-def varied(reference: np.ndarray, moving: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """References and moving faces, shifted, turned, scaled and coloured a little, alike within each pair of frames.
+def varied(several: Sequence[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
+    """Faces turned, shifted, tilted in perspective and lit a little otherwise, alike within each pair of frames.
 
     Args:
-        reference: in [-1, 1], the frames of a pair one after the other [shape=(n, size, size, 3)].
-        moving: the same of the moving faces.
+        several: arrays of faces in about [-1, 1], which are varied alike; the frames of a pair one after the other
+            [shape=(n, size, size, 3) each].
         generator: source of randomness.
 
     Returns:
-        both, same shapes.
+        arrays in [-1, 1], same shapes.
     """
-    made = np.empty_like(reference), np.empty_like(moving)
-    size = reference.shape[1]
-    for first in range(0, len(reference), 2):
-        angle, scale, *shift = generator.normal(0, (LARGEST_TURN, LARGEST_SCALE, LARGEST_SHIFT, LARGEST_SHIFT)) / 2
-        transform = cv2.getRotationMatrix2D(((size - 1) / 2,) * 2, angle, 1 + scale)
-        transform[:, 2] += np.array(shift) * size
-        gain, offset = 1 + generator.normal(0, LARGEST_GAIN / 2, 3), generator.normal(0, LARGEST_OFFSET / 2, 3)
-        for faces, result in zip((reference, moving), made, strict=True):
-            for index in range(first, min(first + 2, len(faces))):
-                moved = cv2.warpAffine(faces[index], transform, (size, size), borderMode=cv2.BORDER_REPLICATE)
-                result[index] = gain * moved + offset
+    made = [np.empty_like(faces) for faces in several]
+    count, size = several[0].shape[:2]
+    middle = (size - 1) / 2
+    to_middle, back = np.eye(3), np.eye(3)
+    to_middle[:2, 2], back[:2, 2] = -middle, middle
+    for first in range(0, count, 2):
+        angle, scale, *shift = generator.normal(0, (TURN, SCALE, SHIFT, SHIFT)) / 2
+        transform = np.eye(3)
+        transform[:2] = cv2.getRotationMatrix2D((0, 0), angle, 1 + scale)
+        transform[:2, 2] = np.array(shift) * size
+        transform[2, :2] = generator.normal(0, TILT, 2) / 2 / size
+        transform = back @ transform @ to_middle
+        light = np.exp(generator.normal(0, LIGHT) / 2) * (1 + generator.normal(0, TINT, 3) / 2)
+        light = light * (1 + np.linspace(-1, 1, size)[:, None] * generator.normal(0, SIDE) / 2)
+        for faces, result in zip(several, made, strict=True):
+            for index in range(first, min(first + 2, count)):
+                moved = cv2.warpPerspective(faces[index], transform, (size, size), borderMode=cv2.BORDER_REPLICATE)
+                result[index] = np.clip(light * (moved + 1) - 1, -1, 1)
     return made
 
 

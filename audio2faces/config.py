@@ -52,7 +52,6 @@ class RefinerConfig(Config):
     network: str = "unet"  # or "2017": residual blocks at full size, which sees the blurred face alone
     n: int = 48  # channels
     adversary: AdversaryConfig = AdversaryConfig(weight=0.0, conditional=True, mismatched=0.3)  # of weight 0: none
-    seen: str = "mouth"  # by the discriminator: "mouth", a quarter of the face around it, or all of the "face"
     paired: float = 5.0  # weight of (x - G)^2
     coarse: float = 20.0  # weight of the same of both faces made small
     mouth_weight: float = 8.0  # of a pixel in the mouth box there
@@ -65,8 +64,6 @@ class RefinerConfig(Config):
     def __post_init__(self) -> None:
         if self.network not in REFINERS:
             raise InputError(f"refiner {self.network!r}: unknown; choose from {', '.join(REFINERS)}")
-        if self.seen not in ("mouth", "face"):
-            raise InputError(f"seen {self.seen!r}: a discriminator sees the mouth or the face")
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,6 @@ _2017 = SystemConfig(
         network="2017",
         n=64,
         adversary=AdversaryConfig(n=64, gamma=0.7, lambda_k=0.001, weight=1.0, defects=(NO_BOTTLENECK, WIDE_ERRORS)),
-        seen="face",
         paired=0.01 * 127.5**2,
         coarse=0.0,
         mouth_weight=1.0,

@@ -73,6 +73,8 @@ def strengthened(difference):
 def draw(path):
     """Makes the diagram of one moment of one clip."""
     from audio2faces.face import load_model
+    from audio2faces.generate.source import Source
+    from audio2faces.lower_face import hidden_mask
     from began.figures import save_figure
 
     model = load_model(DEFAULT_MODEL)
@@ -83,7 +85,12 @@ def draw(path):
     real, speech = frames[FRAME].crop, read_speech(CLIP)
     (of_moment,) = maps = speech_maps(speech, np.array([FRAME / 25]), features)
     motion = model.motion(maps)
-    moved, refined = (model.render(motion, refined=refined)[0] for refined in (False, True))
+    around = model.around(np.array([FRAME]), model.frame_rate)
+    (painted,) = model.render(motion, **around)
+    (moved,) = model.render(motion, refined=False, reference=around["reference"])
+    hidden = around["frames"][0] * (1 - hidden_mask(model.config.size)) + 128 * hidden_mask(model.config.size)
+    source = Source.of_footage(model.footage, model.config.size)
+    shown = source.with_face(painted, FRAME / model.frame_rate, painted=True)
 
     def landmarks(axes):
         face = frames[FRAME]
@@ -99,29 +106,29 @@ def draw(path):
     def heat(axes):
         axes.imshow(of_moment.T, "RdBu_r", aspect="auto", origin="lower")
 
-    diagram = Diagram(6)
-    video = diagram.box(0, "picture", "video, 25 pictures/s", draw=images[FRAME][:, 36:324])
+    middle = (shown.shape[1] - shown.shape[0]) // 2
+    diagram = Diagram(7)
+    video = diagram.box(0, "picture", "video of the speaker", draw=images[FRAME][:, 36:324])
     found = diagram.box(1, "picture", "MTCNN: five landmarks,\nfollowed and smoothed", draw=landmarks)
-    aligned = diagram.box(2, "picture", "aligned face (training)", draw=real)
+    aligned = diagram.box(2, "picture", "aligned face", draw=real)
     target = diagram.box(3, "picture", "less its clip's mean:\nmotion to learn (x 4)",
                          draw=strengthened(real - np.mean([frame.crop for frame in frames], axis=0)))  # fmt: skip
-    reference = diagram.box(4, "picture", "reference: one real face,\nplus idle motion", draw=model.reference)
+    frame = diagram.box(5, "picture", "frame of the footage,\nlower face hidden", draw=hidden.astype(np.uint8))
     sound = diagram.box(0, "sound", "speech, 16 kHz", draw=wave)
     heard = diagram.box(1, "sound", f"MFCC map: {features.rows} rows,\n10 ms apart",
                         draw=heat)  # fmt: skip
-    regressor = diagram.box(2, "sound", "squared error;\n2.6M weights", "network", "regressor")
+    regressor = diagram.box(2, "sound", "squared error", "network", "regressor")
     made = diagram.box(
         3, "sound", "motion (x 4), amplitude\ngiven back", draw=strengthened(127.5 * np.asarray(motion)[0])
     )
-    added = diagram.box(4, "sound", "reference + motion", draw=moved)
-    final = diagram.box(5, "sound", "what is shown", draw=refined)
+    added = diagram.box(4, "sound", "reference face + motion", draw=moved)
+    refiner = diagram.box(5, "sound", "a U-Net; squared error\nand strength of detail", "network", "refiner")
+    final = diagram.box(6, "sound", "what is shown", draw=shown[:, middle : middle + shown.shape[0]])
     diagram.chain(video, found, aligned, target)
-    diagram.chain(sound, heard, regressor, made, added, final)
+    diagram.chain(sound, heard, regressor, made, added, refiner, final)
     half = BOX[0] / 2
     diagram.arrow((target[0] + 0.2, target[1] - 0.55), (regressor[0] + half, regressor[1] + BOX[1]), 0.15)
-    diagram.arrow((reference[0] + half, reference[1] - 0.55), (added[0] + half, added[1] + BOX[1]))
-    diagram.figure.text((added[0] + BOX[0] + GAP / 2) / diagram.size[0], (added[1] + half + 0.12) / diagram.size[1],
-                        "refiner", ha="center", fontsize=9, color=COLOURS["network"])  # fmt: skip
+    diagram.arrow((frame[0] + half, frame[1] - 0.55), (refiner[0] + half, refiner[1] + BOX[1]))
     diagram.figure.text((target[0] - 0.1) / diagram.size[0], (target[1] - 0.9) / diagram.size[1], "in training",
                         ha="right", fontsize=8, color="#777777")  # fmt: skip
     save_figure(diagram.figure, path)

@@ -38,7 +38,6 @@ REFINERS: dict[str, dict] = {
     "gradients not clipped": {},
     "an adversary": {"adversary": ADVERSARY},
     "an adversary that does not hear": {"adversary": {**ADVERSARY, "conditional": False, "mismatched": 0.0}},
-    "an adversary that sees the whole face": {"adversary": ADVERSARY, "seen": "face"},
     "an adversary instead of detail": {"adversary": ADVERSARY, "detail": 0.0},
 }
 REFERENCES = ("", ", on the clip's first frame")

@@ -155,6 +155,8 @@ class Refiner(Trainable):
             one, where that has no neighbour.
         speech, foreign_speech: maps of the same moments, and of others [batch, rows, coefficients].
 
+    An adversary sees a square around the mouth; the 2017 project's sees the whole face.
+
     Args:
         config: its settings.
     """
@@ -170,7 +172,7 @@ class Refiner(Trainable):
         self.adversary = None
         if config.adversary.weight:
             rows, _ = mouth_square(config.size)
-            size = rows.stop - rows.start if config.seen == "mouth" else config.size
+            size = config.size if plain else rows.stop - rows.start
             discriminator = build_discriminator(
                 size, config.adversary, config.speech, skips=not plain, sub_pixel=not plain
             )
@@ -193,7 +195,7 @@ class Refiner(Trainable):
         balance = dict.fromkeys(WATCHED, 0.0)
         if self.adversary is not None:
             real, refined = x["face"], y_pred
-            if self.config.seen == "mouth":
+            if self.config.network != "2017":
                 rows, columns = mouth_square(self.config.size)
                 real, refined = real[:, rows, columns], refined[:, rows, columns]
             adversarial_loss, real_error, refined_error = self.adversary.adversarial_loss(

@@ -58,7 +58,7 @@ class RefinerConfig(Config):
     temporal: float = 1.0  # weight of the error of the change from one frame to the next, against that of a frame
     detail: float = 6.0  # weight of the error of the strength of detail
     training: TrainingConfig = TrainingConfig(
-        steps=6000, schedule="halved", halve_every=2000, smallest_rate=2e-5, evaluate_every=500
+        steps=9000, schedule="halved", halve_every=3000, smallest_rate=2e-5, evaluate_every=500
     )
 
     def __post_init__(self) -> None:

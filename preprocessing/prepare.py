@@ -113,8 +113,11 @@ def open_or_prepare(sources: Any, size: int | None = None) -> Dataset:
     """
     sources = [sources] if isinstance(sources, str | Path) else list(sources)
     datasets = [source for source in sources if (Path(source) / "manifest.json").is_file()]
-    if len(sources) == 1 and (datasets or (not is_url(str(sources[0])) and not Path(sources[0]).exists())):
+    if len(sources) == 1 and datasets:
         return open_dataset(Path(sources[0]))
+    for source in sources:
+        if not is_url(str(source)) and not Path(source).exists():
+            raise InputError(f"{source}: no such file or folder; give videos, or a dataset of python -m preprocessing")
     if datasets:
         raise InputError(f"{datasets[0]}: this is a dataset; give one dataset, or videos alone")
     settings = Settings() if size is None else Settings(size=size)

@@ -31,10 +31,10 @@ from training.trainable import Batch
 CANDIDATES = 4  # other moments of a clip, of which the one with the most similar upper face is painted into
 ALIKE = 6.0  # grey levels by which it may differ
 FOREIGN = 0.3  # share of the pairs whose reference is of another clip
-OTHERWISE = 0.5  # share of the pairs whose frame is held and lit otherwise
-# Twice the standard deviation of how these are: degrees; shares of the face; of its width from one side to the other;
-# of brightness, of each colour, from one side to the other.
-TURN, SCALE, SHIFT, TILT = 6.0, 0.06, 0.03, 0.1
+OTHERWISE = 0.4  # share of the pairs whose frame is held and lit otherwise
+# Twice the standard deviation of how these are: degrees; shares of the face; of its width against its height, as heads
+# that turn aside have; of its size from one side to the other; of brightness, of each colour, from side to side.
+TURN, SCALE, SHIFT, ASPECT, TILT = 6.0, 0.06, 0.03, 0.2, 0.1
 LIGHT, TINT, SIDE = 0.5, 0.2, 0.3
 
 
@@ -161,7 +161,7 @@ class RefinerTask(Task):
 
 
 def varied(several: Sequence[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
-    """Faces turned, shifted, tilted in perspective and lit a little otherwise, alike within each pair of frames.
+    """Faces turned, shifted, narrowed, tilted and lit a little otherwise, alike within each pair of frames.
 
     Args:
         several: arrays of faces in about [-1, 1], which are varied alike; the frames of a pair one after the other
@@ -180,6 +180,7 @@ def varied(several: Sequence[np.ndarray], generator: np.random.Generator) -> lis
         angle, scale, *shift = generator.normal(0, (TURN, SCALE, SHIFT, SHIFT)) / 2
         transform = np.eye(3)
         transform[:2] = cv2.getRotationMatrix2D((0, 0), angle, 1 + scale)
+        transform[:2, 0] *= np.exp(generator.normal(0, ASPECT) / 2)
         transform[:2, 2] = np.array(shift) * size
         transform[2, :2] = generator.normal(0, TILT, 2) / 2 / size
         transform = back @ transform @ to_middle

@@ -10,23 +10,17 @@ from .conftest import ROOT
 from .test_structure import LAYERS
 
 
-def test_the_trees_of_the_documents_are_the_tree():
+def test_the_tree_of_the_documents_is_the_tree():
     packages = [*LAYERS, "benchmarks", "experiments", "notebooks"]
     files = {str(path.relative_to(ROOT)) for package in packages for path in (ROOT / package).rglob("*.py")}
     named, folder = set(), ""
-    for line in tree_of("docs/architecture.md").splitlines()[1:]:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    tree = re.search(r"```\n(train.py, generate.py .*?)```", text, re.DOTALL).group(1)
+    for line in tree.splitlines()[1:]:
         name = line.split()[0]
         folder = folder if line.startswith(" ") else name
         named.add(f"{folder}{name}")
     assert {name for name in named if name.endswith(".py")} == {name for name in files if "__init__" not in name}
-    rooms = {line.split()[0] for line in tree_of("README.md").splitlines()[1:]}
-    assert rooms == {f"{name.rpartition('/')[0]}/" for name in files}
-
-
-def tree_of(document):
-    """The block of a document that shows the files."""
-    text = (ROOT / document).read_text(encoding="utf-8")
-    return re.search(r"```\n(train.py, generate.py .*?)```", text, re.DOTALL).group(1)
 
 
 def test_local_links_in_the_documents_lead_somewhere():

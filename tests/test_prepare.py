@@ -493,7 +493,7 @@ def test_videos_to_train_on_are_prepared_once_and_a_dataset_is_opened(tmp_path, 
     again = open_or_prepare(take, 32)
     assert (again.folder / "clips" / again.clips[0].name / "faces.npy").stat().st_mtime_ns == made
     assert open_or_prepare([again.folder]).manifest == dataset.manifest
-    for wrong, reason in (([again.folder, take], "this is a dataset"), (["none.mp4"], "none.mp4: no such file or folder")):
+    for wrong, reason in (([again.folder, take], "this is a dataset"), (["none.mp4"], "none.mp4: no such file")):
         with pytest.raises(InputError, match=reason):
             open_or_prepare(wrong)
     several = open_or_prepare([take, drawn_video(tmp_path / "more.mp4", seed=1)], 32)

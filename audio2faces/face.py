@@ -2,7 +2,7 @@
 
 config.json           schema, kind, name, frame rate, settings, feature statistics, sound needed around a frame
 regressor.keras       from MFCC maps to motion, float32 rounded to float16
-refiner.keras         from a face that moves and its reference to a sharp one, where there is a refiner
+refiner.keras         paints a mouth into a frame, from the moving face, its reference and that frame, if there is one
 reference.png         a real face of the speaker at rest, which the motion is added to
 reference_map.npy     the MFCC map of that moment
 articulation.npy      directions of mouth motion, and what moves with them, float16, where there is motion
@@ -254,14 +254,15 @@ def load_model(folder: Any) -> Any:
     if content["kind"] == began.face.KIND:
         return began.face.load_model(folder)
     try:
-        content["config"].pop("idle", None)  # of models until November 2026, which replayed the motion of the head
-        config = RegressorConfig.from_json(content["config"])
+        settings = dict(content["config"])
+        settings.pop("idle", None)  # of models until November 2026, which replayed the motion of the head
+        config = RegressorConfig.from_json(settings)
         refined, frame_rate, gains = bool(content["refined"]), float(content["frame_rate"]), content["articulation"]
         names = ["regressor.keras", PICTURE, "reference_map.npy"]
         names += ["refiner.keras"] * refined + ["articulation.npy"] * (gains is not None)
         filmed = bool(content.get("footage"))
-        alike = bool(content.get("likeness"))
-        names += [PICTURES, PLACES] * filmed + [LIKENESS] * alike
+        has_likeness = bool(content.get("likeness"))
+        names += [PICTURES, PLACES] * filmed + [LIKENESS] * has_likeness
         for name in names:
             if not (folder / name).is_file():
                 raise InputError(f"{folder / name}: missing; copy the whole model folder again")
@@ -281,7 +282,7 @@ def load_model(folder: Any) -> Any:
             refiner=_network(folder / "refiner.keras") if refined else None,
             articulation=articulation,
             footage=Footage.load(folder) if filmed else None,
-            likeness=Likeness.of_motion(reference, _array(folder / LIKENESS)) if alike else None,
+            likeness=Likeness.of_motion(reference, _array(folder / LIKENESS)) if has_likeness else None,
         )
     except InputError:
         raise

@@ -6,14 +6,14 @@ from typing import Self
 import cv2
 import numpy as np
 
-SIDE = 64  # pixels of the faces that are compared
-DETAIL = 3.0  # pixels: the standard deviation of a Gaussian; what is coarser is light, and not compared
+SIDE = 32  # pixels of the faces that are compared: the smallest that models have
+DETAIL = 1.5  # pixels: the standard deviation of a Gaussian; what is coarser is light, and not compared
 CENTRE, RADII = (0.5, 0.62), (0.27, 0.33)  # the ellipse that is compared, eyes to chin, in units of the side
 MOST_FACES = 32  # of a video that are looked at
-DIRECTIONS = 30  # in which a speaker's details change most
-# Distances from which on it is another person, by `python -m benchmarks.likeness`: the most similar face of a video is
-# up to .11 from its own speaker's and .20 or more from another's; single faces are .24 or more in .4 % and in 97 %.
-FARTHEST, FARTHEST_OF_FEW, FEW = 0.17, 0.24, 8  # the second for fewer faces than that
+DIRECTIONS = 8  # in which a speaker's details change most; more of them are shared by others
+# Distance from which on it is another person, by `python -m benchmarks.likeness`: the most similar face of a video is
+# up to .03 from its own speaker's and .13 or more from another's.
+FARTHEST = 0.09
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Likeness:
 
     @classmethod
     def of_motion(cls, reference: np.ndarray, motion: np.ndarray) -> Self:
-        """The same of directions that were fitted before."""
+        """From directions that were fitted before."""
         return cls(_details(reference), motion)
 
     def is_another(self, faces: list[np.ndarray]) -> bool:
         """Whether some faces, as for `distance`, are those of another person than the speaker."""
-        return self.distance(faces) > (FARTHEST if len(faces) >= FEW else FARTHEST_OF_FEW)
+        return self.distance(faces) > FARTHEST
 
     def distance(self, faces: list[np.ndarray]) -> float:
         """How far the most similar of some faces is from the speaker's.

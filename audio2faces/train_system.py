@@ -84,8 +84,9 @@ def _train(plan: Plan, dataset: Dataset, run_dir: Path, stage: str | None) -> Pa
 def articulate(face: FaceModel, components: MouthComponents, store: FrameStore) -> FaceModel:
     """A talking face whose mouth moves as far as the speaker's, on clips that its regressor did not learn from.
 
-    What counts is how far it moves in footage of another moment, where cheeks and jaw do not open along: each clip's
-    speech is painted into the frames of the next one; by a refiner that sees no frame, the reference is moved.
+    What counts is how far it moves in footage of another moment, where cheeks and jaw do not move with the mouth: the
+    mouth motion of each clip is painted into the frames of the next one (into its own, where it is the only one). By a
+    refiner that sees no frame, the reference is moved.
 
     Args:
         face: with its refiner, if it is to have one.
@@ -98,7 +99,7 @@ def articulate(face: FaceModel, components: MouthComponents, store: FrameStore) 
     if not face.config.motion:
         return face
     held_out = store.frames("validation", face.config.speech.feature_settings)
-    predicted, real, told, made = [], [], [], []
+    predicted, real, regressed, shown = [], [], [], []
     following = [*range(1, len(held_out.clips)), 0]
     for clip, maps, other in with_progress(
         list(zip(held_out.clips, held_out.maps, following, strict=True)), "clip", "fitting articulation"
@@ -107,10 +108,10 @@ def articulate(face: FaceModel, components: MouthComponents, store: FrameStore) 
         motion, around = face.relative_motion(predicted[-1]), {}
         if face.paints:
             frames = np.asarray(held_out.clips[other].faces)
-            shown = forth_and_back(np.arange(len(motion)), len(frames))
-            around = {"reference": frames[rest_frame(held_out.maps[other])], "frames": frames[shown]}
-        shown_faces = clip.faces, face.render(motion, refined=False), face.render(motion, **around)
-        for positions, faces in zip((real, told, made), shown_faces, strict=True):
+            played = frames[forth_and_back(np.arange(len(motion)), len(frames))]
+            around = {"reference": frames[rest_frame(held_out.maps[other])], "frames": played}
+        of_clip = clip.faces, face.render(motion, refined=False), face.render(motion, **around)
+        for positions, faces in zip((real, regressed, shown), of_clip, strict=True):
             positions.append(components.transform(smaller(faces, face.config.motion_size)))
     articulation = Articulation.from_components(components, predicted)
-    return dataclasses.replace(face, articulation=articulation.fitted(real, told, made))
+    return dataclasses.replace(face, articulation=articulation.fitted(real, regressed, shown))

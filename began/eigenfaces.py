@@ -47,7 +47,7 @@ class Eigenfaces:
         """The components of training faces.
 
         Args:
-            faces: in [-1, 1], or their motion [shape=(n, size, size, 3)], n > z_size.
+            faces: in [-1, 1] [shape=(n, size, size, 3)], n > z_size.
             z_size: number of components.
             covered: what lies below this share of the side is not seen.
         """
@@ -90,9 +90,9 @@ class Eigenfaces:
 
         Args:
             clips: training clips.
-            faces: some of their faces, as for `of`.
+            faces: some of their faces, as for `fit`.
             z_size: number of components left.
-            covered: as for `of`.
+            covered: as for `fit`.
             mouth: `MouthComponents` of the clips.
         """
         eigenfaces = cls.fit(faces, z_size + COMPONENTS, covered)

@@ -61,6 +61,9 @@ class BeganFace:
         one, other = self.codes[generator.integers(len(self.codes), size=(2, count))] - centre
         return (centre + np.sqrt(1 - MIXED**2) * one + MIXED * other).astype(np.float32)
 
+    # What a `FaceModel` may have.
+    paints, footage, filmed, likeness = False, None, None, None
+
     @cached_property
     def z(self) -> np.ndarray:
         """The z that a video holds [shape=(1, z_size)]: where z is a face's code, that of the most usual one."""

@@ -5,7 +5,7 @@ are changed smoothly, each clip in its own way. "camera" zooms, rolls and shifts
 by up to 40 degrees and nods, as a head does in perspective; in "light" brightness and tint swing, from side to side.
 The face is found anew in each take, as `generate.py --source` finds it, and its own speech is painted into it;
 generated and real faces are compared in the crops of that take. "painted" is the share of the frames into which a mouth
-was painted; the others stay as filmed and count as they are.
+was painted; the others stay as filmed and count as they are. Clips with dropped frames are left out.
 """
 
 import sys
@@ -17,7 +17,7 @@ import numpy as np
 
 from audio2faces.published import DEFAULT_MODEL, find_model
 from preprocessing.dataset import open_dataset
-from runtime.program import ArgumentParser, import_keras, program, progress
+from runtime.program import ArgumentParser, InputError, import_keras, program, progress
 
 RATE = 16000  # of the sound of a take, in Hz
 QUALITY = 12  # constant rate factor of a take
@@ -47,21 +47,27 @@ def main():
     dataset = open_dataset(arguments.data)
     import_keras()
     from audio2faces.evaluate.evaluation import format_table, measure
-    from audio2faces.face import load_model
+    from audio2faces.face import FaceModel, load_model
     from audio2faces.generate.video import Options, generate_video
     from measures.mouth import MouthComponents
+    from training.frames import frame_numbers
 
     model = load_model(arguments.model)
-    clips = dataset.split(arguments.split)[: arguments.clips]
+    if not isinstance(model, FaceModel):
+        raise InputError(f"{arguments.model}: made with --mode began, which paints into no take")
+    whole = [clip for clip in dataset.split(arguments.split) if frame_numbers(clip)[-1] == len(clip.times) - 1]
+    clips = whole[: arguments.clips]  # without dropped frames
+    if not clips:
+        raise InputError(f"{dataset.folder}: every {arguments.split} clip has dropped frames")
     components = MouthComponents.fit(dataset.split("train"))
-    rows, painted = {}, {}
+    rows, counted = {}, {}
     with tempfile.TemporaryDirectory() as scratch, progress(len(TAKES) * len(clips), "take", "filming again") as bar:
         for take in TAKES:
-            real, made, shares = [], [], []
+            real, made, painted, others = [], [], [], []
             for number, clip in enumerate(clips):
                 video = film(clip, take, number, Path(scratch))
                 of_clip = paint(model, video, clip)
-                for several, one in zip((real, made, shares), of_clip, strict=True):
+                for several, one in zip((real, made, painted, others), of_clip, strict=True):
                     several.append(one)
                 if arguments.keep and not number:
                     kept = Path(arguments.keep) / f"{take.replace(' ', '-')}.mp4"
@@ -69,9 +75,11 @@ def main():
                     options = Options(source=video, frame_rate=clip.entry["fps"])
                     generate_video(model, video.with_suffix(".wav"), kept, options=options)
                 bar.update(1)
-            rows[take], painted[take] = measure(real, made, components), np.mean(shares)
+            rows[take] = measure(real, made, components)
+            counted[take] = np.mean(painted), sum(others)
     print(f"{model.name} on {len(clips)} {arguments.split} clips\n\n{format_table({'methods': rows})}\n")
-    print("painted: " + "; ".join(f"{take} {share:.1%}" for take, share in painted.items()))
+    for take, (share, noted) in counted.items():
+        print(f"{take}: {share:.1%} of the frames painted, {noted} of {len(clips)} takes taken for another person's")
 
 
 def film(clip, take, seed, folder):
@@ -79,16 +87,17 @@ def film(clip, take, seed, folder):
     from audio2faces.footage import source_pictures
     from media.reading import write_wav
     from media.writing import write_pictures
+    from preprocessing.faces.alignment import inverse_transform
 
     video = folder / "take.mp4"
-    pictures = (picture for picture, _ in source_pictures(clip, 0, len(clip.times)))
-    centre = clip.landmarks.reshape(-1, 2).mean(axis=0)
     seconds, generator = clip.times - clip.times[0], np.random.default_rng(seed)
 
     def filmed():
         names = ("zoom", "roll", "x", "y", "turn", "nod", "left", "right", "tint")
         swings = {name: swing(seconds, generator) for name in names}
-        for index, picture in enumerate(pictures):
+        for index, (picture, transform) in enumerate(source_pictures(clip, 0, len(clip.times))):
+            if not index:
+                centre = inverse_transform(transform) @ [clip.faces.shape[1] / 2, clip.faces.shape[1] / 2, 1]
             height, width = picture.shape[:2]
             now = {name: values[index] for name, values in swings.items()}
             if take == "light":
@@ -100,7 +109,7 @@ def film(clip, take, seed, folder):
             )
 
     write_pictures(video, filmed(), clip.entry["fps"], QUALITY)
-    write_wav(video.with_suffix(".wav"), clip.speech(RATE), RATE)
+    write_wav(video.with_suffix(".wav"), clip.speech(RATE)[round(clip.times[0] * RATE) :], RATE)
     return video
 
 
@@ -142,19 +151,19 @@ def lit(picture, swings):
 
 
 def paint(model, video, clip):
-    """(real faces, generated faces, share of the frames that were painted) in the crops of a take."""
+    """Of a take: (real faces, generated faces, share of the frames that were painted, whether another person is noted)."""
     from audio2faces.generate.source import open_source
     from audio2faces.generate.video import Options, stream_faces
     from preprocessing.faces.alignment import crop_face
 
     size, rate = model.config.size, clip.entry["fps"]
-    source = open_source(video, size, None)
+    source = open_source(video, size, None, likeness=model.likeness)
     made = []
     for faces in stream_faces(model, video.with_suffix(".wav"), rate, Options(), source=source):
         for face in faces[: len(source.times) - len(made)]:
-            shown = source.with_face(face, source.times[len(made)], model.paints)
+            shown = source.with_face(face, source.times[len(made)], model.paints and not source.another)
             made.append(crop_face(shown, source.transforms[len(made)], size))
-    return source.faces[: len(made)], np.stack(made), float(np.mean(source.opacity > 0))
+    return source.faces[: len(made)], np.stack(made), float(np.mean(source.opacity > 0)), source.another
 
 
 if __name__ == "__main__":

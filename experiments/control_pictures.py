@@ -17,6 +17,8 @@ def speakers(datasets):
     train, held_out = {}, {}
     for dataset in datasets:
         name = dataset.folder.resolve().name
+        if name in train:
+            raise InputError(f"{dataset.folder}: another dataset of the name {name} was given; rename one folder")
         entries = sorted(dataset.manifest["clips"], key=lambda entry: entry["name"])
         clips = [clip for split in sorted({entry["split"] for entry in entries}) for clip in dataset.split(split)]
         clips = sorted(clips, key=lambda clip: clip.name)

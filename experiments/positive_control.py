@@ -4,7 +4,8 @@ The classes are the speakers of several datasets (--data, once for each) or the 
 Each class gives as many pictures, of 32 pixels. Networks, latent code, losses and control are those of the paper
 (Berthelot, Schumm, Metz, arXiv 1703.10717): no speech, z uniform in [-1, 1], a linear bottleneck as long as z, nothing
 but the adversary to learn from. A sample counts for the class of the nearest training picture; how often that is right
-for real pictures that were held out is printed beside it. Every training keeps its checkpoints in --runs and goes on.
+for real pictures that were held out is printed beside it. Trainings keep their checkpoints in --runs and resume from
+them.
 """
 
 import sys
@@ -60,16 +61,17 @@ def main():
             task = ControlTask(config, train, held_out)
             open_run(run, RunSettings("began", config, task.fingerprint))
             model = take_steps(task, run)
-            values = task.validate(model)[0] | {"k": float(model.adversary.k), "m_global": task.last_m_global(run)}
-            write_json(run / "measures.json", values | {"shares": task.shares(model)})
+            values, shares = task.validate(model)[0], task.shares(model)
+            values |= {"k": float(model.adversary.k), "m_global": task.last_m_global(run)}
+            write_json(run / "measures.json", values | {"shares": shares})
             if gamma == (arguments.gamma or GAMMAS)[0]:
                 print(f"{len(train)} classes, {sum(map(len, train.values()))} training pictures; ", end="")
                 print(f"the nearest one tells the class of {task.told:.1%} of the held-out ones\n")
                 print("| gamma | " + " | ".join(title for title, _, _ in COLUMNS) + " | shares |")
                 print("|--:|" + "--:|" * len(COLUMNS) + "---|")
             cells = [f"{values[key]:.{digits}f}" for _, key, digits in COLUMNS]
-            shares = ", ".join(f"{name} {share:.3f}" for name, share in task.shares(model).items())
-            print(f"| {gamma:g} | " + " | ".join(cells) + f" | {shares} |", flush=True)
+            listed = ", ".join(f"{name} {share:.3f}" for name, share in shares.items())
+            print(f"| {gamma:g} | " + " | ".join(cells) + f" | {listed} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from audio2faces.config import PRESETS, RefinerConfig
 from audio2faces.face import load_model
 from audio2faces.lower_face import hidden_mask, painted_mask
 from audio2faces.refiner.network import Refiner, build_refiner, detail_error
-from audio2faces.refiner.training import RefinerTask, varied
+from audio2faces.refiner.training import RefinerTask, augmented
 from audio2faces.regressor.network import add_motion
 from audio2faces.regressor.training import RegressorTask, TrainedRegressor
 from audio2faces.train_system import train_system
@@ -204,7 +204,7 @@ def prepared(trained):
 
 
 def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, trained, tiny_dataset, monkeypatch):
-    monkeypatch.setattr("audio2faces.refiner.training.varied", lambda several, _: several)
+    monkeypatch.setattr("audio2faces.refiner.training.augmented", lambda several, _: several)
     faces = training.full
     batches = prepared(trained)
     batch = batches.batch(3)
@@ -231,23 +231,23 @@ def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, trained, tiny
 def test_frames_are_of_another_moment_in_which_the_head_is_held_alike(trained):
     batches = prepared(trained)
     first, generator = np.array([3, 25, 47]), np.random.default_rng(0)
-    chosen = batches._elsewhen(first, generator).reshape(-1, 2)
+    chosen = batches._other_moments(first, generator).reshape(-1, 2)
     starts = first // 20 * 20
     assert ((chosen >= starts[:, None]) & (chosen < starts[:, None] + 20)).all() and (np.diff(chosen) <= 1).all()
-    drawn = np.concatenate([batches._elsewhen(first, generator).reshape(-1, 2)[:, 0] - starts for _ in range(20)])
+    drawn = np.concatenate([batches._other_moments(first, generator).reshape(-1, 2)[:, 0] - starts for _ in range(20)])
     assert len(set(drawn.tolist())) > 10  # any moment of a clip that stands still
     batches.upper[1::2] += 20
-    assert (batches._elsewhen(np.full(30, 4), generator)[::2] % 2 == 0).all()  # the others are lit otherwise
+    assert (batches._other_moments(np.full(30, 4), generator)[::2] % 2 == 0).all()  # the others are lit otherwise
 
 
-def test_faces_vary_alike_within_a_pair():
+def test_faces_are_augmented_alike_within_a_pair():
     one, other = np.random.default_rng(0).uniform(-1, 1, (2, 4, 32, 32, 3)).astype(np.float32)
     one[1] = other[1] = one[0]
-    varied_one, varied_other = varied((one, other), np.random.default_rng(1))
-    np.testing.assert_array_equal(varied_one[1], varied_other[1])
-    np.testing.assert_array_equal(varied_one[1], varied_one[0])
-    assert np.abs(varied_one - one).mean(axis=(1, 2, 3)).min() > 0.01 and np.abs(varied_one).max() <= 1
-    shift, _ = cv2.phaseCorrelate(one[2, ..., 0].astype(float), varied_one[2, ..., 0].astype(float))
+    augmented_one, augmented_other = augmented((one, other), np.random.default_rng(1))
+    np.testing.assert_array_equal(augmented_one[1], augmented_other[1])
+    np.testing.assert_array_equal(augmented_one[1], augmented_one[0])
+    assert np.abs(augmented_one - one).mean(axis=(1, 2, 3)).min() > 0.01 and np.abs(augmented_one).max() <= 1
+    shift, _ = cv2.phaseCorrelate(one[2, ..., 0].astype(float), augmented_one[2, ..., 0].astype(float))
     assert np.abs(shift).max() < 3
 
 

@@ -212,7 +212,7 @@ def test_a_source_without_a_face_says_why(tmp_path):
     with pytest.raises(InputError, match="no frame shows a usable face"):
         open_source(tmp_path / "small.png", 64, seconds=None)
     write_video(tmp_path / "late.mp4", [np.full((64, 64, 3), 128, np.uint8)] * 75)
-    with pytest.raises(InputError, match=r"no frame of its first 1 s shows a usable face"):
+    with pytest.raises(InputError, match=r"no frame of its first 1.0 s .*; cut the video so that it begins with"):
         open_source(tmp_path / "late.mp4", 64, seconds=1.0)
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(InputError, match="not a picture"):

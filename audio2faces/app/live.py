@@ -1,7 +1,7 @@
 """A face that speaks along with a live voice: samples come in as they are recorded, frames go out as early as possible.
 
 A frame is known when the sound that its map sees after it has arrived, `look_ahead` samples. It is computed alone,
-by the graph that is exported as the signature `stream` (`serving.ServedFace`).
+by the graph that is exported as the signature `stream` (`export.graph.ServedFace`).
 """
 
 import asyncio

@@ -117,7 +117,7 @@ def _methods(models: list[Any], train: FrameSet, clips: list[Clip]) -> dict[str,
         "first frame held": lambda clip: np.broadcast_to(clip.faces[0], clip.faces.shape),
         "nearest audio": nearest,
     }
-    if any(model.paints for model in models):
+    if any(model.refiner and model.config.motion for model in models):
         methods["nearest audio, in the clip's own frames"] = lambda clip: put_into_all(nearest(clip), clip.faces)
     for model in models:
         methods |= _methods_of(_name(model, models), model, mean, following)

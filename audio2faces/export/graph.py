@@ -1,6 +1,6 @@
 """A model as a TensorFlow graph: from samples of speech to frames, with nothing of Python between.
 
-What `generate.py` computes in NumPy and Keras is computed here by TensorFlow alone: MFCC maps (`served_maps`),
+What `generate.py` computes in NumPy and Keras is computed here by TensorFlow alone: MFCC maps (`mfcc_graph`),
 networks, articulation, reference, footage.
 """
 
@@ -75,10 +75,9 @@ class ServedFace(tf.Module):
         )  # so far a speech may end after a frame
         self.look_ahead = max(self.features.look_ahead, half_a_frame)
         self.maps = SpeechMaps(self.features, model.statistics if config.speech.standardised else None)
-        self._painter = (_DrawnFace if isinstance(model, BeganFace) else _MovedFace)(model, dtype)
-        self._filmed: Any = None
-        if not still and getattr(model, "filmed", None) is not None:
-            self._filmed = _StoredFootage(model)
+        drawn = isinstance(model, BeganFace)
+        self._painter = _DrawnFace(model, dtype) if drawn else _MovedFace(model, dtype, still)
+        self._filmed: Any = None if still or model.filmed is None else _StoredFootage(model)
 
     def centres(self, frames: Any) -> Any:
         """Sample nearest to the time of each frame: int32 of the same shape."""
@@ -86,7 +85,7 @@ class ServedFace(tf.Module):
         return tf.cast(tf.round(times * self.features.sample_rate), tf.int32)
 
     def count(self, samples: Any) -> Any:
-        """How many frames a speech of so many samples has, as `generation.frame_count`: int32 of the same shape."""
+        """How many frames a speech of so many samples has, as `generate.video.frame_count`: int32 of the same shape."""
         seconds = tf.cast(samples, tf.float64) / self.features.sample_rate
         frames = tf.cast(tf.round(seconds * self.frame_rate), tf.int32)
         return tf.where(samples > 0, tf.maximum(frames, 1), 0)
@@ -229,13 +228,13 @@ class _StoredFootage(tf.Module):
 class _MovedFace(tf.Module):
     """The reference that moves: see `FaceModel`."""
 
-    def __init__(self, model: Any, dtype: str) -> None:
+    def __init__(self, model: Any, dtype: str, still: bool) -> None:
         super().__init__()
         self.regressor = StoredNetwork(model.network, dtype)
         self.refiner = None if model.refiner is None else StoredNetwork(model.refiner, dtype)
         self.moves, self.seen = model.config.motion, 0 if model.refiner is None else len(model.refiner.inputs)
         if self.moves:
-            filmed = getattr(model, "filmed", None)
+            filmed = None if still else model.filmed
             self.reference = stored(to_signed(model.reference)[None], "float32")
             self.rest = self.reference if filmed is None else stored(to_signed(filmed[[model.footage.rest]]), "float32")
             self.at_reference = stored(model.predict_motion(model.reference_map[None]), "float32")

@@ -160,10 +160,13 @@ def open_source(
     reasons = Counter(face.reason for face in faces if face.reason)
     why = "; ".join(f"{reason} in {count}" for reason, count in reasons.most_common())
     if not usable.any():
-        longer = info is not None and (info.duration or 0) > faces[-1].time + 1
-        looked_at = f"of its first {faces[-1].time:.0f} s " if longer else ""
+        if info is not None and (info.duration or 0) > (seconds := faces[-1].time) + 1:
+            raise InputError(
+                f"{path}: no frame of its first {seconds:.1f} s shows a usable face ({why}); "
+                "cut the video so that it begins with the speaker's face"
+            )
         raise InputError(
-            f"{path}: no frame {looked_at}shows a usable face ({why}); "
+            f"{path}: no frame shows a usable face ({why}); "
             f"{remedy(reasons, 'give one large, sharp, frontal face of the speaker')}"
         )
     notes = []

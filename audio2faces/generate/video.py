@@ -76,10 +76,9 @@ def generate_video(
     total = None if duration is None else frame_count(duration, frame_rate)
     source = None
     if options.source:
-        likeness = getattr(model, "likeness", None)
-        source = open_source(options.source, model.config.size, duration, options.longest_side, likeness)
-    elif not options.face and (footage := getattr(model, "footage", None)):
-        source = Source.of_footage(footage, model.config.size, options.still)
+        source = open_source(options.source, model.config.size, duration, options.longest_side, model.likeness)
+    elif not options.face and model.footage:
+        source = Source.of_footage(model.footage, model.config.size, options.still)
     sound = stream_speech(speech, SOUND_RATE)
     comment = f"Synthetic video: this face was {SYNTHETIC}, model {model.name}. It does not show a real recording."
     count, sounded = 0, 0.0
@@ -91,7 +90,7 @@ def generate_video(
         width, height = (model.config.size,) * 2 if source is None else source.shape
         video = stack.enter_context(TalkingVideo(partial, width, frame_rate, comment, height))
         bar = stack.enter_context(progress(total, "frame", "generating"))
-        painted = getattr(model, "paints", False) and not (source and source.another)
+        painted = model.paints and not (source and source.another)
         for faces in stream_faces(model, speech, frame_rate, options, noticed, source):
             if watch is not None:
                 watch(faces, total)
@@ -158,12 +157,12 @@ def _surroundings(
 
     A refiner paints into the faces of its speaker alone; another person gets the speaker's mouth, colours matched.
     """
-    if getattr(model, "paints", False) and source is not None and not source.another:
+    if model.paints and source is not None and not source.another:
         return lambda numbers: {
             "reference": source.faces[source.rest],
             "frames": source.faces[[source.place(number / frame_rate) for number in numbers]],
         }
-    if source is not None or options.still or not hasattr(model, "around"):
+    if source is not None or options.still or model.filmed is None:
         return lambda numbers: {}
     return lambda numbers: model.around(numbers, frame_rate)
 

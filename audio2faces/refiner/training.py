@@ -31,7 +31,7 @@ from training.trainable import Batch
 CANDIDATES = 4  # other moments of a clip, of which the one with the most similar upper face is painted into
 ALIKE = 6.0  # grey levels by which it may differ
 FOREIGN = 0.3  # share of the pairs whose reference is of another clip
-OTHERWISE = 0.4  # share of the pairs whose frame is held and lit otherwise
+AUGMENTED = 0.4  # share of the pairs whose pose and lighting in the frame are augmented
 # Twice the standard deviation of how these are: degrees; shares of the face; of its width against its height, as heads
 # that turn aside have; of its size from one side to the other; of brightness, of each colour, from side to side.
 TURN, SCALE, SHIFT, ASPECT, TILT = 6.0, 0.06, 0.03, 0.2, 0.1
@@ -45,8 +45,8 @@ class RefinerTask(Task):
     another moment. What is painted starts as the regressor shows it when it moves a quiet face of the same clip, as it
     does in generation. (Starting from any face, whose own motion it knows no better than that of the others, the
     refiner learns to distrust all motion: the mouth moved less by a tenth.) Footage may show another turn of the head
-    and other light than the reference: so some references are of other clips, and some frames and references are
-    turned, shifted, tilted and lit otherwise.
+    and other light than the reference: so some references are of other clips, and the pose and lighting of some
+    frames and references are augmented.
 
     The weights of the last step are the result: the sharpest of all steps may be one that drew a grid over the face.
 
@@ -76,9 +76,11 @@ class RefinerTask(Task):
         task = self.trained.task
         held_out = task.store.frames("validation", task.config.speech.feature_settings)
         self.validation = RefinerValidation(self.face, held_out, task.full_mouth)
+        if not self.face.config.motion:
+            return
+        clips = with_progress(self.trained.task.frames.clips, "clip", "comparing poses")
+        self.upper = np.stack([upper_face(face) for clip in clips for face in clip.faces]).astype(np.float16)
         self.quiet = self.frames.quietest(REST_FRAMES)
-        smaller = with_progress(self.trained.task.frames.clips, "clip", "comparing poses")
-        self.upper = np.stack([upper_face(face) for clip in smaller for face in clip.faces]).astype(np.float16)
         at_rest = []
         with progress(self.quiet.size, "frame", "motion at rest", short=True) as bar:
             for first in range(0, self.quiet.size, BATCH):
@@ -98,10 +100,10 @@ class RefinerTask(Task):
         face = frame = to_signed(frames.faces(indices))
         reference = moving = self.trained.motion(indices)
         if self.face.config.motion:
-            frame = to_signed(frames.faces(self._elsewhen(first, generator)[:count]))
+            frame = to_signed(frames.faces(self._other_moments(first, generator)[:count]))
+            which = (generator.random(len(first)) < AUGMENTED).repeat(2)[:count]
+            frame[which], face[which] = augmented((frame[which], face[which]), generator)
             face = frame + painted_mask(self.config.size) * (face - frame)
-            which = (generator.random(len(first)) < OTHERWISE).repeat(2)[:count]
-            frame[which], face[which] = varied((frame[which], face[which]), generator)
             clips = frames.clip_of[first]
             others = generator.integers(len(self.quiet), size=len(first))
             foreign = generator.random(len(first)) < FOREIGN
@@ -110,7 +112,7 @@ class RefinerTask(Task):
             reference = to_signed(frames.faces(self.quiet[clips, chosen]))
             moving = np.array(add_motion(reference, moving - self.quiet_motion[clips, chosen]))
             which = foreign.repeat(2)[:count]
-            reference[which], moving[which] = varied((reference[which], moving[which]), generator)
+            reference[which], moving[which] = augmented((reference[which], moving[which]), generator)
         return {
             "face": face,
             "frame": frame,
@@ -125,7 +127,7 @@ class RefinerTask(Task):
         numbers = self.frames.sequence_of
         return tuple(np.searchsorted(numbers, numbers[indices], side=side) for side in ("left", "right"))
 
-    def _elsewhen(self, first: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    def _other_moments(self, first: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """Pairs of frames of another moment of the same clip, in which the head is held alike.
 
         Cheeks and jaw around a mouth tell how far it is open. In footage they are of another moment than the speech: a
@@ -160,11 +162,11 @@ class RefinerTask(Task):
         draw_refiner_curves(path, rows)
 
 
-def varied(several: Sequence[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
-    """Faces turned, shifted, narrowed, tilted and lit a little otherwise, alike within each pair of frames.
+def augmented(several: Sequence[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
+    """Faces in another pose and light: turned, shifted, stretched or narrowed, tilted; alike within each pair.
 
     Args:
-        several: arrays of faces in about [-1, 1], which are varied alike; the frames of a pair one after the other
+        several: arrays of faces in about [-1, 1], which are augmented alike; the frames of a pair one after the other
             [shape=(n, size, size, 3) each].
         generator: source of randomness.
 

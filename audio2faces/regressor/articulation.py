@@ -51,8 +51,8 @@ class Articulation:
         moving = np.linalg.lstsq(motion @ directions.reshape(count, -1).T, motion, rcond=None)[0]
         return cls(directions.astype(np.float16), moving.reshape(directions.shape).astype(np.float16), (1.0,) * count)
 
-    def fitted(self, real: Any, told: Any, made: Any) -> Self:
-        """The same with gains that let made faces move as far as real ones, along each component that follows them.
+    def fitted(self, real: Any, regressed: Any, shown: Any) -> Self:
+        """The same with gains that let shown faces move as far as real ones, along each component that follows them.
 
         A motion that correlates with the real one by r explains 2r - 1 of its variance when it is made as large: less
         than nothing below FOLLOWING. Along a component that does not follow, or hardly better than the motion of other
@@ -61,12 +61,12 @@ class Articulation:
         Args:
             real: positions of real faces along the components, one array per clip [shape=(frames, components) each];
                 of clips that the regressor did not learn from: of those it did it knows more than of any other.
-            told: the same of the regressor's own faces, which tell what follows.
-            made: the same of the faces that are shown, whose motion is measured; without articulation, as `told`.
+            regressed: the same of the regressor's own faces, by whose correlation a component is judged.
+            shown: the same of the faces that are shown, whose deviation is compared; neither is articulated.
         """
-        own, others = _correlations(real, told), _correlations(real, [*told[1:], told[0]])
+        own, others = _correlations(real, regressed), _correlations(real, [*regressed[1:], regressed[0]])
         follows = (own >= FOLLOWING) & ((own - others >= MARGIN) | (len(real) == 1))
-        deviations = [np.concatenate(positions).std(axis=0) for positions in (real, made)]
+        deviations = [np.concatenate(positions).std(axis=0) for positions in (real, shown)]
         short = deviations[0] / np.maximum(deviations[1], 1e-6)
         gains = np.where(follows, np.clip(short, 1, LARGEST_GAIN), np.clip(own * short, 0, 1))
         return dataclasses.replace(self, gains=tuple(gains.tolist()))

@@ -39,7 +39,7 @@ from training.run_folder import RunSettings, open_run, with_precision
 from training.trainable import Batch
 
 DECODER = "decoder.npz"  # in the folder of the run
-LIKE = 1000  # faces by which the speaker is told from others
+LIKENESS_FACES = 1000  # faces by which the speaker is told from others
 NEAR = 10  # one in so many quiet frames has a mouth like the others
 
 
@@ -203,7 +203,7 @@ class TrainedRegressor:
             network=self.network,
             reference=reference,
             reference_map=task.reference_map,
-            likeness=Likeness.fit(reference, task.frames.some_faces(LIKE)),
+            likeness=Likeness.fit(reference, task.frames.some_faces(LIKENESS_FACES)),
         )
 
 

@@ -151,7 +151,7 @@ def lit(picture, swings):
 
 
 def paint(model, video, clip):
-    """Of a take: (real faces, generated ones, share of the frames that were painted, whether another person is noted)."""
+    """Of a take: (real faces, generated ones, share of the frames painted, whether another person is noted)."""
     from audio2faces.generate.source import open_source
     from audio2faces.generate.video import Options, stream_faces
     from preprocessing.faces.alignment import crop_face

@@ -46,10 +46,10 @@ def parse_arguments() -> argparse.Namespace:
     parser = ArgumentParser(prog=command("train"), description=__doc__)
     parser.add_argument(
         "--mode",
-        required=True,
+        default="audio2faces",
         choices=list(MODES),
-        help="vae: a code of the speech alone; began: a generator of faces from speech, against a discriminator; "
-        "audio2faces: speech to face, a regressor and a refiner",
+        help="audio2faces: speech to face, a regressor and a refiner; began: a generator of faces from speech, against "
+        "a discriminator; vae: a code of the speech alone (default: audio2faces)",
     )
     parser.add_argument(
         "--data",

@@ -41,13 +41,10 @@ RUN = (
     "python generate.py samples --output videos",
     "python generate.py speech.wav --model runs/me/model --output me.mp4",
     "python -c \"import av; print(av.open('talking.mp4').metadata)\"",
-    'python -c "from audio2faces.published import SAMPLES; print(SAMPLES)"',
     "python -m preprocessing.flip data/me",
     "python -m preprocessing.flip data/me --picture found.png",
     "python -m preprocessing.flip data/me --apply",
     "python -m audio2faces.evaluate --model runs/me/model --data data/me --video side-by-side.mp4",
-    "python -m audio2faces.evaluate --model models/grid-s1-64 --model runs/2017/model --data data/s1 "
-    "--strip docs/strip.png",
     "python -m audio2faces.export --out served/face",
     "saved_model_cli show --dir served/face/1 --all",
     "python -c \"import json, numpy as np; about = json.load(open('served/face/1/assets.extra/model.json')); "
@@ -57,9 +54,6 @@ RUN = (
 )
 # What other tests run, with other names, fewer steps or less data.
 RUN_ELSEWHERE = {
-    "python generate.py samples/speech.wav --output small.mp4 --model grid-s1-64": (
-        "test_the_wheel_speaks_without_the_checkout"
-    ),
     "python generate.py samples/speech.wav --model models/began-grid-s1": "test_a_generator_speaks",
     "python train.py --mode audio2faces": "test_training_without_data_prepares_the_samples",
     "python -m audio2faces.evaluate --model runs/me/model --data data/me": (

@@ -157,11 +157,14 @@ class FaceModel:
         return self.footage.aligned(self.config.size) if self.footage is not None and self.paints else None
 
     def around(self, numbers: np.ndarray, frame_rate: float) -> dict[str, Any]:
-        """What `render` paints into when the face is shown alone, where there is footage: `filmed`, forth and back.
+        """Options of `render` for a face that is shown alone in its footage, which is played forwards and backwards.
 
         Args:
             numbers: of the frames of a video, whole numbers [shape=(n,)].
             frame_rate: of that video.
+
+        Returns:
+            reference and frames; nothing for a model that paints into no footage.
         """
         if self.footage is None or self.filmed is None:
             return {}

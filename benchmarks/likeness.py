@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from audio2faces.published import find_model
 from media.reading import read_frames, video_info
 from preprocessing.faces.detectors import make_detector
 from preprocessing.faces.extraction import extract_faces
@@ -25,7 +26,7 @@ def main():
     parser = ArgumentParser(prog="python -m benchmarks.likeness", description=__doc__)
     parser.add_argument("own", metavar="OWN", help="folder of videos of the model's speaker")
     parser.add_argument("others", metavar="OTHER", nargs="*", help="folder of videos of another person")
-    parser.add_argument("--model", required=True, metavar="MODEL", help="of train.py --mode audio2faces")
+    parser.add_argument("--model", required=True, type=find_model, metavar="MODEL", help="name or folder")
     parser.add_argument("--videos", type=int, default=60, metavar="N", help="of each folder, at random (default: 60)")
     arguments = parser.parse_args()
     import_keras()

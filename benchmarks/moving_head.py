@@ -17,7 +17,7 @@ import numpy as np
 
 from audio2faces.published import DEFAULT_MODEL, find_model
 from preprocessing.dataset import open_dataset
-from runtime.program import ArgumentParser, InputError, import_keras, program, progress
+from runtime.program import ArgumentParser, InputError, import_keras, number, program, progress
 
 RATE = 16000  # of the sound of a take, in Hz
 QUALITY = 12  # constant rate factor of a take
@@ -35,8 +35,14 @@ def parse_arguments():
     parser.add_argument("--model", type=find_model, default=DEFAULT_MODEL, metavar="MODEL", help="name or folder")
     parser.add_argument("--data", metavar="DATASET", required=True, help="faces of the model's size, sources in place")
     parser.add_argument("--split", choices=["validation", "test"], default="test", help="default: test")
-    parser.add_argument("--clips", type=int, default=40, metavar="N", help="that are filmed again (default: 40)")
-    parser.add_argument("--keep", metavar="FOLDER", help="keep the takes of the first clip, and its painted videos")
+    parser.add_argument(
+        "--clips",
+        type=number(1, 10**6, int),
+        default=40,
+        metavar="N",
+        help="clips that are filmed again, at most (default: 40)",
+    )
+    parser.add_argument("--keep", metavar="FOLDER", help="keep the painted videos of the first clip")
     return parser.parse_args()
 
 

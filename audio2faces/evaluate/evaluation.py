@@ -118,7 +118,7 @@ def _methods(models: list[Any], train: FrameSet, clips: list[Clip]) -> dict[str,
         "nearest audio": nearest,
     }
     if any(model.refiner and model.config.motion for model in models):
-        methods["nearest audio, in the clip's own frames"] = lambda clip: put_into_all(nearest(clip), clip.faces)
+        methods["nearest audio, in the clip's own frames"] = lambda clip: blended_into(nearest(clip), clip.faces)
     for model in models:
         methods |= _methods_of(_name(model, models), model, mean, following)
     return methods
@@ -205,11 +205,11 @@ def in_frames(model: Any, motion: np.ndarray, frames: np.ndarray, rest: np.ndarr
     """
     if model.paints:
         return model.render(motion, reference=rest, frames=frames)
-    return put_into_all(model.render(motion), frames)
+    return blended_into(model.render(motion), frames)
 
 
-def put_into_all(faces: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Aligned faces into which mouths are put that were made without them, as `compositing.blended`."""
+def blended_into(faces: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Generated faces blended into aligned frames that they were made without, each as by `compositing.blended`."""
     return np.stack([blended(face, frame) for face, frame in zip(faces, frames, strict=True)])
 
 

@@ -50,7 +50,7 @@ class Source:
         opacity: how much of the generated face each frame shows, 0..1 [shape=(frames,)].
         size: side of the crops in pixels.
         rest: number of a frame in which the mouth is shut.
-        another: whether the face looks like another person's than the model's speaker's.
+        another: whether the face seems to be that of another person than the model's speaker.
         notes: what a user should know, a line each.
     """
 

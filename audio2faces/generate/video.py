@@ -28,7 +28,7 @@ class Options:
 
     Attributes:
         source: path of a picture or video of the speaker to put the mouth into, or None for the footage of the model.
-        face: makes the aligned face alone, of whatever model.
+        face: makes the aligned face alone, also where the model carries footage.
         frame_rate: frames per second, or None for the model's.
         smooth: standard deviation in seconds of a Gaussian over time that calms the motion; 0 leaves it as it is.
         articulation: its strength (`articulation.Articulation`), or None for the model's.

@@ -32,8 +32,8 @@ CANDIDATES = 4  # other moments of a clip, of which the one with the most simila
 ALIKE = 6.0  # grey levels by which it may differ
 FOREIGN = 0.3  # share of the pairs whose reference is of another clip
 AUGMENTED = 0.4  # share of the pairs whose pose and lighting in the frame are augmented
-# Twice the standard deviation of how these are: degrees; shares of the face; of its width against its height, as heads
-# that turn aside have; of its size from one side to the other; of brightness, of each colour, from side to side.
+# Twice the standard deviation of the augmentation. Of the pose: degrees; shares of the side; width against height, as a
+# head that turns aside changes it; size of one side against the other. Of the light: brightness, each colour, side.
 TURN, SCALE, SHIFT, ASPECT, TILT = 6.0, 0.06, 0.03, 0.2, 0.1
 LIGHT, TINT, SIDE = 0.5, 0.2, 0.3
 
@@ -78,7 +78,7 @@ class RefinerTask(Task):
         self.validation = RefinerValidation(self.face, held_out, task.full_mouth)
         if not self.face.config.motion:
             return
-        clips = with_progress(self.trained.task.frames.clips, "clip", "comparing poses")
+        clips = with_progress(task.frames.clips, "clip", "comparing poses")
         self.upper = np.stack([upper_face(face) for clip in clips for face in clip.faces]).astype(np.float16)
         self.quiet = self.frames.quietest(REST_FRAMES)
         at_rest = []

@@ -12,7 +12,7 @@ CENTRE, RADII = (0.5, 0.62), (0.27, 0.33)  # the ellipse that is compared, eyes 
 MOST_FACES = 32  # of a video that are looked at
 DIRECTIONS = 8  # in which a speaker's details change most; more of them are shared by others
 # Distance from which on it is another person, by `python -m benchmarks.likeness`: the most similar face of a video is
-# up to .03 from its own speaker's and .13 or more from another's.
+# up to .02 from its own speaker's and .12 or more from another's.
 FARTHEST = 0.09
 
 

@@ -23,6 +23,7 @@ from preprocessing.sources.intervals import clip_name
 from preprocessing.speech.voice_activity import voice_activity
 from preprocessing.split_by_time import GAP_REASON, LEAST_SECONDS, TOLERANCE, Part, divide
 from runtime.files import atomic_folder, scratch_folder, sha256, write_json
+from runtime.interrupts import raise_if_interrupted
 from runtime.program import InputError
 
 FEWEST_FRAMES = 5  # a clip with fewer faces teaches nothing
@@ -177,10 +178,12 @@ def _leaving_out(task: SourceTask, left_out: list[str], odd: list) -> Iterator[A
     try:
         yield
     except (InputError, av.error.FFmpegError) as error:
+        raise_if_interrupted()
         left_out.append(" ".join(str(error).split()))
     except OSError:
         raise  # the disk's fault, not the source's
     except Exception as error:  # one odd source must not end a job of hours
+        raise_if_interrupted()
         odd.append(f"{task.location}: {type(error).__name__}: {' '.join(str(error).split())}; please report it")
         left_out.append(odd[-1])
 

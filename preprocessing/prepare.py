@@ -30,6 +30,7 @@ from preprocessing.sources.intervals import overlapping, safe_name, without_time
 from preprocessing.sources.listing import Source, is_url, read_sources, url_name
 from preprocessing.split_by_time import LEAST_SECONDS, TOLERANCE
 from runtime.files import make_folder
+from runtime.interrupts import raise_if_interrupted
 from runtime.program import InputError, progress
 
 PREPARED = Path("data")  # folder of the datasets that training makes of videos
@@ -167,6 +168,7 @@ def _prepare(
             try:
                 task = _task(source, folder, settings, downloader, split_of, there, report)
             except InputError as error:
+                raise_if_interrupted()
                 report.leave_out(str(error))
                 continue
             except (PermissionError, FileNotFoundError) as error:

@@ -19,6 +19,7 @@ AT_ONCE = 0.5  # seconds before the watcher looks, in which the main thread may 
 ENDED = b"\0"  # tells the watcher that the program has ended; the other bytes are numbers of signals
 INTERRUPTED = 130  # the shell's status of a program ended by Ctrl-C
 LAST_WORDS = ["interrupted: only finished files are kept"]  # what an interrupted program says
+_PRESSED = threading.Event()  # Ctrl-C was, since the program began
 
 
 def set_interrupt_message(line: str) -> None:
@@ -32,6 +33,15 @@ def report_interrupt() -> int:
     return INTERRUPTED
 
 
+def raise_if_interrupted() -> None:
+    """Raises KeyboardInterrupt if Ctrl-C was pressed: whoever goes on after an error of a library asks this first.
+
+    A library may make another error of the KeyboardInterrupt that reached it.
+    """
+    if _PRESSED.is_set():
+        raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def prompt_interrupts() -> Iterator[None]:
     """Makes Ctrl-C end the process within two seconds, whatever it is doing.
@@ -41,6 +51,7 @@ def prompt_interrupts() -> Iterator[None]:
             library made of it.
     """
     del LAST_WORDS[:-1]
+    _PRESSED.clear()
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # e.g. ignored
         yield
@@ -50,6 +61,7 @@ def prompt_interrupts() -> Iterator[None]:
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal handled
         handled = time.monotonic()
+        _PRESSED.set()
         signal.default_int_handler(number, frame)
 
     def watch() -> None:
@@ -69,9 +81,8 @@ def prompt_interrupts() -> Iterator[None]:
     watcher.start()
     try:
         yield
-    except Exception as error:
-        if handled > 0:
-            raise KeyboardInterrupt from error
+    except Exception:
+        raise_if_interrupted()
         raise
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)

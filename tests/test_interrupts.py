@@ -1,9 +1,16 @@
 """Ctrl-C, heard by a program that is deep in a library."""
 
+import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import av
 import pytest
+
+from preprocessing.clips import _leaving_out
+from runtime.interrupts import prompt_interrupts
+from runtime.program import InputError
 
 from .conftest import ROOT
 
@@ -59,3 +66,27 @@ def test_ctrl_c_ends_a_program_that_cannot_handle_it(code, tmp_path):
         expected.insert(0, "stopped; the same command goes on")
     assert process.returncode == 130 and errors.splitlines() == expected
     assert not (tmp_path / "output.txt").exists()
+
+
+@pytest.fixture
+def heard():
+    """Ctrl-C is heard, also where the tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(
+    "made_of_it", [SystemError("returned a result"), InputError("damaged"), av.error.ExitError(1, "")]
+)
+def test_ctrl_c_of_which_a_library_makes_an_error_leaves_no_source_out(heard, made_of_it):
+    left_out, odd, task = [], [], SimpleNamespace(location="talk.mp4")
+    with pytest.raises(KeyboardInterrupt), prompt_interrupts(), _leaving_out(task, left_out, odd):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            raise made_of_it from error
+    assert not left_out and not odd
+    with prompt_interrupts(), _leaving_out(task, left_out, odd):
+        raise made_of_it  # without Ctrl-C it costs the source alone
+    assert len(left_out) == 1

@@ -59,13 +59,14 @@ def shared_correlations(model, task, dataset, features):
 
 
 def trained_face(dataset, encoder, speech, run):
-    """A face by the preset `minutes` from an encoder, the regressor alone."""
-    from audio2faces.config import PRESETS, STAGES, starting_from, suited
+    """A face from an encoder by the preset for so much speech, the regressor alone."""
+    from audio2faces.config import PRESETS, STAGES, default_preset, starting_from, suited
     from audio2faces.face import load_model
     from audio2faces.train_system import train_system
 
-    config = PRESETS["minutes"].with_settings(STAGES, size=dataset.size)
-    config = suited(starting_from(config, str(encoder), speech), dataset.training_minutes)
+    minutes = dataset.training_minutes
+    config = PRESETS[default_preset(minutes)].with_settings(STAGES, size=dataset.size)
+    config = suited(starting_from(config, str(encoder), speech), minutes)
     with contextlib.redirect_stdout(sys.stderr):  # the table is printed alone
         return load_model(train_system(config, dataset, run, "regressor"))
 

@@ -55,8 +55,8 @@ class FeatureSettings:
         return self.span - self.span // 2
 
 
-# The 2017 project's maps, from the sound at 44.1 kHz: a window of 35 ms with frames of 2 ms (shorter than a pitch
-# period) every 1 ms, the one of 65 ms with frames of 4 ms every 2 ms that its authors meant to add, and the first one
+# The 2017 project's maps, from the sound at 44.1 kHz: a window of 36 ms with frames of 2 ms (shorter than a pitch
+# period) every 1 ms, the one of 66 ms with frames of 4 ms every 2 ms that its authors meant to add, and the first one
 # as their networks in fact saw it, with the second coefficient dropped like the first.
 FEATURE_PRESETS = {
     "wide": FeatureSettings(),

@@ -193,3 +193,15 @@ def test_the_live_face_keeps_in_step(user):
     assert "behind you" in user.text("live-numbers")
     user.click("#live")
     user.wait("document.getElementById('live').textContent === 'Speak with this face'")
+
+
+def test_nothing_sticks_out_of_a_narrow_page(user):
+    narrow = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    user.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
+    user.open()
+    user.see(f"document.querySelector('#model option').text = {'a-long-name-' * 5!r}")
+    sections = "[...document.querySelectorAll('section')]"
+    inside = "[...it.querySelectorAll('*')].filter((part) => part.getBoundingClientRect().width > 1)"
+    beyond = "part.getBoundingClientRect().right > it.getBoundingClientRect().right"
+    assert user.see(f"{sections}.flatMap((it) => {inside}.filter((part) => {beyond})).map((part) => part.id)") == []
+    assert user.see("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

@@ -22,6 +22,7 @@ class RegressorConfig(Config):
     speech: SpeechConfig = SpeechConfig("wider", widths=(128, 256, 256), code_size=128, dropout=0.2)
     encoder: str = ""  # speech encoder that training starts from: a published one's name, or a folder; "": none
     frozen: bool = False  # its weights stay as they are
+    adapted: float = 0.5  # where it is adapted: share of the adapted weights in the mean with those it starts from
     versions: int = 8  # of each clip's speech in other rooms, microphones and voices; 0: as it is alone
     motion: bool = True  # learns the face less its clip's mean; False: the face itself
     decoder_widths: tuple = (128, 96, 96)  # channels at 8, 16, 32 pixels, and so on with the last; (): linear

@@ -190,7 +190,9 @@ def augmented(several: Sequence[np.ndarray], generator: np.random.Generator) -> 
         light = light * (1 + np.linspace(-1, 1, size)[:, None] * generator.normal(0, SIDE) / 2)
         for faces, result in zip(several, made, strict=True):
             for index in range(first, min(first + 2, count)):
-                moved = cv2.warpPerspective(faces[index], transform, (size, size), borderMode=cv2.BORDER_REPLICATE)
+                moved = cv2.warpPerspective(
+                    faces[index], transform, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+                )  # linear interpolation would soften what the refiner learns to paint
                 result[index] = np.clip(light * (moved + 1) - 1, -1, 1)
     return made
 

@@ -5,7 +5,7 @@ the speaker's own mouth motion, over whole clips and from the first to the last 
 before and after the sentence is a habit that no sound tells. Then a face is trained on the first half of the speaker's
 clips, two of them to choose by, and measured on the second half. With --face a face of another speaker is trained from
 the same encoder, and the left-out voice drives it: its opening against the talker's own mouth, over whole clips and
-while speaking.
+while speaking. Beside it stands how that face follows its own voice, on its validation clips.
 """
 
 import contextlib
@@ -14,11 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
+from audio2faces.config import RegressorConfig
 from experiments.splits import splits_of, with_splits
 from preprocessing.dataset import open_dataset
+from runtime.files import read_json
 from runtime.program import ArgumentParser, InputError, import_keras, number, program
 
 CHOSEN_BY = 2  # clips of the first half
+MEASURES = ("correlation", "opening_correlation", "explained_variance")
 
 
 def parse_arguments():
@@ -28,6 +31,12 @@ def parse_arguments():
     parser.add_argument("--without", metavar="NAME", action="append", help="left out (default: each in turn)")
     parser.add_argument("--runs", metavar="FOLDER", type=Path, required=True, help="of the trainings, which go on")
     parser.add_argument("--face", metavar="DATASET", help="of the speaker whose face the left-out voices drive")
+    parser.add_argument(
+        "--adapted",
+        type=number(0, 1, float),
+        default=RegressorConfig.adapted,
+        help=f"share of the adapted weights in the encoder of a face (default: {RegressorConfig.adapted})",
+    )
     parser.add_argument("--steps", type=number(1, 10**6, int), default=5000, help="of an encoder (default: 5000)")
     return parser.parse_args()
 
@@ -58,17 +67,22 @@ def shared_correlations(model, task, dataset, features):
     return agreement(real, made), agreement(real, made, speaking)
 
 
-def trained_face(dataset, encoder, speech, run):
-    """A face from an encoder by the preset for so much speech, the regressor alone."""
+def trained_face(dataset, encoder, speech, run, adapted):
+    """A face from an encoder by the preset for so much speech, the regressor alone.
+
+    Returns:
+        (face, values): and what was measured of it on validation clips.
+    """
     from audio2faces.config import PRESETS, STAGES, default_preset, starting_from, suited
     from audio2faces.face import load_model
     from audio2faces.train_system import train_system
 
     minutes = dataset.training_minutes
     config = PRESETS[default_preset(minutes)].with_settings(STAGES, size=dataset.size)
-    config = suited(starting_from(config, str(encoder), speech), minutes)
+    config = suited(starting_from(config, str(encoder), speech), minutes).updated(regressor={"adapted": adapted})
     with contextlib.redirect_stdout(sys.stderr):  # the table is printed alone
-        return load_model(train_system(config, dataset, run, "regressor"))
+        folder = train_system(config, dataset, run, "regressor")
+    return load_model(folder), read_json(run / "evaluation.json")["methods"]["model"]
 
 
 def driven_agreement(face, talker):
@@ -81,7 +95,7 @@ def driven_agreement(face, talker):
     return talker_agreement(talker.clips, maps, [mouth_opening(face.faces(of_clip)) for of_clip in maps])
 
 
-def measure(left_out, others, driven, steps, runs):
+def measure(left_out, others, driven, steps, runs, adapted):
     """A row of the table: correlations of the shared output, measures of the face of half of the clips, of the driven.
 
     Args:
@@ -90,6 +104,7 @@ def measure(left_out, others, driven, steps, runs):
         driven: dataset of the speaker whose face is driven, or None.
         steps: of the encoder.
         runs: folder of the trainings.
+        adapted: share of the adapted weights in the encoder of a face.
     """
     from audio2faces.evaluate.evaluation import evaluate
     from audio2faces.speech_encoder.config import SpeechEncoderConfig
@@ -109,14 +124,14 @@ def measure(left_out, others, driven, steps, runs):
     model = task.new_model("float32")
     load_weights(run / BEST, model)
     dataset = halves(left_out)
-    face = trained_face(dataset, encoder, config.speech, runs / f"face-{name}")
+    share = "" if adapted == RegressorConfig.adapted else f"-{adapted:g}"
+    face, _ = trained_face(dataset, encoder, config.speech, runs / f"face-{name}{share}", adapted)
     report, _ = evaluate([face], FrameStore(dataset), "test")
     values = report["methods"]["model"]
-    measures = [values[key] for key in ("correlation", "opening_correlation", "explained_variance")]
-    row = [*shared_correlations(model, task, left_out, features), *measures]
+    row = [*shared_correlations(model, task, left_out, features), *(values[key] for key in MEASURES)]
     if driven:
-        other = trained_face(driven, encoder, config.speech, runs / f"driven-by-{name}")
-        row += driven_agreement(other, left_out)
+        other, own = trained_face(driven, encoder, config.speech, runs / f"driven-by-{name}{share}", adapted)
+        row += [*driven_agreement(other, left_out), *(own[key] for key in MEASURES)]
     return row
 
 
@@ -130,14 +145,17 @@ def main():
         raise InputError(f"--without {', '.join(sorted(unknown))}: no such dataset among {', '.join(datasets)}")
     import_keras()
     driven = open_dataset(arguments.face) if arguments.face else None
-    columns = ["shared", "shared, while speaking", "face: correlation", "face: opening", "face: explained"]
-    columns += ["driven face: opening", "driven face: opening, while speaking"] if driven else []
+    measures = ("correlation", "opening", "explained")
+    columns = ["shared", "shared, while speaking", *(f"face: {measure}" for measure in measures)]
+    if driven:
+        columns += ["driven face: opening", "driven face: opening, while speaking"]
+        columns += [f"driven face, own voice: {measure}" for measure in measures]
     print("| left out | " + " | ".join(columns) + " |")
     print("|---|" + "--:|" * len(columns), flush=True)
     rows = []
     for name in without:
         others = [dataset for other, dataset in datasets.items() if other != name]
-        rows.append(measure(datasets[name], others, driven, arguments.steps, arguments.runs))
+        rows.append(measure(datasets[name], others, driven, arguments.steps, arguments.runs, arguments.adapted))
         print(f"| {name} | " + " | ".join(f"{value:.2f}" for value in rows[-1]) + " |", flush=True)
     print("| mean | " + " | ".join(f"{value:.2f}" for value in np.mean(rows, axis=0)) + " |")
 

@@ -3,10 +3,10 @@
 For clips of the model's own speaker the generated mouth is compared with the real one, with the speech as it is and
 changed. "opening" is the correlation of the mouth's opening, "while speaking" the same from the first to the last frame
 of speech alone, "motion" that along the first component of mouth motion. For other speakers (--others) the generated
-opening is compared with the first component of the talker's own mouth (measures/other_voices.py). "movement" is the
-standard deviation of the opening, and "tremble" the root mean square of its second difference, which grows where a
-mouth shakes; both are 1 for the model's own speech. Without speech the mouth should rest: "open" is its mean opening,
-1 for the widest tenth of real openings. --speech adds recordings whose talker was not filmed.
+opening, and its first component ("motion"), are compared with the first component of the talker's own mouth
+(measures/other_voices.py). "movement" is the standard deviation of the opening, and "tremble" the root mean square of
+its second difference, which grows where a mouth shakes; both are 1 for the model's own speech. Without speech the mouth
+should rest: "open" is its mean opening, 1 for the widest tenth of real openings. --speech adds recordings whose talker was not filmed.
 """
 
 import sys
@@ -165,7 +165,7 @@ def by_speaker(datasets):
 def measure(model, dataset, clips, others, recordings):
     """Rows (what was heard, opening, while speaking, motion, movement, tremble), None for what does not exist."""
     from measures.mouth import MouthComponents
-    from measures.other_voices import agreement, speech_span, talker_agreement
+    from measures.other_voices import agreement, opening_direction, speech_span, talker_agreement, talker_opening
     from measures.similarity import mouth_opening
     from media.reading import read_speech
     from preprocessing.speech.audio_features import speech_maps
@@ -205,15 +205,17 @@ def measure(model, dataset, clips, others, recordings):
         opened = [mouth_opening(faces(each, times)) for each in samples]
         shares = movement(opened) / own[0], tremble(opened) / own[1]
         yield f"{name} (open {np.mean(opened) / widest:.2f})", None, None, None, *shares
-    means = []
+    means, direction = [], opening_direction([components.transform(each) for each in real], maps_of(clips))
     for speaker, of_speaker in by_speaker(others).items():
         maps = maps_of(of_speaker)
-        opened = [mouth_opening(model.faces(of_clip)) for of_clip in maps]
-        means.append(talker_agreement(of_speaker, maps, opened))
+        made = [model.faces(of_clip) for of_clip in maps]
+        opened = [mouth_opening(each) for each in made]
+        moved = agreement(talker_opening(of_speaker, maps), [direction * motion_of(each) for each in made])
+        means.append((*talker_agreement(of_speaker, maps, opened), moved))
         shares = movement(opened) / own[0], tremble(opened) / own[1]
-        yield f"voice of {speaker}, {len(of_speaker)} clips", *means[-1], None, *shares
+        yield f"voice of {speaker}, {len(of_speaker)} clips", *means[-1], *shares
     if len(means) > 1:
-        yield f"mean of {len(means)} other voices", *np.mean(means, axis=0), None, None, None
+        yield f"mean of {len(means)} other voices", *np.mean(means, axis=0), None, None
     for path in recordings:
         samples = read_speech(path, rate, start=0.0)
         times = np.arange(0.3, len(samples) / rate - 0.3, 1 / model.frame_rate)

@@ -4,8 +4,9 @@ For a speaker that was left out, "shared" is the correlation of the encoder's sh
 the speaker's own mouth motion, over whole clips and from the first to the last frame of speech alone: what a mouth does
 before and after the sentence is a habit that no sound tells. Then a face is trained on the first half of the speaker's
 clips, two of them to choose by, and measured on the second half. With --face a face of another speaker is trained from
-the same encoder, and the left-out voice drives it: its opening against the talker's own mouth, over whole clips and
-while speaking. Beside it stands how that face follows its own voice, on its validation clips.
+the same encoder, and the left-out voice drives it: its first component and its opening against the first component of
+the talker's own mouth, over whole clips and while speaking. Beside it stands how that face follows its own voice, on
+its validation clips.
 """
 
 import contextlib
@@ -85,14 +86,28 @@ def trained_face(dataset, encoder, speech, run, adapted):
     return load_model(folder), read_json(run / "evaluation.json")["methods"]["model"]
 
 
-def driven_agreement(face, talker):
-    """Correlation of a face's opening with the mouth of the talker who drives it: of whole clips, while speaking."""
-    from measures.other_voices import talker_agreement
+def driven_agreement(face, talker, seen):
+    """Correlation of a face with the mouth of the talker who drives it, of whole clips and while speaking.
+
+    Args:
+        face: that is driven.
+        talker: dataset of the one who drives it.
+        seen: clips that the face learned from.
+
+    Returns:
+        that of its first component, of both kinds, and that of its opening.
+    """
+    from measures.other_voices import opening_component, talker_agreement
     from measures.similarity import mouth_opening
     from training.frames import clip_maps
 
-    maps = [clip_maps(clip, face.config.speech.feature_settings) for clip in talker.clips]
-    return talker_agreement(talker.clips, maps, [mouth_opening(face.faces(of_clip)) for of_clip in maps])
+    def maps_of(clips):
+        return [clip_maps(clip, face.config.speech.feature_settings) for clip in clips]
+
+    maps = maps_of(talker.clips)
+    made = [face.faces(of_clip) for of_clip in maps]
+    curves = (opening_component(seen, maps_of(seen)), mouth_opening)
+    return [value for of in curves for value in talker_agreement(talker.clips, maps, [of(faces) for faces in made])]
 
 
 def measure(left_out, others, driven, steps, runs, adapted):
@@ -131,7 +146,7 @@ def measure(left_out, others, driven, steps, runs, adapted):
     row = [*shared_correlations(model, task, left_out, features), *(values[key] for key in MEASURES)]
     if driven:
         other, own = trained_face(driven, encoder, config.speech, runs / f"driven-by-{name}{share}", adapted)
-        row += [*driven_agreement(other, left_out), *(own[key] for key in MEASURES)]
+        row += [*driven_agreement(other, left_out, driven.split("train")), *(own[key] for key in MEASURES)]
     return row
 
 
@@ -148,7 +163,8 @@ def main():
     measures = ("correlation", "opening", "explained")
     columns = ["shared", "shared, while speaking", *(f"face: {measure}" for measure in measures)]
     if driven:
-        columns += ["driven face: opening", "driven face: opening, while speaking"]
+        curves = ("first component", "opening")
+        columns += [f"driven face: {curve}{when}" for curve in curves for when in ("", ", while speaking")]
         columns += [f"driven face, own voice: {measure}" for measure in measures]
     print("| left out | " + " | ".join(columns) + " |")
     print("|---|" + "--:|" * len(columns), flush=True)

@@ -1,11 +1,11 @@
 """How a face that another voice drives follows the mouth of the person whose voice it is.
 
-The mouths are two people's, so that no pixels can be compared: the opening of the generated one is set against the
-first component of the talker's own, which is nearly how far that mouth is open, whoever's it is.
-What a mouth does before and after a sentence is a habit that no sound tells; hence also "while speaking".
+The mouths are two people's, so that no pixels can be compared: the opening of the generated one, and its first
+component, are set against the first component of the talker's own, which is nearly how far that mouth is open,
+whoever's it is. What a mouth does before and after a sentence is a habit that no sound tells; hence also "while speaking".
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,18 @@ def opening_direction(positions: Sequence[np.ndarray], maps: Sequence[np.ndarray
     return -1.0 if correlation(np.concatenate(positions)[:, 0], loudness) < 0 else 1.0
 
 
+def opening_component(clips: Sequence[Any], maps: Sequence[np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """The function from a speaker's faces to the first component of their mouth motion, positive where open.
+
+    Args:
+        clips: of the speaker, objects with `.faces`.
+        maps: their raw MFCC maps.
+    """
+    components = MouthComponents.fit(clips)
+    direction = opening_direction([components.transform(clip.faces) for clip in clips], maps)
+    return lambda faces: direction * components.transform(faces)[:, 0]
+
+
 def talker_opening(clips: Sequence[Any], maps: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The first component of a speaker's own mouth motion, positive where open.
 
@@ -50,10 +62,8 @@ def talker_opening(clips: Sequence[Any], maps: Sequence[np.ndarray]) -> list[np.
     Returns:
         one array per clip [shape=(frames,)].
     """
-    components = MouthComponents.fit(clips)
-    positions = [components.transform(clip.faces) for clip in clips]
-    direction = opening_direction(positions, maps)
-    return [direction * of_clip[:, 0] for of_clip in positions]
+    opening = opening_component(clips, maps)
+    return [opening(clip.faces) for clip in clips]
 
 
 def agreement(real: Sequence[np.ndarray], made: Sequence[np.ndarray], spans: Sequence[slice] | None = None) -> float:
@@ -75,12 +85,12 @@ def agreement(real: Sequence[np.ndarray], made: Sequence[np.ndarray], spans: Seq
 def talker_agreement(
     clips: Sequence[Any], maps: Sequence[np.ndarray], opened: Sequence[np.ndarray]
 ) -> tuple[float, float]:
-    """Correlation of a driven face's opening with the talker's own mouth: over whole clips, and while speaking.
+    """Correlation of a driven face with the talker's own mouth: over whole clips, and while speaking.
 
     Args:
         clips: of the talker, objects with `.faces`.
         maps: their raw MFCC maps.
-        opened: openings of the face that they drive [shape=(frames,) each].
+        opened: openings of the face that they drive, or its first component [shape=(frames,) each].
     """
     theirs = talker_opening(clips, maps)
     return agreement(theirs, opened), agreement(theirs, opened, [speech_span(of_clip) for of_clip in maps])

@@ -10,7 +10,7 @@ from audio2faces.evaluate.baselines import NearestAudio
 from audio2faces.evaluate.evaluation import measure, verdict
 from measures.collapse import sharpness
 from measures.mouth import MouthComponents, measures_of_sums, mouth_measures, mouth_motion, swapped_sums
-from measures.other_voices import agreement, speech_span, talker_agreement, talker_opening
+from measures.other_voices import agreement, opening_component, speech_span, talker_agreement, talker_opening
 from measures.similarity import flicker, mouth_opening, psnr, ssim, still_region
 from media.reading import write_wav
 from preprocessing.faces.alignment import mouth_slices
@@ -269,5 +269,8 @@ def test_the_mouth_of_a_talker_is_followed_by_another_face():
     whole, speaking = talker_agreement(talkers, maps, at_rest_elsewhere)
     assert (whole, speaking) == (agreement(theirs, at_rest_elsewhere), agreement(theirs, at_rest_elsewhere, spans))
     assert agreement(theirs, at_rest_elsewhere) < 0.9 < agreement(theirs, at_rest_elsewhere, spans)
+    along = opening_component(talkers, maps)
+    assert all(np.array_equal(along(talker.faces), curve) for talker, curve in zip(talkers, theirs, strict=True))
+    assert along(talkers[0].faces)[np.argmax(made[0])] > 0  # positive where open
     reversed_speech = [curve[::-1] for curve in made]
     assert agreement(theirs, reversed_speech) < agreement(theirs, made) / 2

@@ -6,7 +6,8 @@ of speech alone, "motion" that along the first component of mouth motion. For ot
 opening, and its first component ("motion"), are compared with the first component of the talker's own mouth
 (measures/other_voices.py). "movement" is the standard deviation of the opening, and "tremble" the root mean square of
 its second difference, which grows where a mouth shakes; both are 1 for the model's own speech. Without speech the mouth
-should rest: "open" is its mean opening, 1 for the widest tenth of real openings. --speech adds recordings whose talker was not filmed.
+should rest: "open" is its mean opening, 1 for the widest tenth of real openings. --speech adds recordings whose talker
+was not filmed.
 """
 
 import sys

@@ -2,7 +2,8 @@
 
 The mouths are two people's, so that no pixels can be compared: the opening of the generated one, and its first
 component, are set against the first component of the talker's own, which is nearly how far that mouth is open,
-whoever's it is. What a mouth does before and after a sentence is a habit that no sound tells; hence also "while speaking".
+whoever's it is. What a mouth does before and after a sentence is a habit that no sound tells; hence also "while
+speaking".
 """
 
 from collections.abc import Callable, Sequence

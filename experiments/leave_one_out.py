@@ -95,7 +95,7 @@ def driven_agreement(face, talker, seen):
         seen: clips that the face learned from.
 
     Returns:
-        that of its first component, of both kinds, and that of its opening.
+        that of its first component, of whole clips and while speaking, and the same two of its opening.
     """
     from measures.other_voices import opening_component, talker_agreement
     from measures.similarity import mouth_opening
@@ -107,7 +107,9 @@ def driven_agreement(face, talker, seen):
     maps = maps_of(talker.clips)
     made = [face.faces(of_clip) for of_clip in maps]
     curves = (opening_component(seen, maps_of(seen)), mouth_opening)
-    return [value for of in curves for value in talker_agreement(talker.clips, maps, [of(faces) for faces in made])]
+    return [
+        value for curve in curves for value in talker_agreement(talker.clips, maps, [curve(faces) for faces in made])
+    ]
 
 
 def measure(left_out, others, driven, steps, runs, adapted):

@@ -192,7 +192,7 @@ def augmented(several: Sequence[np.ndarray], generator: np.random.Generator) -> 
             for index in range(first, min(first + 2, count)):
                 moved = cv2.warpPerspective(
                     faces[index], transform, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-                )  # linear interpolation would soften what the refiner learns to paint
+                )  # linear interpolation is softer
                 result[index] = np.clip(light * (moved + 1) - 1, -1, 1)
     return made
 

@@ -21,8 +21,10 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 
-from media.reading import write_wav  # noqa: E402
+from media.reading import SPEECH_RATE, read_speech, write_wav  # noqa: E402
 from preprocessing.dataset import open_dataset, write_dataset  # noqa: E402
+
+from .media_files import frames_of, write_video  # noqa: E402
 
 FACE_SIZE = 16
 IN_PICTURE = np.array([24.0, 10.0])  # where the face of a drawn clip lies in the frames of its source
@@ -179,6 +181,18 @@ def tiny_model_folder(tiny_dataset, tiny_system, tmp_path_factory):
     from audio2faces.train_system import train_system
 
     return train_system(tiny_system, tiny_dataset, tmp_path_factory.mktemp("runs") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def take(tmp_path_factory):
+    """A video of 24 s: eight clips of the samples, one after the other."""
+    path, images, speech = tmp_path_factory.mktemp("take") / "take.mp4", [], []
+    for clip in sorted(clip for clip in SAMPLES.iterdir() if clip.suffix in (".mkv", ".mpg"))[:8]:
+        frames, samples = frames_of(clip), read_speech(clip)
+        images += frames
+        speech.append(np.resize(samples, len(frames) * SPEECH_RATE // 25))
+    write_video(path, images, speech=np.concatenate(speech))
+    return path
 
 
 @pytest.fixture(scope="module")

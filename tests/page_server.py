@@ -17,21 +17,23 @@ from .conftest import ROOT
 class Server:
     """A server in a process of its own, and what a browser would ask it."""
 
-    def __init__(self, scratch, *arguments):
+    def __init__(self, scratch, *arguments, before=None):
+        """`before` is called in the process before the server starts."""
+        faces = () if "--faces" in arguments else ("--faces", scratch.with_name(f"{scratch.name}-faces"))
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.scratch = scratch
-        command = [sys.executable, "-m", "audio2faces.app", "--port", str(port), *map(str, arguments)]
+        command = [sys.executable, "-m", "audio2faces.app", "--port", str(port), *map(str, (*arguments, *faces))]
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "TMPDIR": str(scratch)}, start_new_session=True,
+            env={**os.environ, "TMPDIR": str(scratch)}, start_new_session=True, preexec_fn=before,
         )  # fmt: skip
         self.line = self.process.stdout.readline()
         self.address = f"http://127.0.0.1:{port}"
 
-    def ask(self, path, body=None, **headers):
+    def ask(self, path, body=None, method=None, **headers):
         """Status and answer: JSON as it is, bytes of anything else."""
-        request = urllib.request.Request(self.address + path, body, headers)
+        request = urllib.request.Request(self.address + path, body, headers, method=method)
         try:
             with urllib.request.urlopen(request) as answer:
                 status, kind, content = answer.status, answer.headers["Content-Type"], answer.read()
@@ -58,6 +60,18 @@ class Server:
             state = self.ask(f"/api/jobs/{key}?seen={state['version']}")[1]
         return state
 
+    def learn(self, content, name="anna", **given):
+        """Uploads a video to learn a face from; gives status and answer."""
+        given = {"name": name, "file": "take.mp4", "size": 64, "consent": "yes", **given}
+        return self.ask(f"/api/faces?{urllib.parse.urlencode(given)}", content)
+
+    def face(self, name="anna", until=None):
+        """The state of a face, when `until` holds for it; by default as it is now."""
+        while True:
+            face = self.ask(f"/api/faces/{name}")[1]
+            if until is None or until(face):
+                return face
+
     def stored(self):
         """Names of the files that it keeps."""
         (folder,) = self.scratch.iterdir()
@@ -80,5 +94,6 @@ class Server:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGINT)
         log = self.process.communicate(timeout=60)[1]
-        assert "KeyboardInterrupt" not in log and not list(self.scratch.iterdir())  # nothing is left
+        assert "KeyboardInterrupt" not in log, log
+        assert not list(self.scratch.iterdir())  # nothing is left
         return log

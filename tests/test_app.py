@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audio2faces.app.jobs import CANCELLED, FullError, Job, JobQueue, Limits
+from audio2faces.app.jobs import CANCELLED, Job, JobQueue, Limits
 from audio2faces.app.routes import EXAMPLES, PAGE
-from audio2faces.app.video_worker import MEMORY
+from audio2faces.app.uploads import FullError
+from audio2faces.app.worker import MEMORY
 from media.reading import read_speech, video_info
 
 from .conftest import ROOT, SAMPLES, one_line, run_program

@@ -4,11 +4,14 @@ import json
 import shutil
 import urllib.parse
 
+import cv2
 import pytest
 
 from media.reading import video_info
 
 from .conftest import SAMPLES
+from .media_files import frames_of
+from .page_server import Server
 
 webdriver = pytest.importorskip("selenium.webdriver")
 from selenium.webdriver.common.by import By  # noqa: E402
@@ -31,16 +34,16 @@ HTMLMediaElement.prototype.canPlayType = function (type) { return type.includes(
 class User:
     """Somebody who looks at the page in a browser."""
 
-    def __init__(self, server, profile):
+    def __init__(self, server, profile, *flags):
         options = webdriver.ChromeOptions()
-        for flag in (*FLAGS, f"user-data-dir={profile}"):
+        for flag in (*FLAGS, f"user-data-dir={profile}", *flags):
             options.add_argument(f"--{flag}")
         options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
         self.server = server
         self.browser = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
 
-    def open(self):
-        self.browser.get(self.server.address)
+    def open(self, query=""):
+        self.browser.get(f"{self.server.address}/{query}")
         self.wait("document.querySelectorAll('.example').length")
 
     def see(self, script):
@@ -67,6 +70,32 @@ class User:
 def user(server, tmp_path):
     user = User(server, tmp_path / "profile")
     yield user
+    leave(user, server)
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    """Somebody with a camera, and a server that trains in a few steps."""
+    (tmp_path / "scratch").mkdir()
+    with Server(tmp_path / "scratch", "--faces", tmp_path / "faces", "--steps", "20") as server:
+        write_y4m(tmp_path / "camera.y4m", frames_of(SAMPLES / "pwad5a.mpg")[::3])
+        user = User(server, tmp_path / "profile", f"use-file-for-fake-video-capture={tmp_path / 'camera.y4m'}")
+        user.faces = tmp_path / "faces"
+        yield user
+        leave(user, server)
+
+
+def write_y4m(path, images, frame_rate=8):
+    """Writes RGB images as Chromium's fake camera reads them."""
+    height, width = images[0].shape[:2]
+    with open(path, "wb") as file:
+        file.write(f"YUV4MPEG2 W{width} H{height} F{frame_rate}:1 Ip A1:1 C420\n".encode())
+        for image in images:
+            file.write(b"FRAME\n" + cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420).tobytes())
+
+
+def leave(user, server):
+    """Closes the browser; it has seen no error, and asked no other host."""
     log = [json.loads(entry["message"])["message"] for entry in user.browser.get_log("performance")]
     asked = [m["params"]["request"]["url"] for m in log if m["method"] == "Network.requestWillBeSent"]
     asked += [m["params"]["url"] for m in log if m["method"] == "Network.webSocketCreated"]
@@ -75,7 +104,7 @@ def user(server, tmp_path):
     outside = [url for url in asked if urllib.parse.urlsplit(url).netloc != here]
     errors = [entry for entry in user.browser.get_log("browser") if entry["level"] == "SEVERE"]
     user.browser.quit()
-    assert asked and not outside and not errors
+    assert asked and not outside and not errors, (outside, errors)
 
 
 def test_three_clicks_make_a_video(user, tmp_path):
@@ -195,13 +224,72 @@ def test_the_live_face_keeps_in_step(user):
     user.wait("document.getElementById('live').textContent === 'Speak with this face'")
 
 
-def test_nothing_sticks_out_of_a_narrow_page(user):
+@pytest.mark.parametrize("page", ["", "train"])
+def test_nothing_sticks_out_of_a_narrow_page(user, page):
     narrow = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False}
     user.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
-    user.open()
-    user.see(f"document.querySelector('#model option').text = {'a-long-name-' * 5!r}")
+    user.browser.get(f"{user.server.address}/{page}")
+    user.wait("limits.upload || limits.video")
+    user.see(f"document.querySelector('#model option, #size option').text = {'a-long-name-' * 5!r}")
     sections = "[...document.querySelectorAll('section')]"
     inside = "[...it.querySelectorAll('*')].filter((part) => part.getBoundingClientRect().width > 1)"
     beyond = "part.getBoundingClientRect().right > it.getBoundingClientRect().right"
     assert user.see(f"{sections}.flatMap((it) => {inside}.filter((part) => {beyond})).map((part) => part.id)") == []
     assert user.see("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_a_face_is_learned_from_a_video(teacher, take):
+    teacher.browser.get(f"{teacher.server.address}/train")
+    teacher.wait("!document.getElementById('none').hidden && limits.video")
+    teacher.give("file", take)
+    assert teacher.text("chosen") == "take.mp4" and teacher.see("document.getElementById('name').value") == "take"
+    teacher.wait("document.getElementById('take').videoWidth")
+    assert teacher.see("document.getElementById('send').disabled")  # without consent
+    teacher.browser.find_element(By.ID, "size").send_keys("64")
+    teacher.click("#consent")
+    teacher.click("#send")
+    article = "document.getElementById('face-take').innerText"
+    parts = "[...document.querySelectorAll('#face-take *')].filter((it) => it.offsetParent)"
+    buttons = f"{parts}.map((it) => it.textContent)"
+    picture = f"{parts}.find((it) => it.naturalWidth)?.alt"
+    teacher.wait("document.getElementById('face-take')")
+    teacher.wait(f"{buttons}.includes('Train')")
+    found = teacher.see(article)
+    assert "Speech: 11 s for training, 2 s for validation" in found and "0.2 minutes of speech to train on" in found
+    assert "found in the video" in teacher.wait(picture) and not teacher.see(
+        "document.getElementById('consent').checked"
+    )
+    teacher.click("#face-take .primary")
+    teacher.wait(f"{buttons}.includes('Stop')")
+    assert "painted by the second" in teacher.wait(picture)  # it sharpens
+    teacher.wait("document.querySelector('#face-take a') && !document.querySelector('#face-take a').hidden")
+    assert "The mouth " in teacher.see(article) and "64 pixels: trained." in teacher.see(article)
+    teacher.click("#face-take a")
+    teacher.wait("document.getElementById('model').value === 'take'")
+    teacher.click(".example")
+    teacher.click("#make")
+    teacher.watch()
+    assert teacher.see("document.getElementById('video').videoWidth") == 360  # in the video that it learned from
+    teacher.browser.get(f"{teacher.server.address}/train")
+    teacher.wait(f"{buttons}.includes('Delete')")
+    teacher.browser.find_element(By.CSS_SELECTOR, "#face-take h3 ~ p button:last-child").send_keys(Keys.ENTER)
+    teacher.browser.switch_to.alert.accept()
+    teacher.wait("!document.getElementById('none').hidden && !document.getElementById('face-take')")
+    assert [path.name for path in teacher.faces.iterdir()] == [".lock"]
+
+
+def test_a_recording_of_the_camera_is_looked_at(teacher):
+    teacher.browser.get(f"{teacher.server.address}/train")
+    teacher.wait("limits.video")
+    teacher.click("#record")
+    teacher.wait("document.getElementById('take').videoWidth")
+    assert "big blue umbrella" in teacher.see("document.getElementById('reading').innerText")
+    teacher.wait("document.getElementById('chosen').textContent === 'recording: 3 s'")
+    teacher.click("#record")
+    teacher.wait("document.getElementById('chosen').textContent.startsWith('recording.')")
+    assert teacher.see("document.getElementById('reading').hidden")
+    teacher.browser.find_element(By.ID, "name").send_keys("-me")  # behind the name that is there
+    teacher.click("#consent")
+    teacher.click("#send")
+    problem = teacher.wait("document.querySelector('#face-recording-me .problem')?.textContent")
+    assert "are missing to 20 s" in problem

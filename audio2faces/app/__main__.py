@@ -1,16 +1,19 @@
-"""A page in the browser: speech in, a talking face out, recorded, uploaded or live.
+"""A page in the browser: speech in, a talking face out, recorded, uploaded or live; and it learns faces from videos.
 
 It listens on this machine alone, unless --host says otherwise; then a token is needed, which the printed address holds.
-Nothing on the page comes from any other host. Files are kept for minutes and go when the server stops.
+Nothing on the page comes from any other host. Speech and the videos made of it are kept for minutes and go when the
+server stops. Faces that were learned stay in the folder --faces until they are deleted on the page.
 """
 
 import argparse
 import contextlib
+import math
 import os
 import secrets
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -41,6 +44,16 @@ def parse_arguments() -> argparse.Namespace:
         type=token,
         help="that a browser must know (default: a random one, where --host is not this machine)",
     )
+    parser.add_argument(
+        "--faces", type=Path, metavar="FOLDER", default=Path("faces"), help="of faces that are learned (default: faces)"
+    )
+    parser.add_argument(
+        "--steps", type=number(1, math.inf, int), help="training steps of each stage (default: by the amount of speech)"
+    )
+    parser.add_argument(
+        "--most-video", type=number(1, 100_000, int), metavar="MB", default=1000,
+        help="of a video that a face is learned from (default: 1000)"
+    )  # fmt: skip
     parser.add_argument(
         "--most-upload", type=number(1, 100_000, int), metavar="MB", default=50, help="of a file (default: 50)"
     )
@@ -76,11 +89,15 @@ def main() -> None:
     check_backend()
     from audio2faces.app.jobs import Limits
     from audio2faces.app.live import LONGEST_PUSH
+    from audio2faces.app.trainings import Trainings
 
     secret = arguments.token or (None if arguments.host in LOOPBACK else secrets.token_urlsafe(16))
     limits = Limits(upload=arguments.most_upload * 1_000_000, speech=arguments.most_speech,
-                    waiting=arguments.most_waiting, seconds=arguments.most_seconds)  # fmt: skip
-    app = build_app(models_of(arguments.model), limits, secret)
+                    waiting=arguments.most_waiting, seconds=arguments.most_seconds,
+                    video=arguments.most_video * 1_000_000)  # fmt: skip
+    models = models_of(arguments.model)
+    trainings = Trainings(limits, arguments.faces, models, arguments.steps)
+    app = build_app(models, limits, trainings, secret)
     settings: dict[str, Any] = {"log_level": "error", "ws_max_size": LONGEST_PUSH}
     settings["timeout_graceful_shutdown"] = LAST_SECONDS
     with listening(arguments.host, arguments.port) as place:

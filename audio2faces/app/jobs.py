@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from audio2faces.app.uploads import FullError, store
 from audio2faces.app.video_worker import UNREADABLE, make_videos
 from audio2faces.app.worker import Worker
-from runtime.program import InputError
 
 POLL = 0.1  # seconds between looks at the worker
 TIDYING = 5.0  # seconds between looks for what is too old
@@ -36,6 +36,8 @@ class Limits:
         waiting: jobs in the queue.
         seconds: that a job may take.
         kept: seconds that uploads wait to be used, and videos are kept.
+        video: bytes of a video that a face is learned from.
+        faces: that are kept.
     """
 
     upload: int = 50_000_000
@@ -45,6 +47,8 @@ class Limits:
     waiting: int = 30
     seconds: float = 600.0
     kept: float = 900.0
+    video: int = 1_000_000_000
+    faces: int = 50
 
 
 @dataclass
@@ -123,10 +127,6 @@ class Job:
         return text
 
 
-class FullError(Exception):
-    """There is no room for more; the text is shown to the user."""
-
-
 class JobQueue:
     """Uploads, the queue and the worker.
 
@@ -157,21 +157,14 @@ class JobQueue:
         """
         key = secrets.token_urlsafe(16)
         upload = self.uploads[key] = Upload(self.folder / f"upload-{key}", name)
-        full = len(self.uploads) > self.limits.files
+
+        def full(size: int) -> bool:
+            upload.size = size
+            stored = sum(other.size for other in self.uploads.values())
+            return len(self.uploads) > self.limits.files or stored > self.limits.stored
+
         try:
-            with open(upload.path, "wb") as file:
-                # To its end, whatever is wrong: a client that is still sending reads no answer.
-                async for chunk in chunks:
-                    upload.size += len(chunk)
-                    full = full or sum(other.size for other in self.uploads.values()) > self.limits.stored
-                    if upload.size <= self.limits.upload and not full:
-                        file.write(chunk)
-            if upload.size > self.limits.upload:
-                raise InputError(f"{name}: larger than {self.limits.upload / 1e6:g} MB; cut it")
-            if not upload.size:
-                raise InputError(f"{name}: the file is empty")
-            if full:
-                raise FullError("Too many files wait here. Please try again in some minutes.")
+            await store(chunks, upload.path, name, self.limits.upload, full)
         except BaseException:
             self.uploads.pop(key, None)
             _delete(upload.path)

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from starlette.websockets import WebSocketDisconnect
 
+from audio2faces.app.models import LoadedModels
 from audio2faces.app.worker import Worker
 from media.sound import SoundRepair
 from preprocessing.speech.audio_features import frame_centres
@@ -184,18 +185,16 @@ def speak_live(pipe: Any) -> None:
     import_keras()
     from audio2faces.face import load_model
 
-    faces = {}
+    faces = LoadedModels(lambda folder: LiveFace(load_model(folder)))
     while True:
         if (request := pipe.recv()) is None:
             continue
         folder, sample_rate = request
         try:
-            if folder not in faces:
-                faces[folder] = LiveFace(load_model(folder))
+            face = faces[folder]
         except InputError as error:
             pipe.send(str(error))
             continue
-        face = faces[folder]
         face.reset()
         features = face.face.features
         look_ahead = face.face.look_ahead / features.sample_rate

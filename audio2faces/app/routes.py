@@ -1,4 +1,4 @@
-"""What the page's server answers: the page itself, uploads, jobs, videos, and the live face."""
+"""What the page's server answers: the page itself, uploads, jobs, videos, the live face, and faces that are learned."""
 
 import asyncio
 import contextlib
@@ -16,42 +16,45 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route, WebSocketRoute
 
 from audio2faces.app.guard import Guard
-from audio2faces.app.jobs import FullError, JobQueue, remove
+from audio2faces.app.jobs import JobQueue, remove
 from audio2faces.app.live import LiveService
+from audio2faces.app.training_routes import NotHereError, TrainingHandlers, printable
+from audio2faces.app.uploads import FullError
 from audio2faces.published import PICTURE, SAMPLES, described
 from media.reading import SPEECH_RATE, read_speech
 from runtime.program import InputError
 
 PAGE = Path(__file__).parent / "page"
-FILES = {"page.js": "text/javascript", "live.js": "text/javascript", "microphone.js": "text/javascript",
-         "style.css": "text/css"}  # fmt: skip
+FILES = {"common.js": "text/javascript", "page.js": "text/javascript", "live.js": "text/javascript",
+         "microphone.js": "text/javascript", "train.js": "text/javascript", "style.css": "text/css"}  # fmt: skip
 EXAMPLES = {
     "Lay red with L seven again": "speech.wav",
     "Bin green by U four please": "bgbu4p.mpg",
     "Place white at D five again": "pwad5a.mpg",
 }  # sentences that no published model has learned from
 LARGEST_REQUEST = 10_000  # bytes of JSON
-LONGEST_NAME = 80
 UPLOAD_SECONDS = 120
 LONGEST_WAIT = 20  # seconds that a request may wait for news of its job
 ENDINGS = {"mp4": "video/mp4", "webm": "video/webm"}
 GONE = "This video is not here any more; make it again."
 
 
-def build_app(models: Any, limits: Any, token: Any = None) -> Any:
+def build_app(models: Any, limits: Any, trainings: Any, token: Any = None) -> Any:
     """The application.
 
     Args:
         models: dictionary from names to folders.
         limits: `jobs.Limits`.
+        trainings: `trainings.Trainings`, which adds to `models`.
         token: that a browser must know, or None: then it must be one of this machine's.
 
     Returns:
         `starlette.applications.Starlette`.
     """
-    handlers = RequestHandlers(models, limits)
+    handlers = RequestHandlers(models, limits, trainings)
     routes = [
         Route("/", handlers.page),
+        Route("/train", handlers.training_page),
         Route("/page/{name}", handlers.page_file),
         Route("/api/choices", handlers.choices),
         Route("/api/models/{name}/picture", handlers.picture),
@@ -62,15 +65,13 @@ def build_app(models: Any, limits: Any, token: Any = None) -> Any:
         Route("/api/jobs/{key}", handlers.cancel, methods=["DELETE"]),
         Route("/api/jobs/{key}/video", handlers.video),
         WebSocketRoute("/live", handlers.live),
+        *TrainingHandlers(trainings).routes(),
     ]
-    exception_handlers = {InputError: refused, FullError: refused, NotHereError: refused, TimeoutError: too_slow}
+    exception_handlers = {InputError: refused, FullError: refused, NotHereError: refused, TimeoutError: too_slow,
+                          OSError: not_stored}  # fmt: skip
     app = Starlette(routes=routes, lifespan=handlers.lifespan, exception_handlers=exception_handlers)
     app.add_middleware(Guard, token=token)
     return app
-
-
-class NotHereError(Exception):
-    """What was requested does not exist, or not any more; the text is shown to the user."""
 
 
 async def refused(request: Any, error: Any) -> Any:
@@ -81,14 +82,19 @@ async def refused(request: Any, error: Any) -> Any:
 
 async def too_slow(request: Any, error: Any) -> Any:
     """The same for an upload that takes too long."""
-    return JSONResponse({"error": f"The upload took longer than {UPLOAD_SECONDS} s."}, 408)
+    return JSONResponse({"error": "The upload took too long."}, 408)
+
+
+async def not_stored(request: Any, error: Any) -> Any:
+    """The same for one that cannot be written."""
+    return JSONResponse({"error": f"The server cannot store the file: {error.strerror}."}, 507)
 
 
 class RequestHandlers:
     """An answer to each route; see `build_app`."""
 
-    def __init__(self, models: Any, limits: Any) -> None:
-        self.models, self.limits = models, limits
+    def __init__(self, models: Any, limits: Any, trainings: Any) -> None:
+        self.models, self.limits, self.trainings = models, limits, trainings
         self.job_queue: Any = None
         self.live_service: Any = None
 
@@ -97,7 +103,8 @@ class RequestHandlers:
         """What runs as long as the server does, and its folder."""
         folder = Path(tempfile.mkdtemp(prefix="audio2faces-"))
         self.job_queue, self.live_service = JobQueue(self.limits, folder), LiveService(self.models, folder)
-        tasks = [asyncio.create_task(self.job_queue.work()), asyncio.create_task(self.job_queue.tidy_up())]
+        work = self.job_queue.work(), self.job_queue.tidy_up(), self.trainings.work()
+        tasks = [asyncio.create_task(part) for part in work]
         try:
             yield
         finally:
@@ -106,11 +113,16 @@ class RequestHandlers:
             await asyncio.gather(*tasks, return_exceptions=True)
             self.job_queue.close()
             self.live_service.close()
+            self.trainings.close()
             remove(folder)
 
     async def page(self, request: Any) -> Any:
         """The page."""
         return HTMLResponse((PAGE / "index.html").read_text(encoding="utf-8"))
+
+    async def training_page(self, request: Any) -> Any:
+        """The page that learns a face."""
+        return HTMLResponse((PAGE / "train.html").read_text(encoding="utf-8"))
 
     async def page_file(self, request: Any) -> Any:
         """What the page consists of."""
@@ -121,7 +133,7 @@ class RequestHandlers:
 
     async def choices(self, request: Any) -> Any:
         """Models, examples and limits."""
-        limits = {"upload": self.limits.upload, "speech": self.limits.speech}
+        limits = {name: getattr(self.limits, name) for name in ("upload", "speech", "video")}
         return JSONResponse({"models": described(self.models), "examples": list(EXAMPLES), "limits": limits})
 
     async def picture(self, request: Any) -> Any:
@@ -141,8 +153,7 @@ class RequestHandlers:
 
     async def upload(self, request: Any) -> Any:
         """Stores a file; tells its key."""
-        letters = request.query_params.get("name", "")[-LONGEST_NAME:]
-        name = "".join(letter for letter in letters if letter.isprintable()) or "file"
+        name = printable(request.query_params.get("name", "")) or "file"
         async with asyncio.timeout(UPLOAD_SECONDS):
             return JSONResponse({"key": await self.job_queue.receive(request.stream(), name)})
 

@@ -1,16 +1,16 @@
 """The process that makes the page's videos: what people upload is decoded here alone."""
 
-import contextlib
 import sys
 import traceback
 from typing import Any
 
 import numpy as np
 
+from audio2faces.app.models import LoadedModels
+from audio2faces.app.worker import limit_memory
 from runtime.program import InputError, import_keras
 
 PEAKS_PER_SECOND = 50  # of the waveform that is shown
-MEMORY = 8 * 2**30  # bytes of data that the process may hold
 LONGEST_SIDE = 1280  # pixels of a video with a source
 UNREADABLE = "The file could not be read: decoding it failed."
 
@@ -21,19 +21,14 @@ def make_videos(pipe: Any) -> None:
     It receives (model folder, speech, source, output, longest speech in seconds), and sends ("share", of the frames)
     now and then, and at the end ("made", what `_made` tells) or ("failed", why).
     """
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    limit_memory()
     import_keras()
     from audio2faces.face import load_model
 
-    models = {}
+    models = LoadedModels(load_model)
     while True:
         folder, *task = pipe.recv()
         try:
-            if folder not in models:
-                models[folder] = load_model(folder)
             speech, source, output, longest = task
             made = _made(models[folder], speech, source, output, longest, lambda share: pipe.send(("share", share)))
             pipe.send(("made", made))

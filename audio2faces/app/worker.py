@@ -9,6 +9,16 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
+MEMORY = 8 * 2**30  # bytes of data that a process may hold which decodes what people upload
+
+
+def limit_memory() -> None:
+    """Keeps this process from holding more than MEMORY, where the system can."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+
 
 class Worker:
     """Started when it is first needed, and anew when it has died.

@@ -1,40 +1,11 @@
 "use strict";
 // Chooses or records speech, asks for a video, waits for it and shows it beside its curves.
 
-const $ = (id) => document.getElementById(id);
 const NO_SOURCE = "none: the model's own face";
 const PATIENCE = 5; // requests in a row that may fail before a video is given up
 const chosen = { speech: null, source: null }; // {file, name} to upload, or {example}
 const faces = {}; // by name: whether there is a picture of the model's face at rest
 let limits = {};
-
-function complain(where, text) {
-  $(where).textContent = text;
-  $(where).hidden = !text;
-}
-
-async function openMicrophone(constraints) {
-  if (!navigator.mediaDevices) {
-    throw new Error("The browser lends pages the microphone over https, or from this machine (127.0.0.1), alone.");
-  }
-  try {
-    return await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, ...constraints } });
-  } catch (error) {
-    throw new Error(error.name === "NotAllowedError" ? "The browser may not use the microphone." : "There is no microphone.");
-  }
-}
-
-async function ask(path, options) {
-  let answer;
-  try {
-    answer = await fetch(path, options);
-  } catch {
-    throw Object.assign(new Error("The server does not answer."), { passing: true });
-  }
-  const content = await answer.json().catch(() => ({ error: `The server answered ${answer.status}.` }));
-  if (!answer.ok) throw new Error(content.error);
-  return content;
-}
 
 function choose(speech, name, address) {
   chosen.speech = speech;
@@ -88,7 +59,7 @@ async function record() {
   $("record").textContent = "Stop";
   complain("speech-problem", "");
   try {
-    const sound = await openMicrophone({});
+    const sound = await openDevices({});
     if (!stopped) await hear(sound);
     sound.getTracks().forEach((track) => track.stop());
   } catch (error) {
@@ -250,6 +221,8 @@ async function start() {
     limits = choices.limits;
     for (const { name, picture } of choices.models) faces[name] = picture;
     $("model").replaceChildren(...choices.models.map(({ name, about }) => new Option(`${name}: ${about}`, name)));
+    const wanted = new URLSearchParams(location.search).get("model");
+    if (wanted in faces) $("model").value = wanted;
     for (const name of choices.examples) {
       const button = document.createElement("button");
       button.type = "button";

@@ -3,6 +3,7 @@
 config.json           schema, kind, name, frame rate, settings, feature statistics, sound needed around a frame
 regressor.keras       from MFCC maps to motion, float32 rounded to float16
 refiner.keras         paints a mouth into a frame, from the moving face, its reference and that frame, if there is one
+*.onnx                the same two for ONNX Runtime in their place, in a folder that `audio2faces.export` wrote
 reference.png         a real face of the speaker at rest, which the motion is added to
 reference_map.npy     the MFCC map of that moment
 articulation.npy      directions of mouth motion, and what moves with them, float16, where there is motion
@@ -12,27 +13,23 @@ likeness.npy          directions in which the details of the speaker's face chan
 """
 
 import dataclasses
-import tempfile
-import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-import keras
 import numpy as np
 
-import began.face
 from audio2faces.config import RegressorConfig
 from audio2faces.footage import PICTURES, PLACES, Footage
 from audio2faces.likeness import Likeness
-from audio2faces.published import PICTURE, check_model
-from audio2faces.refiner.motion_gate import MotionGate  # noqa: F401 - Keras knows layers once they are imported
-from audio2faces.refiner.network import PaintedLowerFace  # noqa: F401 - likewise
+from audio2faces.motion import add_motion
+from audio2faces.onnx_network import OnnxNetwork
+from audio2faces.published import PICTURE, check_model, is_onnx
 from audio2faces.regressor.articulation import Articulation
-from audio2faces.regressor.network import add_motion
-from began.face import read_config
-from began.networks.inference import in_batches, without_xla
+from began import model_folder
+from began.networks.inference import in_batches
 from media.pictures import read_png, write_png
 from media.pixels import to_signed, to_uint8
 from preprocessing.speech.audio_features import FeatureStatistics
@@ -54,10 +51,10 @@ class FaceModel:
         config: `RegressorConfig`.
         frame_rate: frames per second.
         statistics: `FeatureStatistics` of the training speech.
-        network: `keras.Model` from maps to motion (to faces, if not `config.motion`).
+        network: `keras.Model`, or an `OnnxNetwork`, from maps to motion (to faces, if not `config.motion`).
         reference: the face that motion is added to, uint8 RGB [shape=(size, size, 3)].
         reference_map: raw MFCC map of that face's moment [shape=(rows, coefficients)].
-        refiner: `keras.Model` from a moving face, its reference and the frame that it is painted into, or the first or
+        refiner: the same from a moving face, its reference and the frame that it is painted into, or the first or
             the first two of them, to a sharp face; or None.
         articulation: `Articulation` that gives the motion back what averaging took, or None.
         footage: `Footage` that the mouth is put into, or None.
@@ -68,10 +65,10 @@ class FaceModel:
     config: RegressorConfig
     frame_rate: float
     statistics: FeatureStatistics
-    network: keras.Model
+    network: Any
     reference: np.ndarray
     reference_map: np.ndarray
-    refiner: keras.Model | None = None
+    refiner: Any = None
     articulation: Articulation | None = None
     footage: Footage | None = None
     likeness: Likeness | None = None
@@ -82,7 +79,7 @@ class FaceModel:
         Returns:
             float32 in about [-2, 2] [shape=(n, motion_size, motion_size, 3)].
         """
-        return in_batches(self.network.predict_on_batch, self.config.speech.standardiser(self.statistics)(maps))
+        return self._run(self.network, self.config.speech.standardiser(self.statistics)(maps))
 
     def motion(self, maps: np.ndarray, still: np.ndarray | None = None) -> np.ndarray:
         """Motion since the moment of the reference, or faces, if not `config.motion`.
@@ -127,10 +124,10 @@ class FaceModel:
         else:
             still = to_signed(self.reference if reference is None else reference)[None]
             painted_into = still if frames is None else to_signed(frames)
-            faces = np.asarray(add_motion(still, motion))
+            faces = add_motion(still, motion)
             seen = [faces, *(np.broadcast_to(other, faces.shape) for other in (still, painted_into))]
         if refined and self.refiner is not None:
-            faces = in_batches(self.refiner.predict_on_batch, *seen[: len(self.refiner.inputs)])
+            faces = self._run(self.refiner, *seen[: len(self.refiner.inputs)])
         return to_uint8(faces)
 
     def articulated(self, strength: float) -> Self:
@@ -178,6 +175,9 @@ class FaceModel:
         """Whether its refiner sees the frame that it paints into."""
         return self.refiner is not None and len(self.refiner.inputs) > 2
 
+    def _run(self, network: Any, *inputs: np.ndarray) -> np.ndarray:
+        return in_batches(network.predict_on_batch, *inputs, padded=not isinstance(network, OnnxNetwork))
+
     @cached_property
     def _reference_motion(self) -> np.ndarray:
         return self.predict_motion(self.reference_map[None])[0]
@@ -193,14 +193,31 @@ def save_model(folder: Path, model: FaceModel) -> Path:
     Returns:
         path of the folder.
     """
+    from audio2faces.saved_networks import save_network
+
+    return write_folder(folder, model, ".keras", save_network)
+
+
+def write_folder(folder: Path, model: FaceModel, suffix: str, save: Callable[[Path, Any], None]) -> Path:
+    """Writes a model folder with networks of some kind.
+
+    Args:
+        folder: as for `save_model`.
+        model: `FaceModel`.
+        suffix: of the networks' files.
+        save: function of the path of a network's file, and the network.
+
+    Returns:
+        path of the folder.
+    """
     features = model.config.speech.feature_settings
-    networks = {"regressor.keras": model.network}
+    networks = {"regressor": model.network}
     if model.refiner is not None:
-        networks["refiner.keras"] = model.refiner
+        networks["refiner"] = model.refiner
     with atomic_folder(folder) as partial:
         with progress(len(networks), "network", "writing the model", short=True) as bar:
             for name, network in networks.items():
-                save_network(partial / name, network)
+                save(partial / f"{name}{suffix}", network)
                 bar.update(1)
         write_png(partial / PICTURE, model.reference)
         np.save(partial / "reference_map.npy", model.reference_map)
@@ -230,21 +247,6 @@ def save_model(folder: Path, model: FaceModel) -> Path:
     return folder
 
 
-def save_network(path: str | Path, network: keras.Model) -> None:
-    """Writes a .keras file with weights rounded to float16, though still float32, and packed: half the size.
-
-    Keras reads it as any other; a face changes by less than half a grey level.
-    """
-    rounded = keras.models.clone_model(network)
-    rounded.set_weights([weight.astype(np.float16).astype(weight.dtype) for weight in network.get_weights()])
-    with tempfile.TemporaryDirectory() as scratch:
-        plain = Path(scratch) / "network.keras"
-        rounded.save(plain)
-        with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
-            for entry in source.infolist():
-                packed.writestr(entry.filename, source.read(entry))
-
-
 def load_model(folder: Any) -> Any:
     """Reads a model folder: a `FaceModel`, or a `began.face.BeganFace`, which makes faces the same way.
 
@@ -253,16 +255,19 @@ def load_model(folder: Any) -> Any:
     """
     folder = Path(folder)
     check_model(folder)
-    content = read_config(folder, {KIND: SCHEMA, began.face.KIND: began.face.SCHEMA})
-    if content["kind"] == began.face.KIND:
-        return began.face.load_model(folder)
+    content = model_folder.read_config(folder, {KIND: SCHEMA, model_folder.KIND: model_folder.SCHEMA})
+    if content["kind"] == model_folder.KIND:
+        from began import face
+
+        return face.load_model(folder)
+    suffix = ".onnx" if is_onnx(folder) else ".keras"
     try:
         settings = dict(content["config"])
         settings.pop("idle", None)  # of models until November 2026, which replayed the motion of the head
         config = RegressorConfig.from_json(settings)
         refined, frame_rate, gains = bool(content["refined"]), float(content["frame_rate"]), content["articulation"]
-        names = ["regressor.keras", PICTURE, "reference_map.npy"]
-        names += ["refiner.keras"] * refined + ["articulation.npy"] * (gains is not None)
+        names = [f"regressor{suffix}", PICTURE, "reference_map.npy"]
+        names += [f"refiner{suffix}"] * refined + ["articulation.npy"] * (gains is not None)
         filmed = bool(content.get("footage"))
         has_likeness = bool(content.get("likeness"))
         names += [PICTURES, PLACES] * filmed + [LIKENESS] * has_likeness
@@ -279,10 +284,10 @@ def load_model(folder: Any) -> Any:
             config=config,
             frame_rate=frame_rate,
             statistics=FeatureStatistics.from_json(content["feature_statistics"]),
-            network=_network(folder / "regressor.keras"),
+            network=_network(folder / f"regressor{suffix}"),
             reference=reference,
             reference_map=_array(folder / "reference_map.npy"),
-            refiner=_network(folder / "refiner.keras") if refined else None,
+            refiner=_network(folder / f"refiner{suffix}") if refined else None,
             articulation=articulation,
             footage=Footage.load(folder) if filmed else None,
             likeness=Likeness.of_motion(reference, _array(folder / LIKENESS)) if has_likeness else None,
@@ -300,5 +305,9 @@ def _array(path: str | Path) -> np.ndarray:
     return np.load(path, allow_pickle=False)
 
 
-def _network(path: str | Path) -> keras.Model:
-    return without_xla(keras.models.load_model(path, compile=False))
+def _network(path: Path) -> Any:
+    if path.suffix == ".onnx":
+        return OnnxNetwork(path)
+    from audio2faces.saved_networks import load_network
+
+    return load_network(path)

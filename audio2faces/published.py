@@ -66,6 +66,11 @@ def is_began(folder: Path) -> bool:
     return read_json(folder / "config.json").get("kind") == "began"
 
 
+def is_onnx(folder: Path) -> bool:
+    """Whether the networks of a model are for ONNX Runtime: then neither Keras nor TensorFlow is loaded to run it."""
+    return (folder / "regressor.onnx").is_file()
+
+
 def described(models: Any) -> Any:
     """What a user should know of each model: a list of dictionaries.
 

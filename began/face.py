@@ -8,22 +8,20 @@ codes.npy        codes of training faces, of which z is made; not where z is uni
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
 from began.config import BeganConfig
 from began.model import Began
+from began.model_folder import KIND, SCHEMA, read_config
 from began.networks.inference import in_batches, without_xla
 from media.pixels import to_uint8
 from preprocessing.speech.audio_features import FeatureStatistics
-from runtime.files import atomic_folder, read_json, write_json
-from runtime.program import InputError, command
+from runtime.files import atomic_folder, write_json
+from runtime.program import InputError
 from training.checkpoints import DAMAGED
 
-SCHEMA = 2
-KIND = "began"
 MIXED = 0.3  # share of the other face's deviation in z
 
 
@@ -150,37 +148,6 @@ def write_model(folder: Path, face: BeganFace, model: Began) -> Path:
             },
         )
     return folder
-
-
-def read_config(folder: str | Path, kinds: dict[str, int]) -> dict[str, Any]:
-    """Reads config.json of a model folder.
-
-    Args:
-        folder: of the model.
-        kinds: dictionary from each kind of model that is welcome to the schema that this version reads.
-
-    Raises:
-        InputError: there is no such folder, it is a run, or a model of another kind or schema.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such model folder; train one with {command('train')} --mode audio2faces")
-    if (folder / "model" / "config.json").is_file():
-        raise InputError(f"{folder}: this is a run; its model is {folder / 'model'}")
-    content = read_json(folder / "config.json")
-    if "mode" in content:
-        raise InputError(
-            f"{folder}: a run that has no model yet; give the command that began it once more, with --run {folder}"
-        )
-    kind, schema = content.get("kind"), content.get("schema")
-    if kind not in kinds:
-        raise InputError(f"{folder}: a model of kind {kind}; here models of kind {' or '.join(kinds)} are taken")
-    if schema != kinds[kind]:
-        raise InputError(
-            f"{folder}: a model of kind {kind} and schema {schema}, this version reads {kinds[kind]}; "
-            "train it again or use the version that made it"
-        )
-    return content
 
 
 def load_model(folder: str | Path, kind_of_config: type[BeganConfig] = BeganConfig) -> BeganFace:

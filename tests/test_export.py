@@ -15,11 +15,13 @@ import tensorflow as tf
 
 from audio2faces.config import PRESETS
 from audio2faces.export.__main__ import export, main, write_litert, write_onnx
+from audio2faces.export.onnx_model import write_onnx_model
 from audio2faces.export.warm_up import prediction_log
 from audio2faces.face import FaceModel, load_model
 from audio2faces.generate.video import Options, stream_faces
 from audio2faces.regressor.network import build_regressor
 from media.reading import read_speech
+from media.writing import is_synthetic
 from preprocessing.faces.alignment import mouth_slices
 from preprocessing.speech.audio_features import FeatureStatistics, speech_maps
 from runtime.program import InputError
@@ -304,6 +306,45 @@ def test_onnx_and_litert_give_the_faces_of_the_model(name, tmp_path, samples):
     maps[3, 20, 0] = np.nan
     for made in (session.run(None, {"maps": maps[3:4]})[0][0], speak(maps=maps[3:4])["frames"][0]):
         assert abs(made.mean() - expected[3].mean()) < 3
+
+
+WITHOUT_TENSORFLOW = """
+import sys
+sys.modules["tensorflow"] = sys.modules["keras"] = sys.modules["jax"] = None  # importing them fails
+from audio2faces.generate.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_a_model_for_onnx_runtime_speaks_without_tensorflow(tmp_path, samples):
+    pytest.importorskip("tf2onnx")
+    pytest.importorskip("onnxruntime")
+    model, folder = load_model(MODELS / "grid-s1-128"), tmp_path / "face"
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    with pytest.raises(InputError, match="holds something else"):
+        write_onnx_model(model, tmp_path / "other")
+    with pytest.raises(InputError, match="a BEGAN has no such form"):
+        write_onnx_model(load_model(MODELS / "began-grid-s1"), folder)
+    write_onnx_model(model, folder)
+    kept = {path.name for path in (MODELS / "grid-s1-128").iterdir()} - {"README.md"}
+    assert {path.name.replace("onnx", "keras") for path in folder.iterdir()} == kept
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 8_000_000
+    lighter = load_model(folder)
+    for options in (Options(), Options(still=True), Options(face=True, articulation=2.0)):
+        pairs = zip(*(stream_faces(other, SPEECH, 25, options) for other in (lighter, model)), strict=True)
+        differences = [np.abs(made.astype(int) - expected).max() for made, expected in pairs]
+        assert max(differences) <= 1
+    arguments = [SPEECH, "--model", folder, "--output", "talking.mp4"]
+    done = run_program("-c", WITHOUT_TENSORFLOW, *arguments, cwd=tmp_path)
+    assert done.returncode == 0 and "74 frames at 25/s by grid-s1-128" in done.stdout, done.stderr
+    assert is_synthetic(tmp_path / "talking.mp4")
+    arguments[-1] = "other.mp4"
+    (folder / "refiner.onnx").write_bytes(b"damaged")
+    done = run_program("-c", WITHOUT_TENSORFLOW, *arguments, cwd=tmp_path)
+    assert "refiner.onnx: damaged" in one_line(done)
+    refused = run_program("-m", "audio2faces.export", "--model", folder, "--out", tmp_path / "served", cwd=ROOT)
+    assert "exported already" in one_line(refused)
 
 
 def test_a_full_disk_is_not_blamed_on_tensorflow(tiny_model_folder, tmp_path):

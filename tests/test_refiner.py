@@ -12,9 +12,9 @@ from keras import ops
 from audio2faces.config import PRESETS, RefinerConfig
 from audio2faces.face import load_model
 from audio2faces.lower_face import hidden_mask, painted_mask
+from audio2faces.motion import add_motion
 from audio2faces.refiner.network import Refiner, build_refiner, detail_error
 from audio2faces.refiner.training import RefinerTask, augmented
-from audio2faces.regressor.network import add_motion
 from audio2faces.regressor.training import RegressorTask, TrainedRegressor
 from audio2faces.train_system import train_system
 from media.pixels import to_signed
@@ -222,7 +222,7 @@ def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, trained, tiny
         candidates = [index for index in quiet.ravel() if (every[index] == reference).all()]
         assert candidates
         motion = trained.motion(np.array([place])) - trained.motion(np.array(candidates))
-        expected = np.asarray(add_motion(reference[None], motion))
+        expected = add_motion(reference[None], motion)
         assert np.abs(expected - moving).max(axis=(1, 2, 3)).min() < 2e-3  # kept as float16
     again = batches.batch(3)
     assert all((batch[name] == again[name]).all() for name in batch)
@@ -285,7 +285,7 @@ def test_no_pair_joins_frames_across_dropped_ones(training, trained, tmp_path, s
 def test_motion_is_scaled_up_to_a_larger_reference():
     reference = np.zeros((1, 32, 32, 3), np.float32)
     motion = np.ones((2, 16, 16, 3), np.float32) * np.array([1, 2], np.float32)[:, None, None, None]
-    faces = np.asarray(add_motion(reference, motion))
+    faces = add_motion(reference, motion)
     assert faces.shape == (2, 32, 32, 3)
     np.testing.assert_allclose(faces, motion.repeat(2, axis=1).repeat(2, axis=2), rtol=1e-6)
 

@@ -9,7 +9,8 @@ FOLDER/1/ (or the next number that is free, as TensorFlow Serving expects versio
 
 assets.extra/model.json tells the rates and how much sound `stream` wants to see around a chunk.
 
---onnx and --litert write what `features` does as one file for ONNX Runtime or LiteRT.
+--onnx and --litert write what `features` does as one file for ONNX Runtime or LiteRT. --onnx-model writes a model
+folder that generate.py runs by ONNX Runtime, without TensorFlow.
 """
 
 import argparse
@@ -20,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from audio2faces.export.onnx_model import MISSING, OPSET, write_onnx_model
 from audio2faces.export.warm_up import prediction_log
-from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model
+from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model, is_onnx
 from runtime.files import (
     atomic_folder,
     atomic_write,
@@ -36,7 +38,6 @@ from runtime.program import ArgumentParser, InputError, command, error_text, imp
 from runtime.tensorflow_files import written_by_tensorflow
 
 EXTRA = "assets.extra"  # where TensorFlow Serving looks for requests to warm up with
-OPSET = 18  # of ONNX
 WARM_SECONDS = 1.0  # of silence in each of them
 BATCHING = """\
 max_batch_size { value: 64 }
@@ -56,6 +57,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=find_model, default=DEFAULT_MODEL, metavar="MODEL", help=choice())
     parser.add_argument("--out", metavar="FOLDER", help="folder of versions of a SavedModel, made where missing")
     parser.add_argument("--onnx", metavar="FILE", help="write an ONNX file (needs the package tf2onnx)")
+    parser.add_argument(
+        "--onnx-model", metavar="FOLDER", help="write a model folder for ONNX Runtime (needs the package tf2onnx)"
+    )
     parser.add_argument("--litert", metavar="FILE", help="write a LiteRT (TensorFlow Lite) file")
     parser.add_argument(
         "--model-version", type=int, metavar="NUMBER", help="of the model (default: the next that is free)"
@@ -71,17 +75,19 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Checks what can be checked at once, and exports."""
     arguments = parse_arguments()
-    if not (arguments.out or arguments.onnx or arguments.litert):
-        raise InputError("nothing to write: give --out FOLDER, --onnx FILE or --litert FILE")
+    if not (arguments.out or arguments.onnx or arguments.onnx_model or arguments.litert):
+        raise InputError("nothing to write: give --out FOLDER, --onnx FILE, --onnx-model FOLDER or --litert FILE")
     files = [*filter(None, (arguments.onnx, arguments.litert))]
     for path in files:
         check_output(path)
-    if arguments.out:
-        check_output_folder(arguments.out)
+    for folder in filter(None, (arguments.out, arguments.onnx_model)):
+        check_output_folder(folder)
     if arguments.model_version is not None and arguments.model_version < 1:
         raise InputError(f"--model-version {arguments.model_version}: versions are numbers from 1 on")
     check_model(arguments.model)
-    with claimed(*files):
+    if is_onnx(arguments.model):
+        raise InputError(f"{arguments.model}: these networks are exported already; give the model that they come from")
+    with claimed(*files, *filter(None, [arguments.onnx_model])):
         write(arguments)
 
 
@@ -100,6 +106,7 @@ def write(arguments: argparse.Namespace) -> None:
     outputs: list[tuple] = [
         (arguments.out, signatures, export, arguments.model_version, dtype, arguments.still),
         (arguments.onnx, maps, write_onnx),
+        (arguments.onnx_model, "a model folder for generate.py, without TensorFlow", write_onnx_model),
         (arguments.litert, maps, write_litert, dtype),
     ]
     outputs = [output for output in outputs if output[0]]
@@ -194,7 +201,7 @@ def write_onnx(model: Any, path: str | Path) -> Path:
     try:
         import tf2onnx
     except ImportError:
-        raise InputError(f"{path}: an ONNX file needs another package: pip install 'tf2onnx>=1.17,<2'") from None
+        raise InputError(f"{path}: {MISSING}") from None
     face, specification = _face_and_maps(model, "float32", frames=None)
     function = tf.function(face.together, [specification])
     with atomic_write(path) as partial:

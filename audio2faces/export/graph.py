@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from audio2faces.export.mfcc_graph import SpeechMaps
-from audio2faces.regressor.network import add_motion
+from audio2faces.motion import add_motion
 from began.face import BeganFace
 from media.pixels import to_signed
 
@@ -254,7 +255,7 @@ class _MovedFace(tf.Module):
             if self.articulation is not None:
                 directions, moved = map(read, self.articulation)
                 motion += tf.tensordot(tf.tensordot(motion, directions, [[1, 2, 3], [1, 2, 3]]), moved, 1)
-            faces = add_motion(still, motion)
+            faces = add_motion(still, motion, ops)
             seen = [faces, *(tf.broadcast_to(other, tf.shape(faces)) for other in (still, frames))]
         if self.refiner is None:
             return faces

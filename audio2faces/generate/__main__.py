@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from audio2faces.generate.source import LONGEST_SIDE
-from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model
+from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model, is_onnx
 from media.reading import sound_duration
 from media.writing import FORMATS, is_synthetic
 from runtime.files import check_is_file, check_output, check_output_folder, claimed, make_folder
@@ -160,7 +160,8 @@ def make_several(jobs: list[tuple[Path, Path]], arguments: argparse.Namespace) -
 
 def maker(arguments: argparse.Namespace) -> Callable:
     """Loads the model; returns the function (speech, output) that makes a video, tells of it and counts its frames."""
-    import_keras()
+    if not is_onnx(arguments.model):
+        import_keras()
     from audio2faces.face import load_model
     from audio2faces.generate.video import Options, generate_video
 

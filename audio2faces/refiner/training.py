@@ -14,9 +14,9 @@ from audio2faces.config import RefinerConfig
 from audio2faces.face import FaceModel
 from audio2faces.figures import draw_refiner_curves
 from audio2faces.lower_face import painted_mask, upper_face
+from audio2faces.motion import add_motion
 from audio2faces.refiner.network import Refiner, build_refiner
 from audio2faces.refiner.validation import RefinerValidation
-from audio2faces.regressor.network import add_motion
 from audio2faces.regressor.training import TrainedRegressor, in_float32
 from audio2faces.stages import MODES
 from began.figures import draw_rows
@@ -110,7 +110,7 @@ class RefinerTask(Task):
             clips = np.where(foreign, others, clips).repeat(2)[:count]
             chosen = generator.integers(self.quiet.shape[1], size=len(first)).repeat(2)[:count]
             reference = to_signed(frames.faces(self.quiet[clips, chosen]))
-            moving = np.array(add_motion(reference, moving - self.quiet_motion[clips, chosen]))
+            moving = add_motion(reference, moving - self.quiet_motion[clips, chosen])
             which = foreign.repeat(2)[:count]
             reference[which], moving[which] = augmented((reference[which], moving[which]), generator)
         return {

@@ -4,6 +4,8 @@ The painted part is an ellipse around mouth and chin. What is hidden is a little
 and all below it, so that neither the edge of the mask nor the chin tells how far the mouth of the frame is open.
 """
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -15,15 +17,22 @@ UPPER = 0.55  # share of the face above the mouth
 SMALL = 32  # pixels of the faces whose upper parts are compared
 
 
+@lru_cache
 def painted_mask(size: int) -> np.ndarray:
-    """Opacity of the painted part: 1 within, 0 outside and at the edge of the crop, float32 [shape=(size, size, 1)]."""
+    """Opacity of the painted part: 1 within, 0 outside and at the edge of the crop.
+
+    Returns:
+        float32, not to be written to [shape=(size, size, 1)].
+    """
     mask: np.ndarray = np.zeros((size, size), np.float32)
     centre, radii = (tuple(round(size * part) for part in parts) for parts in (CENTRE, RADII))
     cv2.ellipse(mask, centre, radii, 0, 0, 360, 1.0, cv2.FILLED)
     mask = cv2.GaussianBlur(mask, (0, 0), FEATHER * size, borderType=cv2.BORDER_CONSTANT)
     rim = np.minimum(np.arange(size), np.arange(size)[::-1]) / (2 * FEATHER * size)
     mask = mask * np.minimum(1, np.minimum(rim[:, None], rim[None]))
-    return np.where(mask < HIDDEN, 0, np.where(mask > 1 - HIDDEN, 1, mask)).astype(np.float32)[..., None]
+    mask = np.where(mask < HIDDEN, 0, np.where(mask > 1 - HIDDEN, 1, mask)).astype(np.float32)[..., None]
+    mask.flags.writeable = False
+    return mask
 
 
 def hidden_mask(size: int) -> np.ndarray:

@@ -86,6 +86,8 @@ def test_what_lies_outside_of_the_painted_part_stays_as_it_was_filmed():
     assert 100 < touched.sum() < 2000
     np.testing.assert_array_equal(made[~touched], frame[~touched])
     assert (made[touched] != frame[touched]).mean() > 0.9
+    for beside, where in ((transform, np.zeros_like(opacity)), (transform + np.array([[0, 0, 900]]), opacity)):
+        np.testing.assert_array_equal(put_back(frame, face, where, beside), frame)  # nothing of it is seen
 
 
 @pytest.fixture

@@ -26,17 +26,22 @@ def put_back(frame: np.ndarray, face: np.ndarray, opacity: np.ndarray, transform
     Returns:
         uint8 RGB [shape=(height, width, 3)]; bit by bit the frame where the opacity is 0.
     """
-    size = len(face)
     back = inverse_transform(transform)
-    corners = (np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) * size - 0.5) @ back[:, :2].T + back[:, 2]
+    made = frame.copy()
+    rows, columns = (np.flatnonzero(opacity.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return made
+    corners = np.array([[x, y] for x in columns[[0, -1]] + [-1, 1] for y in rows[[0, -1]] + [-1, 1]])
+    corners = corners @ back[:, :2].T + back[:, 2]
     left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
-    right, bottom = np.minimum(np.ceil(corners.max(axis=0)).astype(int), frame.shape[1::-1])
+    right, bottom = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + 1, frame.shape[1::-1])
+    if right <= left or bottom <= top:  # outside the frame
+        return made
     back[:, 2] -= [left, top]
     shape = (int(right - left), int(bottom - top))
     face = np.asarray(face, np.float32)
     face = cv2.warpAffine(face, back, shape, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     opacity = cv2.warpAffine(np.asarray(opacity, np.float32), back, shape, flags=cv2.INTER_LINEAR)[..., None]
-    made = frame.copy()
     part = made[top:bottom, left:right]
     part[:] = np.clip(np.rint(part + opacity * (face - part)), 0, 255).astype(np.uint8)
     return made

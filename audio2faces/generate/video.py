@@ -16,6 +16,7 @@ from media.reading import sound_duration, sound_level, stream_speech
 from media.sound import QUIET, gain_of
 from media.writing import SOUND_RATE, SYNTHETIC, TalkingVideo
 from preprocessing.speech.audio_features import FeatureSettings, frame_centres, mfcc_maps, pre_emphasise
+from runtime.ahead import ahead
 from runtime.files import atomic_folder, atomic_write
 from runtime.program import InputError, progress
 
@@ -91,7 +92,7 @@ def generate_video(
         video = stack.enter_context(TalkingVideo(partial, width, frame_rate, comment, height))
         bar = stack.enter_context(progress(total, "frame", "generating"))
         painted = model.paints and not (source and source.another)
-        for faces in stream_faces(model, speech, frame_rate, options, noticed, source):
+        for faces in ahead(stream_faces(model, speech, frame_rate, options, noticed, source)):
             if watch is not None:
                 watch(faces, total)
             for index, face in enumerate(faces, count):  # one by one: a batch of a large source takes half a gigabyte

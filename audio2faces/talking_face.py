@@ -8,11 +8,11 @@ import numpy as np
 from scipy.signal import resample_poly
 
 from audio2faces.config import FROM_NOTHING, PRESETS, STAGES, default_preset, suited
-from audio2faces.face import load_model, save_model
 from audio2faces.generate.video import Options, frame_count, generate_video
 from audio2faces.published import DEFAULT_ENCODER, find_model, published_models
 from audio2faces.speech_encoder.config import with_encoder
 from audio2faces.train_system import train_system
+from audio2faces.trained.face import load_model, save_model
 from preprocessing.clips import Settings
 from preprocessing.dataset import Dataset, open_dataset
 from preprocessing.prepare import prepare_dataset
@@ -25,7 +25,7 @@ class TalkingFace:
     """A face that speaks: `from_preset` loads one, `train` learns one from videos.
 
     Args:
-        model: `audio2faces.face.FaceModel`, or a `began.face.BeganFace`.
+        model: `audio2faces.trained.face.FaceModel`, or a `began.face.BeganFace`.
 
     Attributes:
         model: the same, whose networks and settings it gives access to.

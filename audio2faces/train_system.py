@@ -8,14 +8,14 @@ import numpy as np
 
 from audio2faces.config import SystemConfig
 from audio2faces.evaluate.evaluation import evaluate, format_table, format_verdict
-from audio2faces.face import FaceModel, save_model
-from audio2faces.footage import cut_footage, forth_and_back
-from audio2faces.model_card import write_card
 from audio2faces.phases import training_phases
 from audio2faces.refiner.training import fingerprint, train_refiner
 from audio2faces.regressor.articulation import Articulation
 from audio2faces.regressor.training import train_regressor
 from audio2faces.stages import Plan, finish, plan_stages, set_aside
+from audio2faces.trained.face import FaceModel, save_model
+from audio2faces.trained.footage import cut_footage, forth_and_back
+from audio2faces.trained.model_card import write_card
 from measures.mouth import MouthComponents
 from preprocessing.dataset import Dataset
 from runtime.files import write_json

@@ -79,7 +79,7 @@ class BeganFace:
         return self.render(self.motion(maps, z))
 
     def render(self, motion: np.ndarray) -> np.ndarray:
-        """The faces that `motion` gave, as uint8: see `audio2faces.face.FaceModel`."""
+        """The faces that `motion` gave, as uint8: see `audio2faces.trained.face.FaceModel`."""
         return to_uint8(motion)
 
     def articulated(self, factor: float) -> None:

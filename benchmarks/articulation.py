@@ -28,7 +28,7 @@ def main():
     from matplotlib.figure import Figure
 
     from audio2faces.evaluate.evaluation import measure, real_measures
-    from audio2faces.face import load_model
+    from audio2faces.trained.face import load_model
     from began.figures import save_figure
     from measures.mouth import MouthComponents
     from training.frames import clip_maps, frame_numbers

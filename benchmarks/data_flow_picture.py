@@ -72,9 +72,9 @@ def strengthened(difference):
 
 def draw(path):
     """Makes the diagram of one moment of one clip."""
-    from audio2faces.face import load_model
     from audio2faces.generate.source import Source
     from audio2faces.lower_face import hidden_mask
+    from audio2faces.trained.face import load_model
     from began.figures import save_figure
 
     model = load_model(DEFAULT_MODEL)

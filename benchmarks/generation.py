@@ -35,7 +35,7 @@ def batch_seconds(folder, batch, rounds=20):
     """Time from maps to faces, networks and all, for so many frames at once: the median of the rounds."""
     import_keras()
     import began.networks.inference
-    from audio2faces.face import load_model
+    from audio2faces.trained.face import load_model
 
     began.networks.inference.BATCH = batch
     model = load_model(folder)

@@ -30,8 +30,8 @@ def main():
     parser.add_argument("--videos", type=int, default=60, metavar="N", help="of each folder, at random (default: 60)")
     arguments = parser.parse_args()
     import_keras()
-    from audio2faces.face import load_model
     from audio2faces.generate.source import JUDGED_SIZE
+    from audio2faces.trained.face import load_model
 
     model = load_model(arguments.model)
     if (likeness := getattr(model, "likeness", None)) is None:

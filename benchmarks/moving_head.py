@@ -53,8 +53,8 @@ def main():
     dataset = open_dataset(arguments.data)
     import_keras()
     from audio2faces.evaluate.evaluation import format_table, measure
-    from audio2faces.face import FaceModel, load_model
     from audio2faces.generate.video import Options, generate_video
+    from audio2faces.trained.face import FaceModel, load_model
     from measures.mouth import MouthComponents
     from training.frames import frame_numbers
 
@@ -90,7 +90,7 @@ def main():
 
 def film(clip, take, seed, folder):
     """Writes a take of a clip and its sound beside it; returns the path of the video."""
-    from audio2faces.footage import source_pictures
+    from audio2faces.trained.footage import source_pictures
     from media.reading import write_wav
     from media.writing import write_pictures
     from preprocessing.faces.alignment import inverse_transform

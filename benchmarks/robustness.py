@@ -233,8 +233,8 @@ def main():
     others = [open_dataset(folder) for folder in arguments.others]
     recordings = sorted(Path(arguments.speech).iterdir()) if arguments.speech else []
     import_keras()
-    from audio2faces.face import load_model
     from audio2faces.published import find_model
+    from audio2faces.trained.face import load_model
 
     for name in arguments.model:
         model = load_model(find_model(name))

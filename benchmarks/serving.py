@@ -52,7 +52,7 @@ def main():
     import tensorflow as tf
 
     from audio2faces.export.__main__ import export, write_litert, write_onnx
-    from audio2faces.face import FaceModel, load_model
+    from audio2faces.trained.face import FaceModel, load_model
 
     model = load_model(arguments.model)
     if not isinstance(model, FaceModel):

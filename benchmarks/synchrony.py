@@ -30,7 +30,7 @@ def main():
     dataset = open_dataset(arguments.data)
     import_keras()
     from audio2faces.evaluate.evaluation import measure, real_measures
-    from audio2faces.face import load_model
+    from audio2faces.trained.face import load_model
     from measures.mouth import MouthComponents, correlation
     from preprocessing.speech.audio_features import speech_maps
     from training.frames import frame_numbers

@@ -53,9 +53,9 @@ def shorter(dataset, minutes):
 def trained(dataset, encoder, run):
     """A face of a dataset, from an encoder or from nothing, and the minutes that its training took."""
     from audio2faces.config import FROM_NOTHING, PRESETS, STAGES, default_preset, suited
-    from audio2faces.face import load_model
     from audio2faces.speech_encoder.config import with_encoder
     from audio2faces.train_system import train_system
+    from audio2faces.trained.face import load_model
 
     minutes = dataset.training_minutes
     config = (PRESETS if encoder else FROM_NOTHING)[default_preset(minutes)]

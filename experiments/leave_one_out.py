@@ -75,8 +75,8 @@ def trained_face(dataset, encoder, speech, run, adapted):
         (face, values): and what was measured of it on validation clips.
     """
     from audio2faces.config import PRESETS, STAGES, default_preset, starting_from, suited
-    from audio2faces.face import load_model
     from audio2faces.train_system import train_system
+    from audio2faces.trained.face import load_model
 
     minutes = dataset.training_minutes
     config = PRESETS[default_preset(minutes)].with_settings(STAGES, size=dataset.size)

@@ -195,9 +195,9 @@ def masked_crossentropy(targets, logits):
 def half_face(dataset, encoder, run):
     """A face of one half of the clips."""
     from audio2faces.config import PRESETS, STAGES, default_preset, suited
-    from audio2faces.face import load_model
     from audio2faces.speech_encoder.config import with_encoder
     from audio2faces.train_system import train_system
+    from audio2faces.trained.face import load_model
 
     minutes = dataset.training_minutes
     config = suited(PRESETS[default_preset(minutes)].with_settings(STAGES, size=dataset.size), minutes)
@@ -245,8 +245,8 @@ def main():
     for clip in [*dataset.clips, *(clip for speaker in others for clip in speaker.clips)]:
         words_of(clip, arguments.words)
     import_keras()
-    from audio2faces.face import load_model
     from audio2faces.published import find_model
+    from audio2faces.trained.face import load_model
 
     models = [load_model(find_model(name)) for name in arguments.model]
     for model in models:

@@ -4,9 +4,9 @@ import json
 import numpy as np
 import pytest
 
-from audio2faces.face import load_model
 from audio2faces.generate.video import Options, generate_video
 from audio2faces.regressor.articulation import LARGEST_GAIN, Articulation
+from audio2faces.trained.face import load_model
 from measures.mouth import COMPONENTS, MouthComponents
 from preprocessing.faces.alignment import mouth_slices
 from runtime.program import InputError

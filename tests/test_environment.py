@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from audio2faces.face import load_model
+from audio2faces.trained.face import load_model
 from runtime.program import InputError, check_backend
 
 from .conftest import ROOT, one_line, run_program
@@ -20,7 +20,7 @@ from .test_report import clip_with_track, dataset_of
 AS_A_LIBRARY = """
 import sys
 import numpy as np
-from audio2faces.face import load_model
+from audio2faces.trained.face import load_model
 import keras
 model = load_model(sys.argv[1])
 maps = np.zeros((3, *model.config.speech.map_shape))

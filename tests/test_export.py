@@ -17,9 +17,9 @@ from audio2faces.config import PRESETS
 from audio2faces.export.__main__ import export, main, write_litert, write_onnx
 from audio2faces.export.onnx_model import write_onnx_model
 from audio2faces.export.warm_up import prediction_log
-from audio2faces.face import FaceModel, load_model
 from audio2faces.generate.video import Options, stream_faces
 from audio2faces.regressor.network import build_regressor
+from audio2faces.trained.face import FaceModel, load_model
 from media.reading import read_speech
 from media.writing import is_synthetic
 from preprocessing.faces.alignment import mouth_slices

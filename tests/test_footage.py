@@ -5,13 +5,13 @@ import pytest
 import tensorflow as tf
 
 from audio2faces.export.__main__ import export
-from audio2faces.face import load_model, save_model
 from audio2faces.figures import write_comparison
-from audio2faces.footage import PICTURES, cut_footage, forth_and_back
 from audio2faces.generate.compositing import put_back
 from audio2faces.generate.source import Source
 from audio2faces.generate.video import Options, generate_video, stream_faces
 from audio2faces.lower_face import painted_mask
+from audio2faces.trained.face import load_model, save_model
+from audio2faces.trained.footage import PICTURES, cut_footage, forth_and_back
 from media.reading import read_frames, read_speech, video_info
 from preprocessing.dataset import open_dataset
 from preprocessing.faces.alignment import crop_face

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from audio2faces.evaluate.evaluation import evaluate, format_table
-from audio2faces.face import load_model
 from audio2faces.figures import write_comparison
 from audio2faces.generate.video import Options, generate_video
+from audio2faces.trained.face import load_model
 from media.pictures import read_png
 from media.reading import read_speech, video_info, write_wav
 from media.writing import FORMATS, TalkingVideo

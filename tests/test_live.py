@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from audio2faces.face import load_model
 from audio2faces.generate.video import Options, stream_faces
+from audio2faces.trained.face import load_model
 from media.reading import read_speech
 
 from .conftest import SAMPLES

@@ -6,9 +6,9 @@ import os
 import pytest
 
 from audio2faces.evaluate.evaluation import evaluate
-from audio2faces.face import load_model
 from audio2faces.generate.video import generate_video
 from audio2faces.published import DEFAULT_MODEL
+from audio2faces.trained.face import load_model
 from began.validation import evaluate as measure_generators
 from preprocessing.dataset import open_dataset
 from training.frames import FrameStore

@@ -10,13 +10,13 @@ import pytest
 from keras import ops
 
 from audio2faces.config import PRESETS, RefinerConfig
-from audio2faces.face import load_model
 from audio2faces.lower_face import hidden_mask, painted_mask
-from audio2faces.motion import add_motion
 from audio2faces.refiner.network import Refiner, build_refiner, detail_error
 from audio2faces.refiner.training import RefinerTask, augmented
 from audio2faces.regressor.training import RegressorTask, TrainedRegressor
 from audio2faces.train_system import train_system
+from audio2faces.trained.face import load_model
+from audio2faces.trained.motion import add_motion
 from media.pixels import to_signed
 from preprocessing.faces.alignment import mouth_slices
 from runtime import program

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from audio2faces.config import PRESETS, RegressorConfig
-from audio2faces.face import load_model
 from audio2faces.regressor.network import Regressor, build_regressor
 from audio2faces.regressor.training import RegressorTask, choose_reference, train_regressor
+from audio2faces.trained.face import load_model
 from audio2faces.training_speech import unvoiced_maps
 from began.networks.audio_network import build_audio_network
 from began.networks.decoder import build_decoder

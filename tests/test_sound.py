@@ -7,9 +7,9 @@ import wave
 import numpy as np
 import pytest
 
-from audio2faces.face import load_model
 from audio2faces.generate.video import Options, generate_video, stream_faces
 from audio2faces.published import DEFAULT_MODEL
+from audio2faces.trained.face import load_model
 from media.reading import read_frames, read_speech, sound_duration, sound_level, stream_speech, video_info
 from media.sound import SILENCE
 from media.writing import TalkingVideo, is_synthetic

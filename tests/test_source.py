@@ -8,12 +8,12 @@ import pytest
 
 import audio2faces.generate.source as source_module
 import audio2faces.generate.source_frames as source_frames
-from audio2faces.face import load_model
 from audio2faces.generate.compositing import blend_mask, face_mask, match_colours
 from audio2faces.generate.source import Source, nearest_usable, opacity_of, open_source
 from audio2faces.generate.source_frames import VideoFrames
 from audio2faces.generate.video import Options, generate_video, smoothed
-from audio2faces.likeness import Likeness
+from audio2faces.trained.face import load_model
+from audio2faces.trained.likeness import Likeness
 from media.reading import read_frames, video_info, write_wav
 from preprocessing.faces.alignment import crop_face, mouth_slices
 from runtime.program import InputError

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from audio2faces.config import FROM_NOTHING, PRESETS, RegressorConfig, default_preset, starting_from, suited
-from audio2faces.face import load_model
 from audio2faces.published import DEFAULT_ENCODER, find_encoder, published_models
 from audio2faces.regressor.linear_decoder import LINEAR_DECODER, fit_linear_decoder
 from audio2faces.regressor.network import Regressor, build_regressor
@@ -17,6 +16,7 @@ from audio2faces.speech_encoder.training import SpeechEncoderTask, pooled, train
 from audio2faces.speech_encoder.voices import Voice
 from audio2faces.train import little_speech
 from audio2faces.train_system import train_system
+from audio2faces.trained.face import load_model
 from audio2faces.training_speech import TrainingSpeech
 from began.networks.audio_network import AUDIO_NETWORK
 from measures.mouth import COMPONENTS

@@ -183,7 +183,7 @@ def speak_live(pipe: Any) -> None:
     sample's number and an array from it on, with a list of frames, `packed`.
     """
     import_keras()
-    from audio2faces.face import load_model
+    from audio2faces.trained.face import load_model
 
     faces = LoadedModels(lambda folder: LiveFace(load_model(folder)))
     while True:

@@ -23,7 +23,7 @@ def make_videos(pipe: Any) -> None:
     """
     limit_memory()
     import_keras()
-    from audio2faces.face import load_model
+    from audio2faces.trained.face import load_model
 
     models = LoadedModels(load_model)
     while True:

@@ -68,8 +68,8 @@ def measure(arguments: argparse.Namespace, dataset: Any, folders: Any) -> None:
     import_keras()
     from audio2faces.evaluate.evaluation import evaluate, format_table, format_verdict
     from audio2faces.evaluate.sounds import evaluate_sounds, format_sounds
-    from audio2faces.face import FaceModel, load_model
     from audio2faces.figures import draw_strip, write_comparison
+    from audio2faces.trained.face import FaceModel, load_model
     from training.frames import FrameStore
 
     models = [load_model(folder) for folder in folders]

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from audio2faces.evaluate.baselines import NearestAudio, mean_face
-from audio2faces.footage import forth_and_back
 from audio2faces.generate.compositing import blended
 from audio2faces.lower_face import painted_mask
+from audio2faces.trained.footage import forth_and_back
 from measures.collapse import sharpness
 from measures.mouth import (
     FOLLOWING,

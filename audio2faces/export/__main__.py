@@ -98,7 +98,7 @@ def write(arguments: argparse.Namespace) -> None:
         InputError: some could not.
     """
     import_keras()
-    from audio2faces.face import load_model
+    from audio2faces.trained.face import load_model
 
     model = load_model(arguments.model)
     dtype = "float16" if arguments.half else "float32"

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import ops
 
 from audio2faces.export.mfcc_graph import SpeechMaps
-from audio2faces.motion import add_motion
+from audio2faces.trained.motion import add_motion
 from began.face import BeganFace
 from media.pixels import to_signed
 

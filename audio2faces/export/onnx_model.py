@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from audio2faces.face import FaceModel, write_folder
-from audio2faces.onnx_network import OnnxNetwork
+from audio2faces.trained.face import FaceModel, write_folder
+from audio2faces.trained.onnx_network import OnnxNetwork
 from runtime.files import atomic_write
 from runtime.program import InputError
 

@@ -162,8 +162,8 @@ def maker(arguments: argparse.Namespace) -> Callable:
     """Loads the model; returns the function (speech, output) that makes a video, tells of it and counts its frames."""
     if not is_onnx(arguments.model):
         import_keras()
-    from audio2faces.face import load_model
     from audio2faces.generate.video import Options, generate_video
+    from audio2faces.trained.face import load_model
 
     model = load_model(arguments.model)
     options = Options(

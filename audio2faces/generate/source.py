@@ -11,11 +11,11 @@ from typing import Any, Self
 import cv2
 import numpy as np
 
-from audio2faces.footage import Footage
 from audio2faces.generate.compositing import put_back, put_into
 from audio2faces.generate.source_frames import VideoFrames, fitted
-from audio2faces.likeness import Likeness
 from audio2faces.lower_face import painted_mask
+from audio2faces.trained.footage import Footage
+from audio2faces.trained.likeness import Likeness
 from measures.similarity import mouth_opening
 from media.pictures import read_png
 from media.reading import read_frames, video_info

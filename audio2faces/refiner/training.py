@@ -11,14 +11,14 @@ import keras
 import numpy as np
 
 from audio2faces.config import RefinerConfig
-from audio2faces.face import FaceModel
 from audio2faces.figures import draw_refiner_curves
 from audio2faces.lower_face import painted_mask, upper_face
-from audio2faces.motion import add_motion
 from audio2faces.refiner.network import Refiner, build_refiner
 from audio2faces.refiner.validation import RefinerValidation
 from audio2faces.regressor.training import TrainedRegressor, in_float32
 from audio2faces.stages import MODES
+from audio2faces.trained.face import FaceModel
+from audio2faces.trained.motion import add_motion
 from began.figures import draw_rows
 from began.networks.inference import BATCH
 from media.pixels import to_signed

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from audio2faces.face import FaceModel
+from audio2faces.trained.face import FaceModel
 from measures.collapse import ratio, sharpness
 from measures.mouth import MouthComponents, mouth_measures
 from measures.similarity import psnr

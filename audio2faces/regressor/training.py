@@ -10,9 +10,7 @@ import keras
 import numpy as np
 
 from audio2faces.config import RegressorConfig
-from audio2faces.face import FaceModel
 from audio2faces.figures import draw_curves
-from audio2faces.likeness import Likeness
 from audio2faces.published import find_encoder
 from audio2faces.regressor.linear_decoder import LINEAR_DECODER, fit_linear_decoder
 from audio2faces.regressor.network import Regressor, build_regressor
@@ -22,6 +20,8 @@ from audio2faces.speech_encoder.saved_encoder import SavedEncoder, load_encoder
 from audio2faces.speech_encoder.training import SpeechEncoderTask, trained_encoder
 from audio2faces.speech_encoder.voices import Voice
 from audio2faces.stages import ENCODER_WEIGHTS, MODES
+from audio2faces.trained.face import FaceModel
+from audio2faces.trained.likeness import Likeness
 from audio2faces.training_speech import TrainingSpeech
 from began.figures import draw_rows
 from began.networks.inference import BATCH, without_xla

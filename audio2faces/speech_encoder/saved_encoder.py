@@ -13,8 +13,8 @@ import keras
 import numpy as np
 
 from audio2faces.published import ENCODER_KIND
-from audio2faces.saved_networks import save_network
 from audio2faces.speech_encoder.config import FOLDER, SCHEMA, read_encoder_config
+from audio2faces.trained.saved_networks import save_network
 from preprocessing.speech.audio_features import FeatureStatistics
 from runtime.files import atomic_folder, write_json
 from runtime.program import InputError

@@ -22,12 +22,12 @@ from typing import Any, Self
 import numpy as np
 
 from audio2faces.config import RegressorConfig
-from audio2faces.footage import PICTURES, PLACES, Footage
-from audio2faces.likeness import Likeness
-from audio2faces.motion import add_motion
-from audio2faces.onnx_network import OnnxNetwork
 from audio2faces.published import PICTURE, check_model, is_onnx
 from audio2faces.regressor.articulation import Articulation
+from audio2faces.trained.footage import PICTURES, PLACES, Footage
+from audio2faces.trained.likeness import Likeness
+from audio2faces.trained.motion import add_motion
+from audio2faces.trained.onnx_network import OnnxNetwork
 from began import model_folder
 from began.networks.inference import in_batches
 from media.pictures import read_png, write_png
@@ -193,7 +193,7 @@ def save_model(folder: Path, model: FaceModel) -> Path:
     Returns:
         path of the folder.
     """
-    from audio2faces.saved_networks import save_network
+    from audio2faces.trained.saved_networks import save_network
 
     return write_folder(folder, model, ".keras", save_network)
 
@@ -308,6 +308,6 @@ def _array(path: str | Path) -> np.ndarray:
 def _network(path: Path) -> Any:
     if path.suffix == ".onnx":
         return OnnxNetwork(path)
-    from audio2faces.saved_networks import load_network
+    from audio2faces.trained.saved_networks import load_network
 
     return load_network(path)

@@ -78,6 +78,8 @@ def described(models: Any) -> Any:
     """
     described = []
     for name, folder in models.items():
+        if not (folder / "config.json").is_file():  # deleted meanwhile
+            continue
         size = read_json(folder / "config.json").get("config", {}).get("size")
         about = f"{size} pixels{', a BEGAN' if is_began(folder) else ''}"
         described.append({"name": name, "about": about, "picture": (folder / PICTURE).is_file()})

@@ -13,6 +13,7 @@ from audio2faces.published import DEFAULT_ENCODER, find_model, published_models
 from audio2faces.speech_encoder.config import with_encoder
 from audio2faces.train_system import train_system
 from audio2faces.trained.face import load_model, save_model
+from audio2faces.trained.onnx_network import OnnxNetwork
 from preprocessing.clips import Settings
 from preprocessing.dataset import Dataset, open_dataset
 from preprocessing.prepare import prepare_dataset
@@ -132,13 +133,15 @@ class TalkingFace:
         """Writes the face as a model folder, which `from_preset` reads; an older one there is replaced.
 
         Raises:
-            InputError: the folder holds something that is not a model, or this one is a BEGAN's.
+            InputError: the folder holds something that is not a model, or this one is a BEGAN's or of ONNX files.
         """
         folder = Path(folder)
         if not hasattr(self.model, "refiner"):
             raise InputError(f"{self.name}: a model of --mode began is written by its training alone; copy its folder")
         if folder.exists() and any(folder.iterdir()) and not (folder / "config.json").is_file():
             raise InputError(f"{folder}: this folder holds something else; choose another")
+        if isinstance(self.model.network, OnnxNetwork):
+            raise InputError(f"{self.name}: its networks are ONNX files; copy its folder")
         check_output_folder(folder)
         return save_model(folder, self.model)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
+PATIENCE = 1.0  # seconds
 POLL = 0.1  # seconds after which a maker that waits looks whether it is still needed
 
 
@@ -49,4 +50,4 @@ def ahead(items: Iterable[T], count: int = 1) -> Iterator[T]:
             yield item
     finally:
         ended.set()
-        maker.join()
+        maker.join(PATIENCE)  # a long item is not waited for: Ctrl-C is to be prompt

@@ -68,7 +68,7 @@ class Server:
     def face(self, name="anna", until=None):
         """The state of a face, when `until` holds for it; by default as it is now."""
         while True:
-            face = self.ask(f"/api/faces/{name}")[1]
+            (face,) = [face for face in self.ask("/api/faces")[1]["faces"] if face["name"] == name]
             if until is None or until(face):
                 return face
 

@@ -198,7 +198,7 @@ def test_the_live_face_is_seen_before_and_after_it_speaks(user):
         "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotFoundError'))"
     )
     user.click("#live")
-    user.wait("document.getElementById('live-state').textContent === 'There is no microphone.'")
+    user.wait("document.getElementById('live-state').textContent === 'No microphone was found.'")
     assert not user.see(FACE)["seen"] and user.see("document.getElementById('live-progress').hidden")
     user.browser.execute_script("navigator.mediaDevices.getUserMedia = window.lent")
     user.click("#live")
@@ -272,9 +272,10 @@ def test_a_face_is_learned_from_a_video(teacher, take):
     assert teacher.see("document.getElementById('video').videoWidth") == 360  # in the video that it learned from
     teacher.browser.get(f"{teacher.server.address}/train")
     teacher.wait(f"{buttons}.includes('Delete')")
-    teacher.browser.find_element(By.CSS_SELECTOR, "#face-take h3 ~ p button:last-child").send_keys(Keys.ENTER)
+    teacher.browser.find_element(By.CSS_SELECTOR, "#face-take .row button:last-child").send_keys(Keys.ENTER)
     teacher.browser.switch_to.alert.accept()
     teacher.wait("!document.getElementById('none').hidden && !document.getElementById('face-take')")
+    teacher.wait("document.activeElement.id === 'faces-title'")
     assert [path.name for path in teacher.faces.iterdir()] == [".lock"]
 
 
@@ -284,12 +285,16 @@ def test_a_recording_of_the_camera_is_looked_at(teacher):
     teacher.click("#record")
     teacher.wait("document.getElementById('take').videoWidth")
     assert "big blue umbrella" in teacher.see("document.getElementById('reading').innerText")
-    teacher.wait("document.getElementById('chosen').textContent === 'recording: 3 s'")
+    teacher.wait("document.getElementById('clock').textContent === 'recording: 3 s'")
     teacher.click("#record")
     teacher.wait("document.getElementById('chosen').textContent.startsWith('recording.')")
-    assert teacher.see("document.getElementById('reading').hidden")
-    teacher.browser.find_element(By.ID, "name").send_keys("-me")  # behind the name that is there
+    assert teacher.see("document.getElementById('reading').hidden && document.getElementById('clock').hidden")
+    teacher.see("(document.getElementById('name').value = 'Jos\u00e9')")
     teacher.click("#consent")
+    teacher.click("#send")
+    assert "without accents" in teacher.text("problem")
+    teacher.see("(document.getElementById('name').value = 'recording')")
+    teacher.browser.find_element(By.ID, "name").send_keys("-me")  # behind the name that is there
     teacher.click("#send")
     problem = teacher.wait("document.querySelector('#face-recording-me .problem')?.textContent")
     assert "are missing to 20 s" in problem

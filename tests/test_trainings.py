@@ -1,6 +1,7 @@
 """Faces that are learned on the page: uploads, states, restarts, what goes wrong, what is left behind."""
 
 import asyncio
+import concurrent.futures
 import errno
 import json
 import os
@@ -81,7 +82,7 @@ def test_what_is_too_short_says_so_and_goes_without_a_trace(started, faces):
     assert server.ask("/api/faces/anna/pictures/contact_sheet")[1][:4] == b"\x89PNG"
     assert server.ask("/api/faces/anna/pictures/faces")[0] == server.ask("/api/faces/anna/pictures/log")[0] == 404
     assert server.ask("/api/faces/anna", method="DELETE")[0] == 200
-    assert left(faces) == [] and server.ask("/api/faces/anna")[0] == 404
+    assert left(faces) == [] and server.ask("/api/faces/anna/stop", b"")[0] == 404
 
 
 def test_what_cannot_be_learned_from_is_refused(started, faces):
@@ -89,7 +90,7 @@ def test_what_cannot_be_learned_from_is_refused(started, faces):
     for given, reason in (
         ({"consent": ""}, "consent"), ({"size": "65"}, "choose a size"), ({"name": ""}, "a name has"),
         ({"name": "../anna"}, "a name has"), ({"name": "a" * 41}, "a name has"),
-        ({"name": "grid-s1-64"}, "of this name"),
+        ({"name": "grid-s1-64"}, "already a face called"),
     ):  # fmt: skip
         status, answer = server.learn(SHORT, **given)
         assert status == 400 and reason in answer["error"], given
@@ -97,7 +98,7 @@ def test_what_cannot_be_learned_from_is_refused(started, faces):
     assert server.learn(bytes(1_000_001), file="a.mp4")[1]["error"] == "a.mp4: larger than 1 MB; cut it"
     assert server.ask("/api/faces")[1] == {"faces": []} and left(faces) == []
     assert server.learn(SHORT)[0] == 200
-    assert "there is a face of this name" in server.learn(SHORT)[1]["error"]
+    assert "there is already a face called anna" in server.learn(SHORT)[1]["error"]
 
 
 def test_damaged_videos_get_one_line_and_nothing_of_them_stays(started, faces):
@@ -130,18 +131,27 @@ def test_a_killed_server_goes_on_when_it_starts_again(started, faces, take):
     for path in server.scratch.iterdir():  # of a server that was killed
         shutil.rmtree(path)
     (faces / ".upload-x").mkdir()  # likewise
+    (faces / ".git").mkdir()  # not ours
     again = started("--steps", "5000")
     assert "another server keeps its faces there" in one_line(
         run_program("-m", "audio2faces.app", "--port", "0", "--faces", faces, cwd=ROOT)
     )
-    assert again.face()["state"] == "training" and left(faces) == ["anna"]
+    assert again.face()["state"] == "training" and left(faces) == [".git", "anna"]
     again.face(until=lambda face: face["progress"]["text"] == "training the refiner")
     assert "regressor: done" in (faces / "anna" / LOG).read_text().rpartition("starting")[2]
-    assert again.ask("/api/faces/anna/start", b"")[1]["error"] == "anna: it is training already"
+    assert again.ask("/api/faces/anna/start", b"")[1]["error"] == "anna is worked at already"
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        stopped = pool.submit(again.ask, "/api/faces/anna/stop", b"")
+        again.face(until=lambda face: face["state"] == "stopped")
+        status, answer = again.ask("/api/faces/anna/start", b"")  # too early, or just in time
+        assert status == 200 or "still stopping" in answer["error"]
+        stopped.result()
     face = again.ask("/api/faces/anna/stop", b"")[1]
     assert face["state"] == "stopped" and of_worker(faces) is None
+    assert again.ask("/api/faces/anna/start", b"")[1]["state"] == "training"  # and once more
+    again.face(until=lambda face: not face["place"])
     again.ask("/api/faces/anna", method="DELETE")
-    assert left(faces) == []
+    assert left(faces) == [".git"] and of_worker(faces) is None
 
 
 def test_a_full_disk_refuses_an_upload(started, faces):
@@ -156,6 +166,10 @@ def test_why_a_process_failed(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / LOG).write_text(f"training: 1/2 steps, 1.0/s\nerror: {folder}/data: no clip\n\n")
     assert trainings._why(folder, 1) == "no clip"
+    (folder / LOG).write_text(
+        f"skipped: {folder}/video.mp4: no face\nerror: none of the 1 sources gave a clip; above\n"
+    )
+    assert trainings._why(folder, 1) == "no face"
     (folder / LOG).write_text("Segmentation fault\n")
     assert "status -11" in trainings._why(folder, -11)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("Usage", "free")(1000))
@@ -167,7 +181,7 @@ def test_progress_is_read_from_a_line():
     assert progress_of(line) == {"text": "training the refiner", "share": 0.25, "left": "03:30"}
     assert progress_of("video prepared: 6/24 seconds, 3.3/s, 00:05 left")["left"] == "00:05"
     assert progress_of("evaluating: 0/0 frames, 0.0/s")["share"] is None
-    assert progress_of("loading Keras") == {"text": "loading Keras", "share": None, "left": None}
+    assert progress_of("loading Keras") == {"text": None, "share": None, "left": None}
 
 
 async def chunks(content):
@@ -178,7 +192,7 @@ def test_faces_that_cannot_be_kept_leave_nothing(tmp_path, monkeypatch):
     async def scene():
         kept = Trainings(Limits(faces=1), tmp_path / "faces", {})
         await kept.receive(chunks(b"video"), "anna", "a.mp4", 64, "consent")
-        with pytest.raises(FullError, match="1 faces are here already"):
+        with pytest.raises(FullError, match="There are 1 faces already"):
             await kept.receive(chunks(b"video"), "bob", "a.mp4", 64, "consent")
         kept.limits = Limits()
 
@@ -203,12 +217,20 @@ def test_a_face_that_is_done_is_offered_again(tmp_path):
     (folder.parent / "damaged").mkdir()
     (folder.parent / "damaged" / "about.json").write_text("{")
     (folder / "runs" / "anna" / "evaluation.json").write_text(json.dumps({"verdict": {"model": "It follows."}}))
+    (folder / "runs" / "anna" / "model").mkdir()
+    (folder / "runs" / "anna" / "model" / "config.json").write_text("{}")
     models = {}
     kept = Trainings(Limits(), folder.parent, models)
     assert models == {"anna": folder / "runs" / "anna" / "model"} and list(kept.faces) == ["anna"]
     assert kept.faces["anna"].described()["verdict"] == "It follows." and kept.queue == []
-    with pytest.raises(InputError, match="it is done already"):
+    with pytest.raises(InputError, match="anna is trained already"):
         kept.start(kept.faces["anna"])
+    kept.close()
+    with pytest.raises(InputError, match="another model is named anna"):
+        Trainings(Limits(), folder.parent, {"anna": tmp_path / "other"})
+    shutil.rmtree(folder / "runs")
+    kept, models = Trainings(Limits(), folder.parent, {}), {}
+    assert kept.faces["anna"].state == "failed" and not models
     kept.close()
 
 

@@ -42,30 +42,29 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--token",
         type=token,
-        help="that a browser must know (default: a random one, where --host is not this machine)",
+        help="token that browsers must present (default: a random one, where --host is not this machine)",
     )
     parser.add_argument(
-        "--faces", type=Path, metavar="FOLDER", default=Path("faces"), help="of faces that are learned (default: faces)"
+        "--faces",
+        type=Path,
+        metavar="FOLDER",
+        default=Path("faces"),
+        help="folder in which trained faces are kept (default: faces)",
     )
     parser.add_argument(
         "--steps", type=number(1, math.inf, int), help="training steps of each stage (default: by the amount of speech)"
     )
-    parser.add_argument(
-        "--most-video", type=number(1, 100_000, int), metavar="MB", default=1000,
-        help="of a video that a face is learned from (default: 1000)"
-    )  # fmt: skip
-    parser.add_argument(
-        "--most-upload", type=number(1, 100_000, int), metavar="MB", default=50, help="of a file (default: 50)"
+    limits: tuple = (  # name, lowest, highest, kind, unit, default, what it is
+        ("video", 1, 100_000, int, "MB", 1000, "largest video to train on"),
+        ("upload", 1, 100_000, int, "MB", 50, "largest uploaded file"),
+        ("speech", 1, 36_000, float, "SECONDS", 120.0, "longest speech of a video"),
+        ("waiting", 1, 10_000, int, "JOBS", 30, "most videos that may wait"),
+        ("seconds", 0, 1_000_000, float, "SECONDS", 600.0, "longest time for one video"),
     )
-    parser.add_argument(
-        "--most-speech", type=number(1, 36_000), metavar="SECONDS", default=120.0, help="of a video (default: 120)"
-    )
-    parser.add_argument(
-        "--most-waiting", type=number(1, 10_000, int), metavar="JOBS", default=30, help="in the queue (default: 30)"
-    )
-    parser.add_argument(
-        "--most-seconds", type=number(0, 1_000_000), metavar="SECONDS", default=600.0, help="a job takes (default: 600)"
-    )
+    for name, lowest, highest, kind, unit, default, what in limits:
+        bounds = number(lowest, highest, kind)
+        text = f"{what} (default: {default:g})"
+        parser.add_argument(f"--most-{name}", type=bounds, metavar=unit, default=default, help=text)
     return parser.parse_args()
 
 

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 COOKIE = "audio2faces"
+PAGES = ("/", "/train")  # to which a link may lead
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
     "frame-ancestors 'none'; form-action 'none'; base-uri 'none'",
@@ -19,7 +20,7 @@ class Guard:
     """Lets in requests with the token or, without one, those addressed to this machine by a name of its own.
 
     The latter keeps out pages of other hosts that had their name point here (DNS rebinding). A request that a browser
-    marks as coming from another page is refused, except for following a link to the first page.
+    marks as coming from another page is refused, except for following a link to a page of ours.
 
     Args:
         app: the ASGI application that is guarded.
@@ -40,12 +41,12 @@ class Guard:
         if problem := self._problem(connection):
             if scope["type"] == "websocket":
                 return await send({"type": "websocket.close", "code": 1008})
-            page = scope["path"] == "/"
+            page = scope["path"] in PAGES
             answer: Any = PlainTextResponse(problem, 403) if page else JSONResponse({"error": problem}, 403)
             answer.headers.update(HEADERS)
             return await answer(scope, receive, send)
-        if self.token and "token" in connection.query_params and scope["path"] == "/":
-            answer = RedirectResponse("/", 303, HEADERS)
+        if self.token and "token" in connection.query_params and scope["path"] in PAGES:
+            answer = RedirectResponse(scope["path"], 303, HEADERS)
             answer.set_cookie(COOKIE, self.token, httponly=True, samesite="lax")
             return await answer(scope, receive, send)
 
@@ -70,7 +71,7 @@ class Guard:
         origin = headers.get("origin")
         elsewhere = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
         foreign = origin is not None and origin.partition("://")[2] != host
-        if foreign or (elsewhere and connection.scope["path"] != "/"):
+        if foreign or (elsewhere and connection.scope["path"] not in PAGES):
             return "This request comes from another page."
         return None
 

@@ -6,9 +6,11 @@ from typing import Any
 
 from runtime.program import InputError
 
+MOST = 4  # models that a process keeps
+
 
 class LoadedModels:
-    """Models by folder, each loaded when it is first needed, and again when its folder was written anew.
+    """Models by folder: the last MOST that were needed are kept, and loaded again when their folder was written anew.
 
     Args:
         load: function from a model folder to what is kept.
@@ -28,6 +30,10 @@ class LoadedModels:
             written = (folder / "config.json").stat().st_mtime_ns
         except OSError:
             raise InputError("this model is not here any more; choose another") from None
-        if self._loaded.get(folder, (None,))[0] != written:
-            self._loaded[folder] = written, self._load(folder)
-        return self._loaded[folder][1]
+        kept = self._loaded.pop(folder, None)
+        while len(self._loaded) >= MOST:
+            del self._loaded[next(iter(self._loaded))]  # the one that was not needed for longest
+        if kept is None or kept[0] != written:
+            kept = written, self._load(folder)
+        self._loaded[folder] = kept
+        return kept[1]

@@ -40,7 +40,6 @@ class TrainingHandlers:
         return [
             Route("/api/faces", self.list),
             Route("/api/faces", self.upload, methods=["POST"]),
-            Route("/api/faces/{name}", self.state),
             Route("/api/faces/{name}", self.delete, methods=["DELETE"]),
             Route("/api/faces/{name}/start", self.start, methods=["POST"]),
             Route("/api/faces/{name}/stop", self.stop, methods=["POST"]),
@@ -63,10 +62,6 @@ class TrainingHandlers:
         async with asyncio.timeout(UPLOAD_SECONDS):
             face = await self.trainings.receive(request.stream(), name, file, int(given["size"]), licence)
         return JSONResponse(self._described(face))
-
-    async def state(self, request: Any) -> Any:
-        """What became of a face."""
-        return JSONResponse(self._described(self._face(request)))
 
     async def start(self, request: Any) -> Any:
         """Trains, or goes on with what was stopped or failed."""
@@ -100,4 +95,8 @@ class TrainingHandlers:
         return self.trainings.faces[name]
 
     def _described(self, face: Training) -> dict[str, Any]:
-        return {**face.described(), "place": self.trainings.place(face)}
+        return {
+            **face.described(),
+            "place": self.trainings.place(face),
+            "stopping": self.trainings.stopping(face),
+        }

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import traceback
 from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ DATA = "data"
 LOG = "log.txt"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 POLL = 0.2  # seconds between looks at the process
+UPLOADING, DELETED = ".upload-", ".deleted-"  # names of folders that are not, or not any more, a face's
 LAST_SECONDS = 5.0  # that it has to end by itself
 TAIL = 4000  # bytes at the end of a log, in which its last line is looked for
 FULL_DISK = 20_000_000  # bytes that are left of a disk that counts as full
@@ -38,6 +40,7 @@ PICTURES = {  # by the name that the page asks for: those that may show it, the 
     "curves": ("runs/*/regressor/curves.png", "runs/*/refiner/curves.png"),
     "faces": ("runs/*/regressor/samples/*.png", "runs/*/refiner/samples/*.png"),
 }
+NO_CLIP = "gave a clip"  # in an error of which lines before tell the reasons
 COUNTED = re.compile(r"([^:]+): (\d+)/(\d+) ")  # a line of `runtime.program.progress`
 LEFT = re.compile(r"([\d:]+) left")  # in it: of the phase, then in all
 
@@ -76,9 +79,9 @@ class Training:
         return self.folder / "runs" / self.name / "model"
 
     def enter(self, state: str, message: str = "") -> None:
-        """Goes to another state, which is kept in about.json where the disk has room."""
+        """Goes to another state, which is kept in about.json where that can be written."""
         self.about = {**self.about, "state": state, "message": message}
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, InputError):
             write_json(self.folder / ABOUT, self.about)
 
     def picture(self, name: str) -> Path | None:
@@ -112,11 +115,11 @@ class Trainings:
         steps: training steps of each stage; None for the preset's.
 
     Raises:
-        InputError: another process uses the folder.
+        InputError: another process uses the folder, or a face in it has the name of another model.
     """
 
     def __init__(self, limits: Limits, folder: Path, models: dict[str, Path], steps: int | None = None) -> None:
-        self.limits, self.folder, self._models, self._steps = limits, folder, models, steps
+        self.limits, self.folder, self._models, self._steps = limits, folder.resolve(), models, steps
         self.faces: dict[str, Training] = {}
         self.queue: list[Training] = []
         self._at_work: Training | None = None
@@ -134,15 +137,22 @@ class Trainings:
         )
         self._opened = True
         for folder in sorted(self.folder.iterdir()):
-            if folder.name.startswith(".") and folder.is_dir():  # an upload or a deletion that was cut off
+            if folder.name.startswith((UPLOADING, DELETED)):  # cut off
                 shutil.rmtree(folder, ignore_errors=True)
             elif (folder / ABOUT).is_file():
                 with contextlib.suppress(InputError):
-                    face = self.faces[folder.name] = Training(folder, read_json(folder / ABOUT))
-                    if not face.ended:
-                        self.queue.append(face)
-                    elif face.state == "done":
-                        self._models[face.name] = face.model
+                    self.faces[folder.name] = Training(folder, read_json(folder / ABOUT))
+        for face in self.faces.values():
+            if face.name in self._models:
+                raise InputError(
+                    f"{face.folder}: another model is named {face.name}, too ({self._models[face.name]}); rename one"
+                )
+            if not face.ended:
+                self.queue.append(face)
+            elif face.state == "done" and (face.model / "config.json").is_file():
+                self._models[face.name] = face.model
+            elif face.state == "done":
+                face.enter("failed", "Its model is not there any more.")
 
     async def receive(self, chunks: AsyncIterable[bytes], name: str, file: str, size: int, licence: str) -> Training:
         """Stores a video, and queues its preparation.
@@ -167,7 +177,7 @@ class Trainings:
             async for _ in chunks:  # a client that is still sending reads no answer
                 pass
             raise
-        partial = self.folder / f".upload-{secrets.token_urlsafe(8)}"
+        partial = self.folder / f"{UPLOADING}{secrets.token_urlsafe(8)}"
         suffix = Path(file).suffix.lower()
         video = f"video{suffix if suffix in VIDEO_SUFFIXES else '.mp4'}"  # not a list, which may name other files
         about = {"video": video, "size": size, "licence": licence, "steps": self._steps}
@@ -186,11 +196,13 @@ class Trainings:
 
     def _check(self, name: str) -> None:
         if not NAME.fullmatch(name):
-            raise InputError("a name has up to 40 letters, digits, - and _, and begins with a letter or a digit")
+            raise InputError(
+                "a name has up to 40 characters: A to Z without accents, digits, - and _, the first a letter or a digit"
+            )
         if name in self._models or (self.folder / name).exists():
-            raise InputError(f"{name}: there is a face of this name; choose another name")
+            raise InputError(f"there is already a face called {name}; choose another name")
         if len(self.faces) >= self.limits.faces:
-            raise FullError(f"{len(self.faces)} faces are here already; delete one.")
+            raise FullError(f"There are {len(self.faces)} faces already; delete one first.")
 
     def start(self, face: Training) -> None:
         """Queues the training of a face that is prepared, or what was stopped or failed.
@@ -199,13 +211,19 @@ class Trainings:
             InputError: there is nothing to be done.
         """
         if not face.ended or face.state == "done":
-            raise InputError(f"{face.name}: it is {face.state} already")
+            raise InputError(f"{face.name} is {'trained' if face.ended else 'worked at'} already")
+        if self.stopping(face):
+            raise InputError(f"{face.name} is still stopping; try again in a moment")
         face.enter("training" if (face.folder / FOUND).is_file() else "preparing")
         self._add(face)
 
     def _add(self, face: Training) -> None:
         self.queue.append(face)
         self._woken.set()
+
+    def stopping(self, face: Training) -> bool:
+        """Whether a face was stopped whose process has not ended yet."""
+        return face is self._at_work and face.ended
 
     def place(self, face: Training) -> int:
         """How many faces are worked at before this one, and it; 0 where it is worked at or does not wait."""
@@ -225,7 +243,7 @@ class Trainings:
         await self.stop(face)
         self._models.pop(face.name, None)
         self.faces.pop(face.name, None)
-        gone = self.folder / f".deleted-{secrets.token_urlsafe(8)}"
+        gone = self.folder / f"{DELETED}{secrets.token_urlsafe(8)}"
         with contextlib.suppress(FileNotFoundError):
             face.folder.rename(gone)
         await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)
@@ -239,8 +257,9 @@ class Trainings:
             face = self.queue.pop(0)
             try:
                 await self._work_at(face)
-            except OSError as error:
-                face.enter("failed", f"The process could not be started: {error.strerror}.")
+            except Exception:  # the next face is to be worked at whatever this one did
+                traceback.print_exc(file=sys.stderr)
+                face.enter("failed", "Something went wrong here; the server's log tells what.")
 
     async def _work_at(self, face: Training) -> None:
         state = face.state
@@ -289,8 +308,11 @@ def _end(process: Any) -> None:
 def _why(folder: Path, status: int) -> str:
     """Why a process failed: its last line, if that is an error."""
     line = last_line(folder / LOG)
+    skipped = last_line(folder / LOG, "skipped: ").removeprefix("skipped: ")
     if shutil.disk_usage(folder).free < FULL_DISK:
         return "There is no space left on the disk; free some, then continue."
+    if line.startswith("error: ") and NO_CLIP in line and skipped:
+        return _without_path(skipped, folder)
     if line.startswith("error: "):
         return _without_path(line.removeprefix("error: "), folder)
     return f"It ended unexpectedly (status {status}); {LOG} in the face's folder may tell why. Continue, or delete it."
@@ -298,30 +320,32 @@ def _why(folder: Path, status: int) -> str:
 
 def _without_path(line: str, folder: Path) -> str:
     """A message without the path of a face's folder, which says nothing to who looks at the page."""
-    return line.replace(f"{folder / DATA}: ", "").replace(f"{folder}{os.sep}", "")
+    for part in (f"{folder / DATA}: ", f"{folder}{os.sep}"):
+        line = line.replace(part, "")
+    return re.sub(r"^video\.\w+: ", "", line)
 
 
-def last_line(log: Path) -> str:
-    """The last line of a log that is not empty; "" if there is none."""
+def last_line(log: Path, begin: str = "") -> str:
+    """The last line of a log that is not empty and begins so; "" if there is none."""
     try:
         with open(log, "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return next((line.strip() for line in reversed(lines) if line.strip() and line.startswith(begin)), "")
 
 
 def progress_of(line: str) -> dict[str, Any]:
     """What a line of `runtime.program.progress` says.
 
     Returns:
-        `text` of what is done; `share` of it from 0 to 1, and the time `left` in all, or of this phase, as a text, each
-        None where the line does not tell.
+        `text` of what is done; `share` of it from 0 to 1, and the time `left` in all, or of this phase, as a text: each
+        None where it is no such line.
     """
     counted, left = COUNTED.match(line), LEFT.findall(line)
     if not counted or not int(counted[3]):
-        return {"text": line, "share": None, "left": None}
+        return {"text": None, "share": None, "left": None}
     share = min(1.0, int(counted[2]) / int(counted[3]))
     return {"text": counted[1], "share": share, "left": left[-1] if left else None}
 

@@ -13,8 +13,10 @@ from keras import ops
 
 from audio2faces.export.mfcc_graph import SpeechMaps
 from audio2faces.trained.motion import add_motion
+from audio2faces.trained.onnx_network import OnnxNetwork
 from began.face import BeganFace
 from media.pixels import to_signed
+from runtime.program import InputError
 
 AT_ONCE = 16  # frames that the networks take, at most: their memory does not grow with the speech
 
@@ -64,10 +66,15 @@ class ServedFace(tf.Module):
     Attributes:
         context: samples before a chunk that `stream` wants to see.
         look_ahead: samples after it, enough to know whether there will be another frame.
+
+    Raises:
+        InputError: the networks of the model are not Keras's.
     """
 
     def __init__(self, model: Any, dtype: str = "float32", still: bool = False, at_once: int = AT_ONCE) -> None:
         super().__init__()
+        if isinstance(model.network, OnnxNetwork):
+            raise InputError(f"{model.name}: its networks are for ONNX Runtime; use the model that they come from")
         config, self.at_once = model.config, at_once
         self.size, self.frame_rate, self.features = config.size, model.frame_rate, config.speech.feature_settings
         self.context = self.features.left_context + 1

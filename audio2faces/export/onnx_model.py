@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from audio2faces.published import is_onnx
 from audio2faces.trained.face import FaceModel, write_folder
 from audio2faces.trained.onnx_network import OnnxNetwork
 from runtime.files import atomic_write
@@ -20,7 +21,7 @@ def write_onnx_model(model: Any, folder: str | Path) -> Path:
 
     Args:
         model: `FaceModel`.
-        folder: where to; an older model there is replaced.
+        folder: where to; an older one of this kind is replaced.
 
     Returns:
         path of the folder.
@@ -30,8 +31,8 @@ def write_onnx_model(model: Any, folder: str | Path) -> Path:
     """
     folder = Path(folder)
     if not isinstance(model, FaceModel):
-        raise InputError(f"{model.name}: a BEGAN has no such form; export it by --onnx or --out")
-    if folder.exists() and any(folder.iterdir()) and not (folder / "config.json").is_file():
+        raise InputError(f"{model.name}: a BEGAN cannot be written as an ONNX model folder; use --onnx or --out")
+    if folder.exists() and any(folder.iterdir()) and not is_onnx(folder):
         raise InputError(f"{folder}: this folder holds something else; choose another")
     try:
         import tf2onnx  # noqa: F401

@@ -52,7 +52,7 @@
 
     async begin(model) {
       tell("asking for the microphone");
-      this.sound = await openDevices({ echoCancellation: false, noiseSuppression: false, autoGainControl: false });
+      this.sound = await openDevices(AS_IT_SOUNDS);
       if (this.over) return this.close();
       this.context = new AudioContext({ latencyHint: "interactive" });
       await this.context.audioWorklet.addModule("/page/microphone.js");

@@ -3,13 +3,13 @@
 
 const EVERY = 1000; // milliseconds between looks at the faces that are worked at
 const CAMERA = { width: { ideal: 1280 }, height: { ideal: 720 }, facingMode: "user" };
-const AS_IT_SOUNDS = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 const LONGEST = 600; // seconds of a recording
-const STATES = { prepared: "ready to be trained", stopped: "stopped", failed: "failed", done: "trained" };
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$/;
+const STATES = { preparing: "preparing", training: "training", prepared: "ready to be trained", stopped: "stopped", failed: "failed", done: "trained" };
 const SPLITS = { train: "training", validation: "validation", test: "test" };
-const ALT = {
+const CAPTIONS = {
   contact_sheet: "Some of the faces that were found in the video",
-  faces: "Rows of faces: the real ones, moved by the first network, and painted by the second",
+  faces: "From top to bottom: real faces, moved by the first network, painted by the second",
   curves: "Curves of the training",
 };
 let chosen = null; // the video, a File
@@ -19,6 +19,7 @@ let limits = {};
 // The video.
 
 function choose(file) {
+  $("file").value = ""; // so that the same file can be chosen again
   if (!file) return;
   const large = file.size > limits.video ? `${file.name}: larger than ${limits.video / 1e6} MB; cut it` : "";
   complain("video-problem", large);
@@ -31,8 +32,15 @@ function choose(file) {
   $("take").muted = false;
   $("take").controls = true;
   $("take").hidden = false;
-  if (!$("name").value) $("name").value = file.name.replace(/\.[^.]*$/, "").replace(/[^A-Za-z0-9_-]+/g, "-").replace(/^[-_]+/, "").slice(0, 40);
+  if (!$("name").value) $("name").value = freeName(file.name);
   allow();
+}
+
+function freeName(of) { // of a file
+  const plain = of.replace(/\.[^.]*$/, "").replace(/[^A-Za-z0-9_-]+/g, "-").replace(/^[-_]+/, "").slice(0, 36) || "face";
+  let name = plain;
+  for (let number = 2; cards.has(name); number++) name = `${plain}-${number}`;
+  return name;
 }
 
 async function record() {
@@ -40,6 +48,7 @@ async function record() {
   let stopped = false;
   recorder = { stop: () => { stopped = true; } };
   $("record").textContent = "Stop";
+  $("file").disabled = true;
   complain("video-problem", "");
   let devices;
   try {
@@ -50,7 +59,8 @@ async function record() {
   }
   devices?.getTracks().forEach((track) => track.stop());
   recorder = null;
-  $("reading").hidden = true;
+  $("reading").hidden = $("clock").hidden = true;
+  $("file").disabled = false;
   $("record").textContent = "Record with the camera";
   allow();
 }
@@ -68,9 +78,11 @@ function film(devices) {
     $("take").play().catch(() => {});
     const clock = setInterval(() => {
       const seconds = (performance.now() - begun) / 1000;
-      $("chosen").textContent = `recording: ${seconds.toFixed(0)} s`;
-      if (seconds > LONGEST) recording.stop();
+      $("clock").textContent = `recording: ${seconds.toFixed(0)} s`;
+      const size = parts.reduce((sum, part) => sum + part.size, 0);
+      if (seconds > LONGEST || size > 0.95 * limits.video) recording.stop();
     }, 500);
+    $("clock").hidden = false;
     recording.ondataavailable = ({ data }) => parts.push(data);
     recording.onerror = ({ error }) => fail(error ?? new Error("The recording failed."));
     recording.onstop = () => {
@@ -79,7 +91,7 @@ function film(devices) {
       done();
     };
     recorder = recording;
-    recording.start();
+    recording.start(1000); // in parts of a second
   });
 }
 
@@ -95,7 +107,7 @@ function post(path, file, report) { // fetch tells nothing of how far it is
   return new Promise((done, fail) => {
     const request = new XMLHttpRequest();
     request.upload.onprogress = ({ loaded, total }) => report(loaded / total);
-    request.onerror = () => fail(new Error("The server does not answer."));
+    request.onerror = () => fail(noAnswer());
     request.onload = () => {
       let answer;
       try {
@@ -112,12 +124,16 @@ function post(path, file, report) { // fetch tells nothing of how far it is
 }
 
 async function send() {
+  const name = $("name").value;
+  const problem = cards.has(name) ? `There is already a face called ${name}; choose another name.` :
+    NAME.test(name) ? "" : "Use up to 40 characters for the name: A to Z without accents, digits, - and _; begin with a letter or a digit.";
+  if (problem) return complain("problem", problem);
   sending = true;
   allow();
   complain("problem", "");
   $("sending").hidden = false;
   $("sent").textContent = "uploading";
-  const given = { name: $("name").value, file: chosen.name, size: $("size").value, consent: "yes" };
+  const given = { name, file: chosen.name, size: $("size").value, consent: "yes" };
   try {
     await post(`/api/faces?${new URLSearchParams(given)}`, chosen, (share) => { $("sending").value = share; });
     $("name").value = "";
@@ -145,57 +161,78 @@ function element(tag, properties = {}, ...children) {
 class Card { // of a face; its parts stay the same elements, so that the focus stays where it is
   constructor(name) {
     this.name = name;
+    this.heading = element("h3", { textContent: name, tabIndex: -1 });
     this.state = element("p");
+    this.spoken = element("p", { className: "unseen" });
+    this.spoken.setAttribute("role", "status");
     this.bar = element("progress", { max: 1 });
     this.bar.setAttribute("aria-label", `How much of this is done for ${name}`);
     this.problem = element("p", { className: "problem" });
-    this.problem.setAttribute("role", "alert");
     this.found = element("p");
     this.warnings = element("ul", { className: "quiet" });
-    this.pictures = Object.fromEntries(Object.keys(ALT).map((kind) => [kind, element("img", { alt: ALT[kind], hidden: true })]));
-    this.start = element("button", { type: "button", className: "primary", onclick: () => this.do("start", "POST") });
-    this.stop = element("button", { type: "button", textContent: "Stop", onclick: () => this.do("stop", "POST") });
+    this.start = this.button("", () => this.do("start", "POST"));
+    this.start.className = "primary";
+    this.stop = this.button("Stop", () => this.do("stop", "POST"));
     this.speak = element("a", { textContent: "Speak with this face", href: `/?model=${encodeURIComponent(name)}` });
-    this.remove = element("button", { type: "button", textContent: "Delete", onclick: () => this.delete() });
-    const row = element("p", { className: "row" }, this.start, this.stop, this.speak, this.remove);
-    this.element = element("article", { id: `face-${name}` }, element("h3", { textContent: name }), this.state, this.bar,
-      this.problem, this.found, this.warnings, row, ...Object.values(this.pictures).map((picture) => element("div", { className: "wide" }, picture)));
+    this.remove = this.button("Delete", () => this.delete());
+    this.pictures = Object.fromEntries(Object.entries(CAPTIONS).map(([kind, caption]) => {
+      const picture = element("img", { alt: caption });
+      const figure = element("figure", {}, element("div", { className: "wide" }, picture), element("figcaption", { textContent: caption }));
+      return [kind, { picture, figure }];
+    }));
+    this.element = element("article", { id: `face-${name}` }, this.heading, this.state, this.spoken, this.bar, this.problem, this.found,
+      this.warnings, element("p", { className: "row" }, this.start, this.stop, this.speak, this.remove),
+      ...Object.values(this.pictures).map(({ figure }) => figure));
+  }
+
+  button(text, onclick) {
+    const button = element("button", { type: "button", textContent: text, onclick });
+    button.setAttribute("aria-description", this.name);
+    return button;
   }
 
   show(face) {
     const { state, progress, place, found } = face, busy = progress !== undefined;
     const left = progress?.left ? `, ${progress.left} left` : "";
-    const now = place ? `waiting, number ${place} in the queue` : busy ? `${progress.text}${left}` : STATES[state];
+    const now = place ? `waiting, number ${place} in the queue` : face.stopping ? "stopping" : `${progress?.text ?? STATES[state]}${left}`;
     say(this.state, `${face.size} pixels: ${now}. ${face.verdict ?? ""}`);
+    say(this.spoken, `${this.name}: ${STATES[state]}`);
     this.bar.hidden = !busy || Boolean(place);
     if (progress?.share == null) this.bar.removeAttribute("value");
     else this.bar.value = progress.share;
     say(this.problem, face.message);
     const speech = found && Object.entries(found.seconds).map(([split, value]) => `${value.toFixed(0)} s for ${SPLITS[split]}`);
     say(this.found, found && state !== "done" ? `Speech: ${speech.join(", ")}.` : "");
-    const warnings = found && state === "prepared" ? found.warnings : [];
-    this.warnings.replaceChildren(...warnings.map((line) => element("li", { textContent: line })));
-    this.start.textContent = state === "prepared" ? "Train" : "Continue";
-    this.start.hidden = !["prepared", "stopped", "failed"].includes(state);
+    const warnings = (state === "prepared" && found?.warnings) || [];
+    if (warnings.join() !== this.warned) this.warnings.replaceChildren(...warnings.map((line) => element("li", { textContent: line })));
+    this.warned = warnings.join();
+    say(this.start, state === "prepared" ? "Train" : "Continue");
+    const focused = this.element.contains(document.activeElement);
+    this.start.hidden = !["prepared", "stopped", "failed"].includes(state) || face.stopping;
     this.stop.hidden = !busy;
     this.speak.hidden = state !== "done";
+    if (focused && document.activeElement?.hidden) this.heading.focus(); // the button that was pressed is not there any more
     const shown = { prepared: ["contact_sheet"], done: ["faces"] }[state] ?? ["faces", "curves"];
-    for (const [kind, picture] of Object.entries(this.pictures)) {
+    for (const [kind, { picture, figure }] of Object.entries(this.pictures)) {
       const version = shown.includes(kind) && face.pictures[kind];
-      picture.hidden = !version;
+      figure.hidden = !version;
       const address = `/api/faces/${encodeURIComponent(this.name)}/pictures/${kind}?${version}`;
       if (version && picture.getAttribute("src") !== address) picture.src = address;
     }
   }
 
   async do(what, method) {
+    const buttons = [this.start, this.stop, this.remove];
+    buttons.forEach((button) => { button.disabled = true; });
     try {
       await ask(`/api/faces/${encodeURIComponent(this.name)}${what ? `/${what}` : ""}`, { method });
       complain("faces-problem", "");
     } catch (error) {
       complain("faces-problem", error.message);
     }
+    buttons.forEach((button) => { button.disabled = false; });
     await look();
+    if (!cards.has(this.name)) $("faces-title").focus();
   }
 
   delete() {
@@ -210,13 +247,14 @@ function say(where, text) { // a screen reader reads again what is set again
 
 const cards = new Map();
 let again = null; // the next look
+let unheard = false; // whether the last one got no answer
 
 async function look() {
   clearTimeout(again);
   let busy = true;
   try {
     const { faces } = await ask("/api/faces");
-    busy = faces.some((face) => face.progress);
+    busy = faces.some((face) => face.progress || face.stopping);
     $("none").hidden = faces.length > 0;
     for (const [name, card] of cards) {
       if (!faces.some((face) => face.name === name)) {
@@ -232,8 +270,10 @@ async function look() {
       }
       cards.get(face.name).show(face);
     }
-    if ($("faces-problem").textContent === "The server does not answer.") complain("faces-problem", "");
+    if (unheard) complain("faces-problem", "");
+    unheard = false;
   } catch (error) {
+    unheard = Boolean(error.passing);
     complain("faces-problem", error.message);
   }
   clearTimeout(again);

@@ -31,7 +31,7 @@ from training.trainable import Batch
 CANDIDATES = 4  # other moments of a clip, of which the one with the most similar upper face is painted into
 ALIKE = 6.0  # grey levels by which it may differ
 FOREIGN = 0.3  # share of the pairs whose reference is of another clip
-AUGMENTED = 0.4  # share of the pairs whose pose and lighting in the frame are augmented
+AUGMENTED = 0.2  # share of the pairs whose pose and lighting in the frame are augmented
 # Twice the standard deviation of the augmentation. Of the pose: degrees; shares of the side; width against height, as a
 # head that turns aside changes it; size of one side against the other. Of the light: brightness, each colour, side.
 TURN, SCALE, SHIFT, ASPECT, TILT = 6.0, 0.06, 0.03, 0.2, 0.1

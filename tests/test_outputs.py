@@ -66,6 +66,17 @@ def test_an_output_that_another_process_makes_is_refused_at_once(module, output,
     assert os.listdir(tmp_path) == []
 
 
+def test_several_processes_make_the_videos_of_a_folder(tiny_model_folder, tmp_path):
+    folder = sounds(tmp_path / "wavs", "a.wav", "b.wav", "c.wav")
+    (folder / "d.wav").write_text("no sound")
+    command = [ROOT / "generate.py", "wavs", "--output", "videos", "--model", tiny_model_folder, "--workers", "2"]
+    done = run_program(*command, cwd=tmp_path)
+    assert done.returncode == 1 and sorted(os.listdir(tmp_path / "videos")) == ["a.mp4", "b.mp4", "c.mp4"]
+    assert sorted(line.split(":")[0] for line in done.stdout.splitlines()) == [f"wrote videos/{x}.mp4" for x in "abc"]
+    assert "skipped: wavs/d.wav" in done.stderr and done.stderr.count("note: wavs/") == 3
+    assert done.stderr.splitlines()[-1] == "error: 1 of 4 sound files gave no video; they are named above"
+
+
 def test_two_that_make_a_folder_of_videos_share_the_work(make, tmp_path):
     sounds(tmp_path / "wavs", "a.wav", "b.wav")
     (tmp_path / "videos").mkdir()

@@ -2,8 +2,10 @@
 
 import argparse
 import contextlib
+import io
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,14 +13,18 @@ from audio2faces.generate.source import LONGEST_SIDE
 from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model, is_onnx
 from media.reading import sound_duration
 from media.writing import FORMATS, is_synthetic
+from preprocessing.scheduling import run_tasks
 from runtime.files import check_is_file, check_output, check_output_folder, claimed, make_folder
-from runtime.program import ArgumentParser, InputError, command, import_keras, number, program
+from runtime.program import ArgumentParser, InputError, command, import_keras, number, program, progress
 
 SOUNDS = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".mp4", ".mkv", ".mov", ".webm", ".avi", ".mpg")
 HIGHEST_RATE = 120.0  # frames per second
 SHORTEST_SIDE, LARGEST_SIDE = 64, 8192  # pixels of a source
 STRONGEST = 3.0  # articulation
 LONGEST_SMOOTHING = 1.0  # seconds
+MOST_WORKERS = 64
+MADE, THERE, BUSY, FAILED = "made", "there", "busy", "failed"  # how one of several videos ended
+_MAKERS: dict[str, Callable] = {}  # what this process has loaded, by its arguments
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -62,6 +68,13 @@ def parse_arguments() -> argparse.Namespace:
         "--face", action="store_true", help="the aligned face alone, in place of the footage that the model carries"
     )
     parser.add_argument("--still", action="store_true", help="hold the head still: no motion but that of speech")
+    parser.add_argument(
+        "--workers",
+        type=number(1, MOST_WORKERS, int),
+        metavar="NUMBER",
+        default=1,
+        help="processes that share the videos of a folder (default: 1)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace a video that exists")
     return parser.parse_args()
 
@@ -122,9 +135,16 @@ def main() -> None:
             raise InputError(f"{output}: exists already; give --overwrite to replace it, or another --output")
         if arguments.frames and Path(arguments.frames).exists():
             raise InputError(f"{arguments.frames}: exists already; give --frames the name of a new folder")
-        frames = maker(arguments)(speech, output)
+        frames, lines = maker(arguments)(speech, output)
+        show(lines)
         if arguments.frames:
             print(f"wrote {arguments.frames}: {frames} pictures")
+
+
+def show(lines: list[str]) -> None:
+    """Prints what was written, and what a user should know of it beside that."""
+    for line in lines:
+        print(line, file=sys.stderr if line.startswith(("note: ", "skipped: ")) else sys.stdout, flush=True)
 
 
 def make_several(jobs: list[tuple[Path, Path]], arguments: argparse.Namespace) -> None:
@@ -133,33 +153,65 @@ def make_several(jobs: list[tuple[Path, Path]], arguments: argparse.Namespace) -
     Raises:
         InputError: some sound files gave no video.
     """
-    make = maker(arguments)
-    failed = there = busy = 0
-    for speech, output in jobs:
-        with contextlib.ExitStack() as claim:
-            try:
-                claim.enter_context(claimed(output))
-            except InputError:
-                busy += 1
-                continue
-            if output.exists() and not arguments.overwrite:
-                there += 1
-                continue
-            try:
-                make(speech, output)
-            except InputError as error:
-                failed += 1
-                print(f"skipped: {error}", file=sys.stderr)
-    if there:
-        print(f"{there} of {len(jobs)} videos were there already; --overwrite makes them again")
-    if busy:
-        print(f"{busy} of {len(jobs)} videos were left to another process, which was making them")
-    if failed:
-        raise InputError(f"{failed} of {len(jobs)} sound files gave no video; they are named above")
+    ended: Counter = Counter()
+    tasks = [(speech, output, arguments) for speech, output in jobs]
+    if arguments.workers > 1:
+        results = run_tasks(make_quietly, tasks, min(arguments.workers, len(tasks)))
+    else:
+        results = ((task, make_one(task)) for task in tasks)
+    shown = arguments.workers > 1  # one process shows the progress of each video
+    with progress(len(tasks), "video", "generating") if shown else contextlib.nullcontext() as bar:
+        for (speech, _, _), result in results:
+            how, lines = result if isinstance(result, tuple) else (FAILED, [f"skipped: {speech}: {result}"])
+            ended[how] += 1
+            show(lines)
+            if bar:
+                bar.update(1)
+    if ended[THERE]:
+        print(f"{ended[THERE]} of {len(jobs)} videos were there already; --overwrite makes them again")
+    if ended[BUSY]:
+        print(f"{ended[BUSY]} of {len(jobs)} videos were left to another process, which was making them")
+    if ended[FAILED]:
+        raise InputError(f"{ended[FAILED]} of {len(jobs)} sound files gave no video; they are named above")
+
+
+def make_one(task: tuple[Path, Path, argparse.Namespace]) -> tuple[str, list[str]]:
+    """Makes one of several videos: how that ended, and lines that tell of it."""
+    speech, output, arguments = task
+    with contextlib.ExitStack() as claim:
+        try:
+            claim.enter_context(claimed(output))
+        except InputError:
+            return BUSY, []
+        if output.exists() and not arguments.overwrite:
+            return THERE, []
+        try:
+            return MADE, loaded_maker(arguments)(speech, output)[1]
+        except InputError as error:
+            return FAILED, [f"skipped: {error}"]
+
+
+def make_quietly(task: tuple[Path, Path, argparse.Namespace]) -> tuple[str, list[str]]:
+    """The same in one of several processes, which show no progress of their own."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        return make_one(task)
+
+
+def loaded_maker(arguments: argparse.Namespace) -> Callable:
+    """`maker`, which loads the model once in this process."""
+    key = str(vars(arguments))
+    if key not in _MAKERS:
+        _MAKERS.clear()
+        _MAKERS[key] = maker(arguments)
+    return _MAKERS[key]
 
 
 def maker(arguments: argparse.Namespace) -> Callable:
-    """Loads the model; returns the function (speech, output) that makes a video, tells of it and counts its frames."""
+    """Loads the model.
+
+    Returns:
+        function (speech, output) that makes a video; it gives the number of frames, and lines that tell of it.
+    """
     if not is_onnx(arguments.model):
         import_keras()
     from audio2faces.generate.video import Options, generate_video
@@ -180,13 +232,11 @@ def maker(arguments: argparse.Namespace) -> Callable:
         started = time.monotonic()
         frames, notes = generate_video(model, speech, output, arguments.frames, options)
         seconds = time.monotonic() - started
-        for note in notes:
-            print(f"note: {note}", file=sys.stderr)
-        print(
+        written = (
             f"wrote {output}: {frames} frames at {arguments.fps or model.frame_rate:g}/s by {model.name}, "
             f"made in {seconds:.1f} s ({frames / seconds:.0f} frames/s)"
         )
-        return frames
+        return frames, [*(f"note: {note}" for note in notes), written]
 
     return make
 

@@ -70,7 +70,9 @@ RUN_ELSEWHERE = {
         "test_an_output_that_cannot_be_written_does_not_keep_the_others"
     ),
     "python -m audio2faces.export --onnx-model light": "test_a_model_for_onnx_runtime_speaks_without_tensorflow",
-    "python generate.py samples/speech.wav --model light": "test_a_model_for_onnx_runtime_speaks_without_tensorflow",
+    "python generate.py samples/speech.wav --model light --output quick.mp4": (
+        "test_a_model_for_onnx_runtime_speaks_without_tensorflow"
+    ),
     "python -m preprocessing.compare_detectors my-videos/*.mp4": "test_the_program_compares_and_skips_what_it_cannot",
     "python -m sphinx -W -c docs . site": "test_documents_and_docstrings_make_a_site",
     "python -m build": "test_the_wheel_brings_all_of_models_samples_and_page",

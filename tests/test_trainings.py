@@ -9,6 +9,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from audio2faces.app import trainings
 from audio2faces.app.jobs import Limits
 from audio2faces.app.trainings import LOG, Training, Trainings, progress_of
 from audio2faces.app.uploads import FullError
+from runtime.files import exclusive
 from runtime.program import InputError
 
 from .conftest import ROOT, SAMPLES, one_line, run_program
@@ -152,6 +154,18 @@ def test_a_killed_server_goes_on_when_it_starts_again(started, faces, take):
     again.face(until=lambda face: not face["place"])
     again.ask("/api/faces/anna", method="DELETE")
     assert left(faces) == [".git"] and of_worker(faces) is None
+
+
+@pytest.mark.parametrize("on_interrupt", [signal.SIG_DFL, signal.SIG_IGN])
+def test_the_process_ends_with_the_server(tmp_path, on_interrupt):
+    (tmp_path / "about.json").write_text("{}")
+    with exclusive(tmp_path, "held"):  # as by the process before, for which it waits
+        process = subprocess.Popen(
+            [sys.executable, "-m", "audio2faces.app.train_worker", tmp_path, "prepare"], cwd=ROOT,
+            stdin=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, on_interrupt),
+        )  # fmt: skip
+        process.communicate(timeout=60)
+    assert process.returncode == 130
 
 
 def test_a_full_disk_refuses_an_upload(started, faces):

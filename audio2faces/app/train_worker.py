@@ -22,9 +22,11 @@ from preprocessing.prepare import describe, prepare_dataset
 from preprocessing.review.report import find_warnings
 from preprocessing.review.survey import survey_dataset
 from runtime.files import exclusive, read_json, write_json
+from runtime.interrupts import INTERRUPTED
 from runtime.program import InputError, import_keras, program
 
 PATIENCE = 15.0  # seconds
+LAST_SECONDS = 3.0  # that it has to end by itself
 NICENESS = 10  # of training, beside which somebody may be making a video
 
 
@@ -92,6 +94,8 @@ def _end_with_input() -> None:
     while os.read(sys.stdin.fileno(), 1):
         pass
     os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(LAST_SECONDS)  # where SIGINT is ignored, as in what a script starts in the background
+    os._exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

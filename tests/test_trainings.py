@@ -161,9 +161,12 @@ def test_the_process_ends_with_the_server(tmp_path, on_interrupt):
     (tmp_path / "about.json").write_text("{}")
     with exclusive(tmp_path, "held"):  # as by the process before, for which it waits
         process = subprocess.Popen(
-            [sys.executable, "-m", "audio2faces.app.train_worker", tmp_path, "prepare"], cwd=ROOT,
-            stdin=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, on_interrupt),
-        )  # fmt: skip
+            [sys.executable, "-m", "audio2faces.app.train_worker", tmp_path, "prepare"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, on_interrupt),
+        )
         process.communicate(timeout=60)
     assert process.returncode == 130
 

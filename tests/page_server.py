@@ -95,5 +95,6 @@ class Server:
             os.killpg(self.process.pid, signal.SIGINT)
         log = self.process.communicate(timeout=60)[1]
         assert "KeyboardInterrupt" not in log, log
-        assert not list(self.scratch.iterdir())  # nothing is left
+        left = [path.relative_to(self.scratch) for path in self.scratch.rglob("*")]
+        assert not left, left
         return log

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import errno
 import json
 import os
@@ -65,10 +66,12 @@ def ended(face):
 
 def of_worker(faces, name="anna"):
     """Process number of the one that works at a face; None if there is none."""
-    found = subprocess.run(
-        ["pgrep", "-f", f"audio2faces.app.train_worker {faces / name}"], capture_output=True, text=True
-    )
-    return int(found.stdout.split()[0]) if found.stdout else None
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if "audio2faces.app.train_worker" in words and str(faces / name) in words:
+                return int(process.name)
+    return None
 
 
 def test_what_is_too_short_says_so_and_goes_without_a_trace(started, faces):

@@ -9,6 +9,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
+LAST_SECONDS = 0.5  # to wait for a process that was killed
 MEMORY = 8 * 2**30  # bytes of data that a process may hold which decodes what people upload
 
 
@@ -50,7 +51,7 @@ class Worker:
         """Ends the process, whatever it is doing."""
         if self._process is not None:
             self._process.kill()
-            self._process.join()
+            self._process.join(LAST_SECONDS)  # one that reads from a slow disk dies later
             self._pipe.close()
             self._process = self._pipe = None
 

@@ -28,6 +28,7 @@ ABOUT = "about.json"  # what a face is learned from and with; see `Training.abou
 FOUND = "found.json"  # what preparing found in the video
 DATA = "data"
 LOG = "log.txt"
+SCRATCH = "scratch"  # of the process's temporary files
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 POLL = 0.2  # seconds between looks at the process
 UPLOADING, DELETED = ".upload-", ".deleted-"  # names of folders that are not, or not any more, a face's
@@ -264,14 +265,16 @@ class Trainings:
     async def _work_at(self, face: Training) -> None:
         state = face.state
         task, following = TASKS[state]
-        root = str(Path(__file__).parents[2])
+        root, scratch = str(Path(__file__).parents[2]), face.folder / SCRATCH
+        scratch.mkdir(exist_ok=True)
+        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         with open(face.folder / LOG, "ab") as log:
             log.write(b"starting\n")
             log.flush()
             process: Any = subprocess.Popen(
                 [sys.executable, "-m", "audio2faces.app.train_worker", str(face.folder), task],
                 stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))},
+                env={**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": path},
             )  # fmt: skip
         self._at_work = face
         try:
@@ -279,6 +282,7 @@ class Trainings:
                 await asyncio.sleep(POLL)
             if face.state != state:
                 await asyncio.to_thread(_end, process)
+            shutil.rmtree(scratch, ignore_errors=True)
         finally:
             process.stdin.close()  # where the server ends: the process notices, and there is no time to wait for it
             self._at_work = None

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the cores
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
 sys.path.insert(0, str(ROOT))
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that starts the suite in the background ignores Ctrl-C,
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # and so would the programs that tests interrupt
 
 import numpy as np  # noqa: E402
 

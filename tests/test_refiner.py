@@ -249,6 +249,10 @@ def test_faces_are_augmented_alike_within_a_pair():
     assert np.abs(augmented_one - one).mean(axis=(1, 2, 3)).min() > 0.01 and np.abs(augmented_one).max() <= 1
     shift, _ = cv2.phaseCorrelate(one[2, ..., 0].astype(float), augmented_one[2, ..., 0].astype(float))
     assert np.abs(shift).max() < 3
+    (in_other_light,) = augmented((one,), np.random.default_rng(1), pose=False)
+    kept = np.abs(in_other_light) < 1  # what is not clipped is the same frame but for factors of columns and colours
+    gains = np.where(kept, (in_other_light + 1) / (one + 1), np.nan)
+    assert np.nanmax(np.nanstd(gains, axis=1)) < 1e-3 and np.nanstd(gains) > 0.05
 
 
 @pytest.mark.parametrize("size", [1, 3, 4])

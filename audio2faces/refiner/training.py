@@ -32,6 +32,7 @@ CANDIDATES = 4  # other moments of a clip, of which the one with the most simila
 ALIKE = 6.0  # grey levels by which it may differ
 FOREIGN = 0.3  # share of the pairs whose reference is of another clip
 AUGMENTED = 0.2  # share of the pairs whose pose and lighting in the frame are augmented
+LIGHT_ALONE = 0.3  # last share of the steps, in which only their lighting is: a warped frame is softer
 # Twice the standard deviation of the augmentation. Of the pose: degrees; shares of the side; width against height, as a
 # head that turns aside changes it; size of one side against the other. Of the light: brightness, each colour, side.
 TURN, SCALE, SHIFT, ASPECT, TILT = 6.0, 0.06, 0.03, 0.2, 0.1
@@ -102,7 +103,8 @@ class RefinerTask(Task):
         if self.face.config.motion:
             frame = to_signed(frames.faces(self._other_moments(first, generator)[:count]))
             which = (generator.random(len(first)) < AUGMENTED).repeat(2)[:count]
-            frame[which], face[which] = augmented((frame[which], face[which]), generator)
+            pose = step < (1 - LIGHT_ALONE) * self.settings.steps
+            frame[which], face[which] = augmented((frame[which], face[which]), generator, pose)
             face = frame + painted_mask(self.config.size) * (face - frame)
             clips = frames.clip_of[first]
             others = generator.integers(len(self.quiet), size=len(first))
@@ -162,13 +164,14 @@ class RefinerTask(Task):
         draw_refiner_curves(path, rows)
 
 
-def augmented(several: Sequence[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
+def augmented(several: Sequence[np.ndarray], generator: np.random.Generator, pose: bool = True) -> list[np.ndarray]:
     """Faces in another pose and light: turned, shifted, stretched or narrowed, tilted; alike within each pair.
 
     Args:
         several: arrays of faces in about [-1, 1], which are augmented alike; the frames of a pair one after the other
             [shape=(n, size, size, 3) each].
         generator: source of randomness.
+        pose: whether the pose changes, or the light alone.
 
     Returns:
         arrays in [-1, 1], same shapes.
@@ -190,9 +193,11 @@ def augmented(several: Sequence[np.ndarray], generator: np.random.Generator) -> 
         light = light * (1 + np.linspace(-1, 1, size)[:, None] * generator.normal(0, SIDE) / 2)
         for faces, result in zip(several, made, strict=True):
             for index in range(first, min(first + 2, count)):
-                moved = cv2.warpPerspective(
-                    faces[index], transform, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-                )  # linear interpolation is softer
+                moved = faces[index]
+                if pose:  # cubic, since linear interpolation is softer
+                    moved = cv2.warpPerspective(
+                        moved, transform, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+                    )
                 result[index] = np.clip(light * (moved + 1) - 1, -1, 1)
     return made
 

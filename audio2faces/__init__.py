@@ -29,10 +29,6 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if _MODULES[name] == "audio2faces.talking_face":
-        from runtime.program import import_keras
-
-        import_keras()  # without the lines that TensorFlow prints
     return getattr(importlib.import_module(_MODULES[name]), name)
 
 

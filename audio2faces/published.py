@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.files import read_json
-from runtime.program import InputError
+from runtime.program import InputError, keras_installed
 
 PACKAGE = Path(__file__).parent
 
@@ -20,12 +20,14 @@ PICTURE = "reference.png"  # in a model folder: its face at rest
 DEFAULT_MODEL = MODELS / "grid-s1-128"  # of every program that is given none
 DEFAULT_ENCODER = "speech-encoder-grid"  # that training starts from
 ENCODER_KIND = "speech encoder"  # in config.json
+ONNX_COPY = "-onnx"  # ends the name of a published model's copy for ONNX Runtime
 
 
 def published_models() -> dict[str, Path]:
-    """Folder of each published model, by name: the default first, BEGANs last."""
+    """Folder of each published model, by name: the default first, BEGANs last; copies for ONNX Runtime are left out."""
     found = sorted(MODELS.glob("*/config.json"))
     folders = [path.parent for path in found if read_json(path).get("kind") != ENCODER_KIND]
+    folders = [folder for folder in folders if not is_onnx(folder)]
     folders.sort(key=lambda folder: (folder != DEFAULT_MODEL, is_began(folder)))
     return {folder.name: folder for folder in folders}
 
@@ -69,6 +71,19 @@ def is_began(folder: Path) -> bool:
 def is_onnx(folder: Path) -> bool:
     """Whether the networks of a model are for ONNX Runtime: then neither Keras nor TensorFlow is loaded to run it."""
     return (folder / "regressor.onnx").is_file()
+
+
+def onnx_copy(folder: Path) -> Path | None:
+    """A model for ONNX Runtime that makes the same faces: the copy of a published model, or the model if it is one."""
+    copy = MODELS / f"{folder.name}{ONNX_COPY}"
+    if is_onnx(folder):
+        return folder
+    return copy if folder == MODELS / folder.name and is_onnx(copy) else None
+
+
+def runnable(folder: Path) -> Path:
+    """The folder of a model, or where Keras is not installed its copy for ONNX Runtime, if there is one."""
+    return folder if keras_installed() else onnx_copy(folder) or folder
 
 
 def described(models: Any) -> Any:

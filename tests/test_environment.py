@@ -47,13 +47,29 @@ def test_keras_json_changes_nothing(tiny_model_folder, tmp_path):
 
 def test_another_backend_of_keras_gets_a_line_before_anything_is_done(tmp_path, monkeypatch):
     done = run_program(
-        "generate.py", "samples/speech.wav", "--output", tmp_path / "x.mp4", env={"KERAS_BACKEND": "torch"}
+        "generate.py",
+        "samples/speech.wav",
+        "--engine",
+        "keras",
+        "--output",
+        tmp_path / "x.mp4",
+        env={"KERAS_BACKEND": "torch"},
     )
     assert one_line(done) == "error: KERAS_BACKEND=torch: the networks run on tensorflow or jax; unset KERAS_BACKEND"
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="JAX is not installed; pip install jax"):
         check_backend()
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    with pytest.raises(InputError, match="needs TensorFlow, which is not installed; pip install -r"):
+        check_backend()
+
+
+def test_a_package_that_only_training_needs_may_be_missing(tmp_path):
+    dataset_of(tmp_path, [clip_with_track(tmp_path, name, "train") for name in "ab"])
+    without = "import sys; sys.modules['matplotlib'] = None; from preprocessing.__main__ import main; sys.exit(main())"
+    done = run_program("-c", without, "--report", tmp_path)
+    assert one_line(done).startswith("error: matplotlib is not installed; pip install -r requirements.txt")
 
 
 def test_a_notebook_s_backend_closed_streams_and_narrow_encodings_do_no_harm(tmp_path):

@@ -1,3 +1,4 @@
+import argparse
 import json
 import os
 import resource
@@ -12,7 +13,9 @@ from PIL import Image
 
 from audio2faces.evaluate.evaluation import evaluate, format_table
 from audio2faces.figures import write_comparison
+from audio2faces.generate.__main__ import model_for_engine
 from audio2faces.generate.video import Options, generate_video
+from audio2faces.published import DEFAULT_MODEL, onnx_copy, runnable
 from audio2faces.trained.face import load_model
 from media.pictures import read_png
 from media.reading import read_speech, video_info, write_wav
@@ -53,6 +56,28 @@ def test_a_flash_and_a_click_written_together_stay_together(suffix, tmp_path):
     heard = np.argmax(np.abs(read_speech(path, 44100, start=video_info(path).start))) / 44100
     assert np.argmax(brightness) == 31
     assert abs(heard - 31 / 25) < 0.005
+
+
+def test_short_speech_is_spoken_by_onnx_runtime(tmp_path, tiny_model_folder, monkeypatch):
+    write_wav(tmp_path / "long.wav", np.zeros(61 * 8000), 8000)
+    asked = {"model": DEFAULT_MODEL, "engine": None, "source": None, "speech": SAMPLES / "speech.wav"}
+
+    def chosen(**options):
+        return model_for_engine(argparse.Namespace(**asked | options))
+
+    copy = onnx_copy(DEFAULT_MODEL)
+    assert chosen() == chosen(engine="onnx", source="x.mp4") == chosen(model=copy) == copy
+    for options in ({"engine": "keras"}, {"source": "x.mp4"}, {"speech": SAMPLES}, {"speech": tmp_path / "long.wav"}):
+        assert chosen(**options) == DEFAULT_MODEL
+    assert chosen(model=tiny_model_folder) == tiny_model_folder
+    with pytest.raises(InputError, match=r"has no ONNX files; .* --onnx-model writes them"):
+        chosen(model=tiny_model_folder, engine="onnx")
+    with pytest.raises(InputError, match="its networks are ONNX files"):
+        chosen(model=copy, engine="keras")
+    monkeypatch.setattr("audio2faces.generate.__main__.keras_installed", lambda: False)
+    monkeypatch.setattr("audio2faces.published.keras_installed", lambda: False)
+    assert chosen(speech=tmp_path / "long.wav") == runnable(DEFAULT_MODEL) == copy
+    assert chosen(model=tiny_model_folder) == runnable(tiny_model_folder) == tiny_model_folder
 
 
 def test_the_video_speaks_the_speech(model, tmp_path):

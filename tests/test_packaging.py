@@ -45,6 +45,12 @@ def test_every_command_has_a_script():
         assert callable(getattr(importlib.import_module(module), function))
 
 
+def test_requirements_are_what_speaking_and_training_need():
+    lines = (line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines())
+    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["train"]
+    assert [line for line in lines if line] == wanted
+
+
 def test_the_wheel_speaks_without_the_checkout(installed, tmp_path):
     speech = installed / "audio2faces" / "samples" / "speech.wav"
     done = run_installed(installed, "generate", speech, "--model", "grid-s1-64", cwd=tmp_path)

@@ -3,11 +3,12 @@
 import json
 import os
 
+import numpy as np
 import pytest
 
 from audio2faces.evaluate.evaluation import evaluate
-from audio2faces.generate.video import generate_video
-from audio2faces.published import DEFAULT_MODEL
+from audio2faces.generate.video import Options, generate_video, stream_faces
+from audio2faces.published import DEFAULT_MODEL, onnx_copy, published_models
 from audio2faces.trained.face import load_model
 from began.validation import evaluate as measure_generators
 from preprocessing.dataset import open_dataset
@@ -59,6 +60,14 @@ def test_the_published_models_move_the_mouth_as_the_speaker_does(size, request):
     assert own["mouth_psnr"] > methods["first frame held"]["mouth_psnr"] + 1
     assert own["mouth_sharpness"] == pytest.approx(1, abs=0.15) and own["seam"] == pytest.approx(1, abs=0.05)
     assert own["flicker"] == pytest.approx(1, abs=0.05)
+
+
+def test_the_copy_for_onnx_runtime_makes_the_same_faces():
+    model, copy = load_model(DEFAULT_MODEL), load_model(onnx_copy(DEFAULT_MODEL))
+    for options in (Options(), Options(face=True, articulation=2.0)):
+        pairs = zip(*(stream_faces(face, SAMPLES / "speech.wav", 25, options) for face in (copy, model)), strict=True)
+        assert max(np.abs(made.astype(int) - expected).max() for made, expected in pairs) <= 1
+    assert DEFAULT_MODEL.name in published_models() and onnx_copy(DEFAULT_MODEL).name not in published_models()
 
 
 def test_the_published_began_follows_speech_and_varies(sample_dataset):

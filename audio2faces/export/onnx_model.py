@@ -7,12 +7,21 @@ import numpy as np
 
 from audio2faces.published import is_onnx
 from audio2faces.trained.face import FaceModel, write_folder
+from audio2faces.trained.model_card import CARD
 from audio2faces.trained.onnx_network import OnnxNetwork
 from runtime.files import atomic_write
 from runtime.program import InputError
 
 OPSET = 18
 LARGE = 1000  # values from which on weights are stored as float16, as in .keras files of a model folder
+NOTICE = """# {name}, for ONNX Runtime
+
+The networks of the model {name} as ONNX files, written by `python -m audio2faces.export --onnx-model FOLDER`, and its
+other files as they are. It makes the same faces within one grey level, and needs neither Keras nor TensorFlow. Data,
+licence, measures and limits are those on the card of {name}.
+
+The face is a real person's. Use it with that person's consent, and do not pass a video off as a recording.
+"""
 MISSING = "an ONNX file needs another package: pip install 'tf2onnx>=1.17,<2'"
 
 
@@ -38,7 +47,10 @@ def write_onnx_model(model: Any, folder: str | Path) -> Path:
         import tf2onnx  # noqa: F401
     except ImportError:
         raise InputError(f"{folder}: {MISSING}") from None
-    return write_folder(folder, model, ".onnx", write_network)
+    write_folder(folder, model, ".onnx", write_network)
+    with atomic_write(folder / CARD) as partial:
+        partial.write_text(NOTICE.format(name=model.name), encoding="utf-8")
+    return folder
 
 
 def write_network(path: Path, network: Any) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import io
+import math
 import sys
 import time
 from collections import Counter
@@ -10,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from audio2faces.generate.source import LONGEST_SIDE
-from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model, is_onnx
+from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model, is_onnx, onnx_copy
 from media.reading import sound_duration
 from media.writing import FORMATS, is_synthetic
 from preprocessing.scheduling import run_tasks
 from runtime.files import check_is_file, check_output, check_output_folder, claimed, make_folder
-from runtime.program import ArgumentParser, InputError, command, import_keras, number, program, progress
+from runtime.program import ArgumentParser, InputError, command, keras_installed, number, program, progress
 
 SOUNDS = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".mp4", ".mkv", ".mov", ".webm", ".avi", ".mpg")
 HIGHEST_RATE = 120.0  # frames per second
@@ -23,6 +24,7 @@ SHORTEST_SIDE, LARGEST_SIDE = 64, 8192  # pixels of a source
 STRONGEST = 3.0  # articulation
 LONGEST_SMOOTHING = 1.0  # seconds
 MOST_WORKERS = 64
+SHORT_SPEECH = 60.0  # seconds, in which the start of TensorFlow takes longer than it saves
 MADE, THERE, BUSY, FAILED = "made", "there", "busy", "failed"  # how one of several videos ended
 _MAKERS: dict[str, Callable] = {}  # what this process has loaded, by its arguments
 
@@ -75,6 +77,12 @@ def parse_arguments() -> argparse.Namespace:
         default=1,
         help="processes that share the videos of a folder (default: 1)",
     )
+    parser.add_argument(
+        "--engine",
+        choices=("onnx", "keras"),
+        help="what runs the networks: ONNX Runtime, which starts at once, or Keras, which is faster in long videos "
+        "(default: onnx for a published face and a sound file of up to a minute, else keras)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace a video that exists")
     return parser.parse_args()
 
@@ -126,6 +134,7 @@ def main() -> None:
         if arguments.face:
             raise InputError("--face and --source: the face is either alone or in the source; give one of them")
         check_is_file(arguments.source)
+    arguments.model = model_for_engine(arguments)
     if Path(arguments.speech).is_dir():
         make_several(jobs, arguments)
         return
@@ -139,6 +148,25 @@ def main() -> None:
         show(lines)
         if arguments.frames:
             print(f"wrote {arguments.frames}: {frames} pictures")
+
+
+def model_for_engine(arguments: argparse.Namespace) -> Path:
+    """The folder of the model, or of its copy for ONNX Runtime.
+
+    Raises:
+        InputError: there is no such copy, or nothing else.
+    """
+    model, engine = arguments.model, arguments.engine
+    copy = onnx_copy(model)
+    if engine == "onnx" and copy is None:
+        raise InputError(f"{model}: has no ONNX files; {command('export')} --onnx-model writes them")
+    if engine == "keras" and is_onnx(model):
+        raise InputError(f"{model}: its networks are ONNX files; leave out --engine")
+    if engine is None and copy:
+        speech = Path(arguments.speech)
+        short = not arguments.source and speech.is_file() and (sound_duration(speech) or math.inf) <= SHORT_SPEECH
+        engine = "onnx" if short or not keras_installed() else "keras"
+    return copy if copy and engine == "onnx" else model
 
 
 def show(lines: list[str]) -> None:
@@ -212,8 +240,6 @@ def maker(arguments: argparse.Namespace) -> Callable:
     Returns:
         function (speech, output) that makes a video; it gives the number of frames, and lines that tell of it.
     """
-    if not is_onnx(arguments.model):
-        import_keras()
     from audio2faces.generate.video import Options, generate_video
     from audio2faces.trained.face import load_model
 

@@ -34,7 +34,7 @@ from media.pictures import read_png, write_png
 from media.pixels import to_signed, to_uint8
 from preprocessing.speech.audio_features import FeatureStatistics
 from runtime.files import atomic_folder, write_json
-from runtime.program import InputError, progress
+from runtime.program import InputError, import_keras, progress
 from training.checkpoints import DAMAGED
 
 SCHEMA = 5
@@ -308,6 +308,7 @@ def _array(path: str | Path) -> np.ndarray:
 def _network(path: Path) -> Any:
     if path.suffix == ".onnx":
         return OnnxNetwork(path)
+    import_keras()
     from audio2faces.trained.saved_networks import load_network
 
     return load_network(path)

@@ -78,7 +78,8 @@ def onnx_copy(folder: Path) -> Path | None:
     copy = MODELS / f"{folder.name}{ONNX_COPY}"
     if is_onnx(folder):
         return folder
-    return copy if folder == MODELS / folder.name and is_onnx(copy) else None
+    published = folder.resolve() == (MODELS / folder.name).resolve()
+    return copy if published and is_onnx(copy) else None
 
 
 def runnable(folder: Path) -> Path:

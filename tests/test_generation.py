@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import av
 import numpy as np
@@ -69,6 +70,7 @@ def test_short_speech_is_spoken_by_onnx_runtime(tmp_path, tiny_model_folder, mon
     assert chosen() == chosen(engine="onnx", source="x.mp4") == chosen(model=copy) == copy
     for options in ({"engine": "keras"}, {"source": "x.mp4"}, {"speech": SAMPLES}, {"speech": tmp_path / "long.wav"}):
         assert chosen(**options) == DEFAULT_MODEL
+    assert chosen(model=Path(os.path.relpath(DEFAULT_MODEL))) == copy
     assert chosen(model=tiny_model_folder) == tiny_model_folder
     with pytest.raises(InputError, match=r"has no ONNX files; .* --onnx-model writes them"):
         chosen(model=tiny_model_folder, engine="onnx")

@@ -16,9 +16,9 @@ OPSET = 18
 LARGE = 1000  # values from which on weights are stored as float16, as in .keras files of a model folder
 NOTICE = """# {name}, for ONNX Runtime
 
-The networks of the model {name} as ONNX files, written by `python -m audio2faces.export --onnx-model FOLDER`, and its
-other files as they are. It makes the same faces within one grey level, and needs neither Keras nor TensorFlow. Data,
-licence, measures and limits are those on the card of {name}.
+The networks of the model {name} as ONNX files, written by `audio2faces.export`, and its other files as they are. It
+makes the same faces within one grey level, and needs neither Keras nor TensorFlow. Data, licence, measures and limits
+are those on the card of {name}.
 
 The face is a real person's. Use it with that person's consent, and do not pass a video off as a recording.
 """

@@ -39,6 +39,7 @@ def parse_arguments():
         help=f"share of the adapted weights in the encoder of a face (default: {RegressorConfig.adapted})",
     )
     parser.add_argument("--steps", type=number(1, 10**6, int), default=5000, help="of an encoder (default: 5000)")
+    parser.add_argument("--seed", type=number(0, 2**32 - 1, int), default=0, help="of an encoder (default: 0)")
     return parser.parse_args()
 
 
@@ -112,14 +113,14 @@ def driven_agreement(face, talker, seen):
     ]
 
 
-def measure(left_out, others, driven, steps, runs, adapted):
+def measure(left_out, others, driven, training, runs, adapted):
     """A row of the table: correlations of the shared output, measures of the face of half of the clips, of the driven.
 
     Args:
         left_out: dataset of the speaker.
         others: datasets that the encoder learns from.
         driven: dataset of the speaker whose face is driven, or None.
-        steps: of the encoder.
+        training: settings of the encoder's training.
         runs: folder of the trainings.
         adapted: share of the adapted weights in the encoder of a face.
     """
@@ -133,7 +134,7 @@ def measure(left_out, others, driven, steps, runs, adapted):
     from training.run_folder import with_precision
 
     name = left_out.folder.resolve().name
-    config = with_precision(SpeechEncoderConfig().updated(training={"steps": steps}))
+    config = with_precision(SpeechEncoderConfig().updated(training=training))
     run = runs / f"without-{name}"
     encoder = train_speech_encoder(config, others, run)
     features = config.speech.feature_settings
@@ -170,10 +171,10 @@ def main():
         columns += [f"driven face, own voice: {measure}" for measure in measures]
     print("| left out | " + " | ".join(columns) + " |")
     print("|---|" + "--:|" * len(columns), flush=True)
-    rows = []
+    rows, training = [], {"steps": arguments.steps, "seed": arguments.seed}
     for name in without:
         others = [dataset for other, dataset in datasets.items() if other != name]
-        rows.append(measure(datasets[name], others, driven, arguments.steps, arguments.runs, arguments.adapted))
+        rows.append(measure(datasets[name], others, driven, training, arguments.runs, arguments.adapted))
         print(f"| {name} | " + " | ".join(f"{value:.2f}" for value in rows[-1]) + " |", flush=True)
     print("| mean | " + " | ".join(f"{value:.2f}" for value in np.mean(rows, axis=0)) + " |")
 

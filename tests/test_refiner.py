@@ -204,10 +204,18 @@ def prepared(trained):
 
 
 def test_batches_are_pairs_of_neighbours_on_a_quiet_face(training, trained, tiny_dataset, monkeypatch):
-    monkeypatch.setattr("audio2faces.refiner.training.augmented", lambda several, _: several)
+    in_pose = []
+
+    def augmented(several, _, pose=True):
+        in_pose.append(pose)
+        return several
+
+    monkeypatch.setattr("audio2faces.refiner.training.augmented", augmented)
     faces = training.full
     batches = prepared(trained)
+    batches.batch(7)  # of 8: in the end frames are only relit; references of other clips, which come second, are turned
     batch = batches.batch(3)
+    assert in_pose == [False, True, True, True]
     assert {part.shape[0] for part in batch.values()} == {4}
     every = to_signed(np.concatenate([clip.faces for clip in faces.clips]))
     maps = trained.maps

@@ -8,9 +8,9 @@ the training split alone: its code, and the mean of each channel of its encoder.
 standard deviation over real mouths. "real, other clips" is the distance between the real mouths of one half of the
 clips and those of the other.
 
-Told: how often a network tells whether a mouth is real or generated. For each method a new one is trained on one half
-of the clips, and asked about the other half, and the other way round; .5 is chance, and means that no difference was
-found. It sees single frames, moved and brightened at random in training.
+Classifier accuracy: how often a network is right about a mouth being real or generated. For each method a new one is
+trained on one half of the clips and measured on the other half, and the other way round; .5 is chance, and means that
+no difference was found. It sees single frames, moved and brightened at random in training.
 """
 
 import sys
@@ -77,7 +77,7 @@ def build_autoencoder(shape):
     return keras.Model(inputs, made), keras.Model(inputs, ops.concatenate([code, *means], axis=-1))
 
 
-def build_judge(shape):
+def build_classifier(shape):
     """A `keras.Model` from mouths in [-1, 1] to the logit of their being real [batch, 1]."""
     from keras import Input, Sequential, layers
 
@@ -120,8 +120,8 @@ class Features:
         return self._features.predict(to_signed(pictures), batch_size=256, verbose=0).astype(np.float64) / self._scale
 
 
-def told(real, made, steps):
-    """How often a network tells real mouths from generated ones in clips that it was not trained on.
+def classifier_accuracy(real, made, steps):
+    """Accuracy of networks that tell real mouths from generated ones, in clips that they were not trained on.
 
     Args:
         real: mouths of each clip, uint8 [shape=(frames, rows, columns, 3)].
@@ -133,17 +133,19 @@ def told(real, made, steps):
     right = []
     for turn in range(2):
         keras.utils.set_random_seed(turn)
-        judge = build_judge(real[0].shape[1:])
+        classifier = build_classifier(real[0].shape[1:])
         rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
-        judge.compile(keras.optimizers.AdamW(rate), keras.losses.BinaryCrossentropy(from_logits=True))
+        classifier.compile(keras.optimizers.AdamW(rate), keras.losses.BinaryCrossentropy(from_logits=True))
         seen = [np.concatenate(clips[turn::2]) for clips in (real, made)]
         generator = np.random.default_rng(turn)
-        for _ in with_progress(range(steps), "step", "telling real from generated"):
+        for _ in with_progress(range(steps), "step", "training the classifier"):
             chosen = [pictures[generator.integers(len(pictures), size=BATCH // 2)] for pictures in seen]
-            judge.train_on_batch(moved(np.concatenate(chosen), generator), np.repeat([1.0, 0.0], BATCH // 2)[:, None])
+            classifier.train_on_batch(
+                moved(np.concatenate(chosen), generator), np.repeat([1.0, 0.0], BATCH // 2)[:, None]
+            )
         for clips, is_real in ((real, True), (made, False)):
             asked = to_signed(np.concatenate(clips[1 - turn :: 2]))
-            right.append(np.mean((judge.predict(asked, batch_size=256, verbose=0) > 0) == is_real))
+            right.append(np.mean((classifier.predict(asked, batch_size=256, verbose=0) > 0) == is_real))
     return float(np.mean(right))
 
 
@@ -188,14 +190,14 @@ def main():
     features = Features(np.concatenate(train), arguments.steps)
     real = [padded(clip.faces[:]) for clip in clips]
     of_real = [features(mouth) for mouth in real]
-    print("| method | Frechet distance | told |\n|---|--:|--:|")
+    print("| method | Frechet distance | classifier accuracy |\n|---|--:|--:|")
     floor = frechet_distance(*(np.concatenate(of_real[half::2]) for half in range(2)))
     print(f"| real, other clips | {floor:.2f} | - |", flush=True)
     rows = {"real": real[0][:: max(1, len(real[0]) // SHOWN)][:SHOWN]}
     for name, faces in methods_of(models, dataset, clips):
         made = [padded(of_clip) for of_clip in faces]
         distance = frechet_distance(np.concatenate(of_real), features(np.concatenate(made)))
-        print(f"| {name} | {distance:.2f} | {told(real, made, arguments.steps):.2f} |", flush=True)
+        print(f"| {name} | {distance:.2f} | {classifier_accuracy(real, made, arguments.steps):.2f} |", flush=True)
         rows[name] = made[0][:: max(1, len(made[0]) // SHOWN)][:SHOWN]
     if arguments.picture:
         from began.figures import draw_rows

@@ -1,7 +1,8 @@
 """What gets installed: the wheel, unpacked where no checkout is near."""
 
-import importlib
+import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -9,7 +10,7 @@ import zipfile
 
 import pytest
 
-from runtime.program import COMMANDS
+from runtime.program import COMMANDS, TRAINING_PACKAGES
 
 from .conftest import ROOT
 
@@ -49,6 +50,9 @@ def test_requirements_are_what_speaking_and_training_need():
     lines = (line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines())
     wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["train"]
     assert [line for line in lines if line] == wanted
+    distributions = importlib.metadata.packages_distributions()
+    needed = {distributions[package][0].replace("_", "-").lower() for package in TRAINING_PACKAGES}
+    assert needed == {re.split("[=<>]", line)[0] for line in PROJECT["optional-dependencies"]["train"]}
 
 
 def test_the_wheel_speaks_without_the_checkout(installed, tmp_path):

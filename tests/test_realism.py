@@ -34,8 +34,8 @@ def test_stripes_are_told_and_the_same_pictures_are_not():
     real = [generator.integers(60, 180, (12, 1, 1, 3)) + generator.integers(-20, 20, (12, 24, 32, 3)) for _ in range(8)]
     real = [mouths.astype(np.uint8) for mouths in real]
     striped = [np.where(np.arange(32)[:, None] % 2, mouths, mouths // 2).astype(np.uint8) for mouths in real]
-    assert realism.told(real, striped, 40) > 0.9
-    assert realism.told(real, real, 40) == 0.5  # whatever it says of one, it says of the other
+    assert realism.classifier_accuracy(real, striped, 40) > 0.9
+    assert realism.classifier_accuracy(real, real, 40) == 0.5  # whatever it says of one, it says of the other
 
 
 def test_a_face_is_compared_with_its_speaker(tiny_dataset, tiny_model_folder, tmp_path, monkeypatch, capsys):

@@ -81,7 +81,7 @@ def parse_arguments() -> argparse.Namespace:
         "--engine",
         choices=("onnx", "keras"),
         help="what runs the networks: ONNX Runtime, which starts at once, or Keras, which is faster in long videos "
-        "(default: onnx for a published face and a sound file of up to a minute, else keras)",
+        "(default: onnx for a sound file of up to a minute if the model has ONNX files, as grid-s1-128, else keras)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a video that exists")
     return parser.parse_args()

@@ -128,7 +128,7 @@ def _pictures(model: Any, clip: Clip, faces: list[np.ndarray]) -> list[Any]:
             frames, places = zip(*source_pictures(clip, 0, len(real)), strict=True)
             painted = [put_back(*parts) for parts in zip(frames, own, [opacity] * len(own), places, strict=True)]
             times = frame_numbers(clip) / clip.entry["fps"]
-            speaking = [footage.with_face(face, time, painted=True) for face, time in zip(alone, times, strict=True)]
+            speaking = [footage.with_face(face, time, painted=1.0) for face, time in zip(alone, times, strict=True)]
             return [frames, painted, speaking]
     side = -(-SHORTEST_SIDE // size) * size
     return [[cv2.resize(face, (side, side), interpolation=cv2.INTER_LANCZOS4) for face in row] for row in faces]

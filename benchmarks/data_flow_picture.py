@@ -90,7 +90,7 @@ def draw(path):
     (moved,) = model.render(motion, refined=False, reference=around["reference"])
     hidden = around["frames"][0] * (1 - hidden_mask(model.config.size)) + 128 * hidden_mask(model.config.size)
     source = Source.of_footage(model.footage, model.config.size)
-    shown = source.with_face(painted, FRAME / model.frame_rate, painted=True)
+    shown = source.with_face(painted, FRAME / model.frame_rate, painted=1.0)
 
     def landmarks(axes):
         face = frames[FRAME]

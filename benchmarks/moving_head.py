@@ -164,12 +164,15 @@ def paint(model, video, clip):
 
     size, rate = model.config.size, clip.entry["fps"]
     source = open_source(video, size, None, likeness=model.likeness)
-    made = []
+    paints = model.paints and not source.another
+    made, painted = [], 0.0
     for faces in stream_faces(model, video.with_suffix(".wav"), rate, Options(), source=source):
         for face in faces[: len(source.times) - len(made)]:
-            shown = source.with_face(face, source.times[len(made)], model.paints and not source.another)
-            made.append(crop_face(shown, source.transforms[len(made)], size))
-    return source.faces[: len(made)], np.stack(made), float(np.mean(source.opacity > 0)), source.another
+            time, opacity = source.times[len(made)], source.opacity[len(made)]
+            shown = source.uncovered(face, time) if paints else None
+            painted += opacity > 0 and shown != 0
+            made.append(crop_face(source.with_face(face, time, shown), source.transforms[len(made)], size))
+    return source.faces[: len(made)], np.stack(made), painted / len(made), source.another
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from audio2faces.generate.compositing import put_back, put_into
+from audio2faces.generate.covered import uncovered
 from audio2faces.generate.source_frames import VideoFrames, fitted
 from audio2faces.lower_face import painted_mask
 from audio2faces.trained.footage import Footage
@@ -101,13 +102,24 @@ class Source:
             faces[number] = crop_face(self.frames[number], self.transforms[number], self.size)
         return faces
 
-    def with_face(self, face: np.ndarray, seconds: float, painted: bool = False) -> np.ndarray:
+    def uncovered(self, face: np.ndarray, seconds: float) -> float:
+        """How much of a face that was painted into a frame is to be shown: 0 where a hand is in front of the mouth.
+
+        Args:
+            face: uint8 RGB [shape=(size, size, 3)].
+            seconds: since the start of the speech.
+        """
+        place = self.place(seconds)
+        return uncovered(face, self.faces[place]) if self.opacity[place] else 1.0
+
+    def with_face(self, face: np.ndarray, seconds: float, painted: float | None = None) -> np.ndarray:
         """A frame into which a generated face was put.
 
         Args:
             face: uint8 RGB [shape=(size, size, 3)].
             seconds: since the start of the speech.
-            painted: whether the face was painted into the aligned one of this very frame.
+            painted: for a face that was painted into the aligned one of this very frame, how much of it is shown, in
+                0..1 (`uncovered`); None for one that has not seen the frame.
 
         Returns:
             uint8 RGB [shape=(height, width, 3)], both even.
@@ -116,8 +128,8 @@ class Source:
         frame, transform, opacity = self.frames[place], self.transforms[place], self.opacity[place]
         if not opacity:
             return frame.copy()
-        if painted:
-            return put_back(frame, face, opacity * painted_mask(self.size)[..., 0], transform)
+        if painted is not None:
+            return put_back(frame, face, painted * opacity * painted_mask(self.size)[..., 0], transform)
         return put_into(frame, face, self.faces[place], opacity, transform)
 
 

@@ -82,7 +82,7 @@ def generate_video(
         source = Source.of_footage(model.footage, model.config.size, options.still)
     sound = stream_speech(speech, SOUND_RATE)
     comment = f"Synthetic video: this face was {SYNTHETIC}, model {model.name}. It does not show a real recording."
-    count, sounded = 0, 0.0
+    count, covered, sounded = 0, 0, 0.0
     noticed = []
     with contextlib.ExitStack() as stack:
         partial = stack.enter_context(atomic_write(output))
@@ -91,12 +91,17 @@ def generate_video(
         width, height = (model.config.size,) * 2 if source is None else source.shape
         video = stack.enter_context(TalkingVideo(partial, width, frame_rate, comment, height))
         bar = stack.enter_context(progress(total, "frame", "generating"))
-        painted = model.paints and not (source and source.another)
+        paints = model.paints and not (source and source.another)
         for faces in ahead(stream_faces(model, speech, frame_rate, options, noticed, source)):
             if watch is not None:
                 watch(faces, total)
             for index, face in enumerate(faces, count):  # one by one: a batch of a large source takes half a gigabyte
-                picture = face if source is None else source.with_face(face, index / frame_rate, painted)
+                picture = face
+                if source:
+                    seconds = index / frame_rate
+                    shown = source.uncovered(face, seconds) if paints and options.source else 1.0
+                    covered += shown < 0.5
+                    picture = source.with_face(face, seconds, shown if paints else None)
                 video.write_faces([picture])
                 if frames_folder is not None:
                     write_png(Path(frames_folder) / f"frame-{index:06d}.png", picture)
@@ -111,6 +116,11 @@ def generate_video(
         for samples in sound:
             video.write_sound(samples)
     notes = [f"{speech}: {line}" + f" ({times} times)" * (times > 1) for line, times in Counter(noticed).items()]
+    if source and covered:
+        notes.append(
+            f"{source.name}: something is in front of the mouth in {covered} of {count} frames, "
+            "as a hand or a caption; they stay as filmed"
+        )
     return count, [*(source.notes if source else ()), *notes]
 
 

@@ -1,0 +1,192 @@
+"""Whether hands and captions in front of a mouth stay as filmed: python -m benchmarks.covered_mouth.
+
+A drawn hand in the speaker's own colour, in another place and pose in each clip, comes before the mouth and leaves it,
+or white letters lie over the chin for a second and a half. The clip's own speech is painted into it as by
+`generate.py --source`. "covered" counts the frames in which the hand has arrived or the letters are there, "free" those
+with nothing before the face; the share that stays as filmed should be 1 and 0. A frame may stay as filmed because no
+face is found in it, or because the painted face does not agree with it (`audio2faces.generate.covered`).
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from audio2faces.published import DEFAULT_MODEL, find_model
+from preprocessing.dataset import open_dataset
+from runtime.program import ArgumentParser, import_keras, number, program, progress
+
+RATE = 16000  # of the sound of a take, in Hz
+QUALITY = 12  # constant rate factor of a take
+COMES, STAYS, MOVES = (15, 25), 20, 8  # frames: when a hand comes, how long it stays, how long it comes and goes
+CAPTION, LETTERS = (20, 55), "bin blue at f two now"  # frames with it
+MOUTH, CHIN, CHEEK = (0.5, 0.78), (0.5, 0.93), (0.3, 0.62)  # in units of the side of the crop
+FREE, COVERED, BETWEEN = 0, 1, 2
+
+
+def parse_arguments():
+    """Reads the command line."""
+    parser = ArgumentParser(prog="python -m benchmarks.covered_mouth", description=__doc__)
+    parser.add_argument("--model", type=find_model, default=DEFAULT_MODEL, metavar="MODEL", help="name or folder")
+    parser.add_argument("--data", metavar="DATASET", required=True, help="faces of the model's size, sources in place")
+    parser.add_argument("--split", choices=["validation", "test"], default="test", help="default: test")
+    parser.add_argument("--clips", type=number(1, 10**6, int), default=40, metavar="N", help="at most (default: 40)")
+    parser.add_argument("--keep", metavar="FOLDER", type=Path, help="keep the painted videos of the first clip")
+    return parser.parse_args()
+
+
+def with_hand(clip, generator):
+    """Frames of a clip with a hand that comes before the mouth: pairs of picture and FREE, COVERED or BETWEEN."""
+    from audio2faces.trained.footage import source_pictures
+
+    side, first = generator.choice([-1, 1]), generator.integers(*COMES)
+    angle, shade = side * generator.uniform(0.1, 0.7), generator.uniform(0.85, 1.1)
+    for index, (picture, transform) in enumerate(source_pictures(clip, 0, len(clip.times))):
+        if not index:
+            mouth, _, cheek, width = places(clip, transform)
+            x, y = np.rint(cheek).astype(int)
+            colour = shade * np.median(picture[y - 4 : y + 5, x - 4 : x + 5].reshape(-1, 3), axis=0)
+        away = max(first + MOVES - index, index - first - MOVES - STAYS + 1, 0) / MOVES
+        if away > 1:
+            yield picture, FREE
+            continue
+        at = mouth + away * width * np.array([0.65 * side, 1.3]) + generator.normal(scale=0.3, size=2)
+        yield draw_hand(picture, at, 0.55 * width, angle, colour, generator), BETWEEN if away else COVERED
+
+
+def with_caption(clip, generator):
+    """The same with letters over the chin."""
+    from audio2faces.trained.footage import source_pictures
+
+    for index, (picture, transform) in enumerate(source_pictures(clip, 0, len(clip.times))):
+        if not index:
+            _, chin, _, width = places(clip, transform)
+            scale = width / 170
+            (length, _), _ = cv2.getTextSize(LETTERS, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+            corner = np.rint(chin - [length / 2 + generator.uniform(-0.1, 0.1) * width, 0]).astype(int).tolist()
+        if not CAPTION[0] <= index < CAPTION[1]:
+            yield picture, FREE
+            continue
+        lettered = picture.copy()
+        for grey, thickness in ((0, 4), (255, 1)):
+            cv2.putText(lettered, LETTERS, corner, cv2.FONT_HERSHEY_SIMPLEX, scale, (grey,) * 3, thickness, cv2.LINE_AA)
+        yield lettered, COVERED
+
+
+def places(clip, transform):
+    """Mouth, chin and cheek in a frame, and the width of the crop, in pixels."""
+    from preprocessing.faces.alignment import inverse_transform
+
+    back, size = inverse_transform(transform), clip.faces.shape[1]
+    points = [back @ [*(size * np.array(place)), 1] for place in (MOUTH, CHIN, CHEEK)]
+    return *points, size * np.linalg.norm(back[:, 0])
+
+
+def draw_hand(picture, at, length, angle, colour, generator):
+    """A picture with a shaded palm and four fingers over it, uint8 RGB.
+
+    Args:
+        picture: uint8 RGB.
+        at: where the palm's upper edge is, in pixels [shape=(2,)].
+        length: of the palm in pixels.
+        angle: that it is turned by, in radians.
+        colour: of its skin, RGB [shape=(3,)].
+        generator: of its grain.
+    """
+    turned = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    opacity, shading = np.zeros((2, *picture.shape[:2]), np.float32)
+    parts = [((-0.3 + 0.2 * finger, -0.45), (0.1, 0.5)) for finger in range(4)] + [((0, 0.3), (0.42, 0.45))]
+    for centre, radii in parts:
+        part: np.ndarray = np.zeros(picture.shape[:2], np.float32)
+        centre = np.rint(at + length * turned @ centre).astype(int).tolist()
+        radii = np.rint(length * np.array(radii)).astype(int).tolist()
+        cv2.ellipse(part, centre, radii, np.degrees(angle), 0, 360, 1.0, cv2.FILLED, cv2.LINE_AA)
+        shading = np.where(part > 0.5, 0.6 + 0.5 * cv2.GaussianBlur(part, (0, 0), 0.05 * length), shading)
+        opacity = np.maximum(opacity, part)
+    grain = 1 + 0.03 * cv2.GaussianBlur(generator.normal(size=opacity.shape), (0, 0), 1)
+    opacity = cv2.GaussianBlur(opacity, (0, 0), 0.8)[..., None]
+    drawn = (shading * grain)[..., None] * colour
+    return np.clip(picture + opacity * (drawn - picture), 0, 255).astype(np.uint8)
+
+
+TAKES = {"hand": with_hand, "caption": with_caption}
+
+
+def film(clip, take, seed, folder):
+    """Writes a take of a clip and its sound beside it: path of the video, what is before the mouth in each frame."""
+    from media.reading import write_wav
+    from media.writing import write_pictures
+
+    video, states = folder / "take.mp4", []
+
+    def pictures():
+        for picture, state in TAKES[take](clip, np.random.default_rng(seed)):
+            states.append(state)
+            yield picture
+
+    write_pictures(video, pictures(), clip.entry["fps"], QUALITY)
+    write_wav(video.with_suffix(".wav"), clip.speech(RATE)[round(clip.times[0] * RATE) :], RATE)
+    return video, np.array(states)
+
+
+def shown_of(model, video, rate):
+    """How much of the painted face each frame of a take shows [shape=(frames,)], and whether no face was found."""
+    from audio2faces.generate.source import open_source
+    from audio2faces.generate.video import Options, stream_faces
+
+    source = open_source(video, model.config.size, None, likeness=model.likeness)
+    faces = (
+        face
+        for batch in stream_faces(model, video.with_suffix(".wav"), rate, Options(), source=source)
+        for face in batch
+    )
+    shown = [source.uncovered(face, time) for face, time in zip(faces, source.times, strict=False)]
+    return np.array(shown), source.opacity[: len(shown)]
+
+
+@program
+def main():
+    """Prints a row of each kind of take."""
+    arguments = parse_arguments()
+    dataset = open_dataset(arguments.data)
+    import_keras()
+    from audio2faces.generate.video import Options, generate_video
+    from audio2faces.trained.face import load_model
+    from training.frames import frame_numbers
+
+    model = load_model(arguments.model)
+    whole = [clip for clip in dataset.split(arguments.split) if frame_numbers(clip)[-1] == len(clip.times) - 1]
+    clips = whole[: arguments.clips]  # without dropped frames
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch, progress(len(TAKES) * len(clips), "take", "filming again") as bar:
+        for take in TAKES:
+            states, shown, opacity = [], [], []
+            for seed, clip in enumerate(clips):
+                video, of_clip = film(clip, take, seed, Path(scratch))
+                values, found = shown_of(model, video, clip.entry["fps"])
+                states.append(of_clip[: len(values)])
+                shown.append(values * found)
+                opacity.append(found)
+                if arguments.keep and not seed:
+                    arguments.keep.mkdir(parents=True, exist_ok=True)
+                    options = Options(source=video, frame_rate=clip.entry["fps"])
+                    generate_video(model, video.with_suffix(".wav"), arguments.keep / f"{take}.mp4", options=options)
+                bar.update(1)
+            rows.append((take, *map(np.concatenate, (states, shown, opacity))))
+    print(f"{model.name} on {len(clips)} {arguments.split} clips\n")
+    print(
+        "| take | covered: frames | as filmed | no face found | free: frames | as filmed | faded |\n|---|" + "--:|" * 6
+    )
+    for take, states, shown, opacity in rows:
+        covered, free = states == COVERED, states == FREE
+        cells = [
+            f"{covered.sum()}", *(f"{(values[covered] == 0).mean():.3f}" for values in (shown, opacity)),
+            f"{free.sum()}", f"{(shown[free] == 0).mean():.3f}", f"{(shown[free] < 1).mean():.3f}",
+        ]  # fmt: skip
+        print(f"| {take} | " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

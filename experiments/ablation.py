@@ -1,6 +1,7 @@
 """Trains regressors, or refiners of one regressor, that differ in one thing each, and measures them side by side.
 
-Rows that were trained before are read again; an interrupted row goes on.
+With --late, refiners start from that of the run, and adversaries from nothing. Each row leaves a model folder, which
+`python -m experiments.realism` measures, too. Rows that were trained before are read again; an interrupted row goes on.
 """
 
 import dataclasses
@@ -40,6 +41,15 @@ REFINERS: dict[str, dict] = {
     "an adversary that does not hear": {"adversary": {**ADVERSARY, "conditional": False, "mismatched": 0.0}},
     "an adversary instead of detail": {"adversary": ADVERSARY, "detail": 0.0},
 }
+LATE_RATE = 1e-4  # learning rate of refiners that are trained on
+LATE: dict[str, dict] = {
+    "no adversary": {},
+    "an adversary": {"adversary": ADVERSARY},
+    "gamma 0.5": {"adversary": {**ADVERSARY, "gamma": 0.5}},
+    "ten times the weight": {"adversary": {**ADVERSARY, "weight": 10.0}},
+    "ten times the weight, gamma 0.5": {"adversary": {**ADVERSARY, "weight": 10.0, "gamma": 0.5}},
+    "an adversary that does not hear": {"adversary": {**ADVERSARY, "conditional": False, "mismatched": 0.0}},
+}
 REFERENCES = ("", ", on the clip's first frame")
 
 
@@ -48,6 +58,7 @@ def parse_arguments():
     parser = ArgumentParser(prog="python -m experiments.ablation", description=__doc__)
     parser.add_argument("--data", required=True, metavar="DATASET", help="to train on and to measure on")
     parser.add_argument("--run", metavar="RUN", help="of train.py --mode audio2faces: refiners of its regressor")
+    parser.add_argument("--late", action="store_true", help="refiners start from that of --run")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="for what is trained, and its measures")
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="names of rows (default: all)")
     parser.add_argument("--steps", type=int, default=2000, help="of each training (default: 2000)")
@@ -59,7 +70,9 @@ def parse_arguments():
 def main():
     """Trains and measures what is missing, and prints the table."""
     arguments = parse_arguments()
-    known = REFINERS if arguments.run else REGRESSORS
+    if arguments.late and not arguments.run:
+        raise InputError("--late: give the --run whose refiner is trained on")
+    known = LATE if arguments.late else REFINERS if arguments.run else REGRESSORS
     chosen = arguments.rows or list(known)
     if unknown := [row for row in chosen if row not in known]:
         raise InputError(f"--rows {unknown[0]}: no such row; choose from: {', '.join(known)}")
@@ -72,16 +85,19 @@ def measure(arguments, dataset, out, chosen, known):
     """Trains and measures what is missing, and prints the table."""
     import_keras()
     from audio2faces.evaluate.evaluation import evaluate, format_table
+    from audio2faces.trained.face import save_model
     from training.frames import FrameStore
 
-    make = _maker(dataset, arguments.steps, arguments.run)
+    make = _maker(dataset, arguments.steps, arguments.run, arguments.late)
     measured = {}
     for row in chosen:
         folder = out / row.replace(" ", "-").replace(",", "")
         path = folder / f"{arguments.split}.json"
         trained = {"steps": arguments.steps, "data": dataset.fingerprint}
         if not path.exists():
-            report, _ = evaluate([make(row, known[row], folder)], FrameStore(dataset), arguments.split)
+            face = make(row, known[row], folder)
+            save_model(folder / "model", face)
+            report, _ = evaluate([face], FrameStore(dataset), arguments.split)
             write_json(path, trained | {"methods": report["methods"]})
         there = read_json(path)
         if differing := {key: (there.get(key), now) for key, now in trained.items() if there.get(key) != now}:
@@ -105,13 +121,14 @@ def _shorter(dataset, minutes):
     return with_splits(dataset, {name: split for name, split in splits if split != "train" or name in names})
 
 
-def _maker(dataset, steps, run):
+def _maker(dataset, steps, run, late):
     """The function (name, settings, folder) -> `FaceModel` trained there."""
-    from audio2faces.config import SystemConfig
+    from audio2faces.config import RefinerConfig, SystemConfig
     from audio2faces.refiner.training import RefinerTask, train_refiner
     from audio2faces.regressor.training import train_regressor
     from audio2faces.stages import trained_regressor
     from audio2faces.train_system import articulate
+    from audio2faces.trained.face import load_model
     from training.frames import FrameStore
 
     preset, settings = SystemConfig(), {"size": dataset.size, "training": {"steps": steps}}
@@ -131,13 +148,26 @@ def _maker(dataset, steps, run):
 
         clipping = None
 
+    class Late(RefinerTask):
+        """A refiner that starts from that of the run."""
+
+        def build(self, **options):
+            model = super().build(**options)
+            model.generator.set_weights(weights)
+            return model
+
+    base = preset.refiner
+    if late:
+        weights = load_model(Path(run) / "model").refiner.get_weights()
+        base = RefinerConfig.from_json(read_json(Path(run) / "refiner" / "config.json")["settings"])
     store = FrameStore(dataset)
     trained = train_regressor(trained_regressor(Path(run)), store, Path(run) / "regressor")
 
     def refiner(name, changed, folder):
         plain = trained.face(name)
-        config = preset.refiner.updated(**settings).updated(training={"halve_every": steps // 3}, **changed)
-        task = Unclipped if name == "gradients not clipped" else RefinerTask
+        schedule = {"halve_every": steps // 3, **({"learning_rate": LATE_RATE} if late else {})}
+        config = base.updated(**settings).updated(training=schedule, **changed)
+        task = Late if late else Unclipped if name == "gradients not clipped" else RefinerTask
         network = train_refiner(config, trained, plain, folder, task)
         return articulate(dataclasses.replace(plain, refiner=network), trained.task.mouth, store)
 

@@ -4,7 +4,7 @@ For clips of the model's own speaker the generated mouth is compared with the re
 changed. "opening" is the correlation of the mouth's opening, "while speaking" the same from the first to the last frame
 of speech alone, "motion" that along the first component of mouth motion. For other speakers (--others) the generated
 opening, and its first component ("motion"), are compared with the first component of the talker's own mouth
-(measures/other_voices.py). "movement" is the standard deviation of the opening, and "tremble" the root mean square of
+(measures/other_voices.py). "amplitude" is the standard deviation of the opening, and "jitter" the root mean square of
 its second difference, which grows where a mouth shakes; both are 1 for the model's own speech. Without speech the mouth
 should rest: "open" is its mean opening, 1 for the widest tenth of real openings. --speech adds recordings whose talker
 was not filmed.
@@ -22,7 +22,7 @@ SECONDS = 3.0  # of what is no speech
 LOUDNESS = 0.05  # root mean square of what is no speech, as loud as GRID's
 VOICES_OF_BABBLE = 8
 WHISPER_WINDOW = 0.032  # seconds over which a whisper keeps the spectrum's envelope
-HEADER = "| heard | opening | while speaking | motion | movement | tremble |\n|---|--:|--:|--:|--:|--:|"
+HEADER = "| sound | opening | while speaking | motion | amplitude | jitter |\n|---|--:|--:|--:|--:|--:|"
 
 
 def parse_arguments():
@@ -144,12 +144,12 @@ def without_speech(dataset):
     }
 
 
-def movement(openings):
+def amplitude(openings):
     """Mean standard deviation of the opening of some clips."""
     return np.mean([opening.std() for opening in openings])
 
 
-def tremble(openings):
+def jitter(openings):
     """Root mean square of the second difference of the opening of some clips."""
     return np.sqrt(np.mean(np.concatenate([np.diff(opening, 2) ** 2 for opening in openings])))
 
@@ -164,7 +164,7 @@ def by_speaker(datasets):
 
 
 def measure(model, dataset, clips, others, recordings):
-    """Rows (what was heard, opening, while speaking, motion, movement, tremble), None for what does not exist."""
+    """Rows (sound, opening, while speaking, motion, amplitude, jitter), None for what does not exist."""
     from measures.mouth import MouthComponents
     from measures.other_voices import agreement, opening_direction, speech_span, talker_agreement, talker_opening
     from measures.similarity import mouth_opening
@@ -195,16 +195,16 @@ def measure(model, dataset, clips, others, recordings):
             samples = change(clip.speech(rate), rate, np.random.default_rng(index))
             made.append(faces(samples, clip.times))
         opened = [mouth_opening(each) for each in made]
-        own = own or (movement(opened), tremble(opened))
+        own = own or (amplitude(opened), jitter(opened))
         moved = agreement(motions, [motion_of(each) for each in made])
         follows = (agreement(openings, opened), agreement(openings, opened, spans), moved)
-        yield name, *follows, movement(opened) / own[0], tremble(opened) / own[1]
+        yield name, *follows, amplitude(opened) / own[0], jitter(opened) / own[1]
     widest = np.quantile(np.concatenate(openings), 0.9)
     times = np.arange(0.3, SECONDS - 0.3, 1 / model.frame_rate)
     for name, sound in without_speech(dataset).items():
         samples = [sound(int(SECONDS * rate), rate, np.random.default_rng(index)) for index in range(8)]
         opened = [mouth_opening(faces(each, times)) for each in samples]
-        shares = movement(opened) / own[0], tremble(opened) / own[1]
+        shares = amplitude(opened) / own[0], jitter(opened) / own[1]
         yield f"{name} (open {np.mean(opened) / widest:.2f})", None, None, None, *shares
     means, direction = [], opening_direction([components.transform(each) for each in real], maps_of(clips))
     for speaker, of_speaker in by_speaker(others).items():
@@ -213,7 +213,7 @@ def measure(model, dataset, clips, others, recordings):
         opened = [mouth_opening(each) for each in made]
         moved = agreement(talker_opening(of_speaker, maps), [direction * motion_of(each) for each in made])
         means.append((*talker_agreement(of_speaker, maps, opened), moved))
-        shares = movement(opened) / own[0], tremble(opened) / own[1]
+        shares = amplitude(opened) / own[0], jitter(opened) / own[1]
         yield f"voice of {speaker}, {len(of_speaker)} clips", *means[-1], *shares
     if len(means) > 1:
         yield f"mean of {len(means)} other voices", *np.mean(means, axis=0), None, None
@@ -221,7 +221,7 @@ def measure(model, dataset, clips, others, recordings):
         samples = read_speech(path, rate, start=0.0)
         times = np.arange(0.3, len(samples) / rate - 0.3, 1 / model.frame_rate)
         opened = [mouth_opening(faces(samples, times))]
-        yield path.name, None, None, None, movement(opened) / own[0], tremble(opened) / own[1]
+        yield path.name, None, None, None, amplitude(opened) / own[0], jitter(opened) / own[1]
 
 
 @program
@@ -241,9 +241,9 @@ def main():
         if dataset.size != model.config.size:
             raise InputError(f"{arguments.data}: faces of another size than {name}")
         print(f"\n{model.name}, {len(clips)} {arguments.split} clips\n\n{HEADER}")
-        for heard, *values in measure(model, dataset, clips, others, recordings):
+        for sound, *values in measure(model, dataset, clips, others, recordings):
             cells = " | ".join("" if value is None else f"{value:.2f}" for value in values)
-            print(f"| {heard} | {cells} |", flush=True)
+            print(f"| {sound} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from preprocessing.speech.audio_features import FeatureStatistics
 from runtime.files import atomic_folder, write_json
 from runtime.program import InputError
 from training.checkpoints import DAMAGED
+from training.network_files import load_network
 
 MIXED = 0.3  # share of the other face's deviation in z
 
@@ -168,7 +169,7 @@ def load_model(folder: str | Path, kind_of_config: type[BeganConfig] = BeganConf
         config = kind_of_config.from_json(content["config"])
         coded = config.z == "eigenfaces"
         codes = np.load(folder / "codes.npy", allow_pickle=False) if coded else None
-        network = without_xla(keras.models.load_model(folder / "generator.keras", compile=False))
+        network = without_xla(load_network(folder / "generator.keras"))
         return BeganFace(
             name=str(content["name"]),
             config=config,

@@ -1,6 +1,8 @@
+import io
 import json
 import os
 import shutil
+import zipfile
 
 import keras
 import numpy as np
@@ -18,9 +20,10 @@ from began.vae.training import train_vae
 from media.pictures import read_png
 from preprocessing.speech.audio_features import FEATURE_PRESETS, FeatureStatistics
 from runtime.program import InputError
-from training.checkpoints import open_checkpoint
+from training.checkpoints import DAMAGED, open_checkpoint
 from training.config import SpeechConfig
 from training.frames import batch_indices
+from training.network_files import load_network
 
 from .conftest import compiled, one_line, run_program, with_one_bit_changed
 
@@ -212,6 +215,17 @@ def test_runs_of_other_settings_and_damaged_files_are_refused(tiny_dataset, tiny
         load_vae_encoder(folder)
     with pytest.raises(InputError, match="this VAE was trained on another dataset"):
         load_vae_encoder(tiny_run, data="another")
+
+
+def test_a_changed_bit_anywhere_in_a_network_is_noticed(tiny_run, tmp_path):
+    whole = (tiny_run / "vae" / "encoder.keras").read_bytes()
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        member = archive.getinfo("model.weights.h5")
+    for share in np.linspace(0.02, 0.98, 25):
+        place = member.header_offset + 60 + round(share * (member.compress_size - 60))
+        (tmp_path / "encoder.keras").write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(DAMAGED, match="checksum"):
+            load_network(tmp_path / "encoder.keras")
 
 
 def test_a_checkpoint_cut_short_gives_way_to_the_one_before(tiny_dataset, tiny_run, tmp_path, capsys):

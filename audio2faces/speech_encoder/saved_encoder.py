@@ -20,6 +20,7 @@ from runtime.files import atomic_folder, write_json
 from runtime.program import InputError
 from training.checkpoints import DAMAGED
 from training.config import SpeechConfig
+from training.network_files import load_network
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def load_encoder(folder: Path) -> SavedEncoder:
     try:
         speech = SpeechConfig.from_json(content["speech"])
         statistics = FeatureStatistics.from_json(content["feature_statistics"])
-        network = keras.models.load_model(path, compile=False)
+        network = load_network(path)
     except InputError as error:
         raise InputError(f"{folder}: {error}") from error
     except DAMAGED as error:

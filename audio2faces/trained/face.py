@@ -309,6 +309,6 @@ def _network(path: Path) -> Any:
     if path.suffix == ".onnx":
         return OnnxNetwork(path)
     import_keras()
-    from audio2faces.trained.saved_networks import load_network
+    from audio2faces.trained.saved_networks import load_face_network
 
-    return load_network(path)
+    return load_face_network(path)

@@ -10,6 +10,7 @@ import numpy as np
 from audio2faces.refiner.motion_gate import MotionGate  # noqa: F401 - Keras knows layers once they are imported
 from audio2faces.refiner.network import PaintedLowerFace  # noqa: F401 - likewise
 from began.networks.inference import without_xla
+from training.network_files import load_network
 
 
 def save_network(path: str | Path, network: keras.Model) -> None:
@@ -27,6 +28,6 @@ def save_network(path: str | Path, network: keras.Model) -> None:
                 packed.writestr(entry.filename, source.read(entry))
 
 
-def load_network(path: Path) -> keras.Model:
-    """Reads a .keras file."""
-    return without_xla(keras.models.load_model(path, compile=False))
+def load_face_network(path: Path) -> keras.Model:
+    """Reads a .keras file of a model folder."""
+    return without_xla(load_network(path))

@@ -14,6 +14,7 @@ from preprocessing.speech.audio_features import FeatureStatistics
 from runtime.files import atomic_folder, read_json, write_json
 from runtime.program import InputError, command
 from training.checkpoints import DAMAGED
+from training.network_files import load_network
 
 SCHEMA = 2
 KIND = "vae"
@@ -94,7 +95,7 @@ def load_vae_encoder(
     try:
         config = VaeConfig.from_json(content["config"])
         statistics = FeatureStatistics.from_json(content["feature_statistics"])
-        return keras.models.load_model(folder / "encoder.keras", compile=False), config, statistics
+        return load_network(folder / "encoder.keras"), config, statistics
     except InputError as error:
         raise InputError(f"{folder}: {error}") from error
     except DAMAGED as error:

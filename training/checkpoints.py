@@ -32,7 +32,7 @@ def save_weights(path: Path, model: Any) -> None:
     written = InMemory()
     model.save_weights(written)
     with atomic_write(path) as partial:
-        partial.write_bytes(written.getbuffer())
+        partial.write_bytes(written.getvalue())
 
 
 def load_weights(path: Path, model: Any) -> None:

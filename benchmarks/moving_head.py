@@ -169,7 +169,7 @@ def paint(model, video, clip):
     for faces in stream_faces(model, video.with_suffix(".wav"), rate, Options(), source=source):
         for face in faces[: len(source.times) - len(made)]:
             time, opacity = source.times[len(made)], source.opacity[len(made)]
-            shown = source.uncovered(face, time) if paints else None
+            shown = source.visibility(face, time) if paints else None
             painted += opacity > 0 and shown != 0
             made.append(crop_face(source.with_face(face, time, shown), source.transforms[len(made)], size))
     return source.faces[: len(made)], np.stack(made), painted / len(made), source.another

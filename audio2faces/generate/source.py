@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from audio2faces.generate.compositing import put_back, put_into
-from audio2faces.generate.covered import uncovered
+from audio2faces.generate.occlusion import visibility
 from audio2faces.generate.source_frames import VideoFrames, fitted
 from audio2faces.lower_face import painted_mask
 from audio2faces.trained.footage import Footage
@@ -102,15 +102,15 @@ class Source:
             faces[number] = crop_face(self.frames[number], self.transforms[number], self.size)
         return faces
 
-    def uncovered(self, face: np.ndarray, seconds: float) -> float:
-        """How much of a face that was painted into a frame is to be shown: 0 where a hand is in front of the mouth.
+    def visibility(self, face: np.ndarray, seconds: float) -> float:
+        """How much of a face that was painted into a frame is to be shown: 0 where the mouth is occluded.
 
         Args:
             face: uint8 RGB [shape=(size, size, 3)].
             seconds: since the start of the speech.
         """
         place = self.place(seconds)
-        return uncovered(face, self.faces[place]) if self.opacity[place] else 1.0
+        return visibility(face, self.faces[place]) if self.opacity[place] else 1.0
 
     def with_face(self, face: np.ndarray, seconds: float, painted: float | None = None) -> np.ndarray:
         """A frame into which a generated face was put.
@@ -119,7 +119,7 @@ class Source:
             face: uint8 RGB [shape=(size, size, 3)].
             seconds: since the start of the speech.
             painted: for a face that was painted into the aligned one of this very frame, how much of it is shown, in
-                0..1 (`uncovered`); None for one that has not seen the frame.
+                0..1 (`visibility`); None for one that has not seen the frame.
 
         Returns:
             uint8 RGB [shape=(height, width, 3)], both even.

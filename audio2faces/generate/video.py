@@ -82,7 +82,7 @@ def generate_video(
         source = Source.of_footage(model.footage, model.config.size, options.still)
     sound = stream_speech(speech, SOUND_RATE)
     comment = f"Synthetic video: this face was {SYNTHETIC}, model {model.name}. It does not show a real recording."
-    count, covered, sounded = 0, 0, 0.0
+    count, occluded, sounded = 0, 0, 0.0
     noticed = []
     with contextlib.ExitStack() as stack:
         partial = stack.enter_context(atomic_write(output))
@@ -99,8 +99,8 @@ def generate_video(
                 picture = face
                 if source:
                     seconds = index / frame_rate
-                    shown = source.uncovered(face, seconds) if paints and options.source else 1.0
-                    covered += shown < 0.5
+                    shown = source.visibility(face, seconds) if paints and options.source else 1.0
+                    occluded += shown < 0.5
                     picture = source.with_face(face, seconds, shown if paints else None)
                 video.write_faces([picture])
                 if frames_folder is not None:
@@ -116,10 +116,10 @@ def generate_video(
         for samples in sound:
             video.write_sound(samples)
     notes = [f"{speech}: {line}" + f" ({times} times)" * (times > 1) for line, times in Counter(noticed).items()]
-    if source and covered:
+    if source and occluded:
         notes.append(
-            f"{source.name}: something is in front of the mouth in {covered} of {count} frames, "
-            "as a hand or a caption; they stay as filmed"
+            f"{source.name}: something is in front of the mouth in {occluded} of {count} frames, "
+            "such as a hand or a caption; they stay as filmed"
         )
     return count, [*(source.notes if source else ()), *notes]
 

@@ -1,8 +1,8 @@
-"""Whether something is in front of the mouth of a frame, as a hand or a caption: no mouth is painted over it.
+"""Whether the mouth of a frame is occluded, as by a hand or a caption: no mouth is painted over that.
 
 The refiner does not see the lower face of the frame. It paints the one that belongs there, in the pose and the light of
-the frame. Where the frame shows another, something covers it. The two are compared in few pixels: a mouth that is open
-in one and shut in the other is a small part of them.
+the frame. Where the frame shows something else, the mouth is occluded. The two are compared in few pixels: a mouth that
+is open in one and shut in the other is a small part of them.
 """
 
 import cv2
@@ -13,13 +13,13 @@ from audio2faces.lower_face import painted_mask
 SIDE = 16  # pixels in which the two faces are compared
 DETAIL = 1.5  # pixels: the standard deviation of a Gaussian; what is coarser is light, and not compared
 LIPS, RADII = (0.5, 0.77), (0.17, 0.11)  # the ellipse in which mouths differ, in units of the side of the crop
-# Where the painted face begins to fade, and where nothing is left of it, by `python -m benchmarks.covered_mouth`.
+# Where the painted face begins to fade, and where nothing is left of it, chosen with `python -m benchmarks.occlusion`.
 ALIKE, UNLIKE = 0.6, 0.45  # correlation of the details
 NEAR, FAR = 10.0, 12.0  # grey levels by which the colours around the lips differ
 
 
-def uncovered(painted: np.ndarray, filmed: np.ndarray) -> float:
-    """How much of a painted face is to be shown: 1 where nothing is in front of the mouth, 0 where something is.
+def visibility(painted: np.ndarray, filmed: np.ndarray) -> float:
+    """How much of a painted mouth is to be shown: 1 where the mouth of the frame is visible, 0 where it is occluded.
 
     Args:
         painted: the aligned face with its painted mouth, uint8 RGB [shape=(size, size, 3)].

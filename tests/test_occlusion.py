@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from audio2faces.generate.covered import uncovered
+from audio2faces.generate.occlusion import visibility
 from audio2faces.generate.source import open_source
 from audio2faces.generate.video import Options, generate_video
 from audio2faces.trained.face import load_model
-from benchmarks.covered_mouth import draw_hand
+from benchmarks.occlusion import draw_hand
 from measures.similarity import mouth_opening
 from media.reading import read_frames
 
@@ -36,21 +36,21 @@ def lettered(face, text):
     return made
 
 
-def test_a_mouth_that_moves_covers_nothing_in_any_light(shut_and_open):
+def test_a_mouth_that_moves_is_visible_in_any_light(shut_and_open):
     shut, opened = shut_and_open
-    assert uncovered(shut, opened) == uncovered(opened, shut) == uncovered(shut, shut) == 1
+    assert visibility(shut, opened) == visibility(opened, shut) == visibility(shut, shut) == 1
     relit = np.clip(opened * np.array([0.9, 0.8, 0.7]), 0, 255).astype(np.uint8)
-    assert uncovered(shut, relit) == 1
+    assert visibility(shut, relit) == 1
 
 
-def test_a_hand_and_a_caption_cover_it(shut_and_open):
+def test_hands_and_captions_occlude_it(shut_and_open):
     shut, _ = shut_and_open
     hand = draw_hand(shut, np.array([32.0, 46.0]), 30, 0.2, shut[40, 18].astype(float), np.random.default_rng(0))
-    assert uncovered(shut, hand) == 0
-    assert uncovered(shut, lettered(shut, "bin blue at")) == 0
+    assert visibility(shut, hand) == 0
+    assert visibility(shut, lettered(shut, "bin blue at")) == 0
 
 
-def test_covered_frames_stay_as_filmed_and_are_counted(source, tmp_path):
+def test_occluded_frames_stay_as_filmed_and_are_counted(source, tmp_path):
     pictures = [image for _, image in read_frames(CLIP)][:24]
     skin = pictures[0][150, 160].astype(float)
     mouth = cv2.invertAffineTransform(source.transforms[12]) @ [32, 48, 1]

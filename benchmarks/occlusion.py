@@ -1,10 +1,10 @@
-"""Whether hands and captions in front of a mouth stay as filmed: python -m benchmarks.covered_mouth.
+"""Whether frames whose mouth is occluded by a hand or a caption stay as filmed: python -m benchmarks.occlusion.
 
 A drawn hand in the speaker's own colour, in another place and pose in each clip, comes before the mouth and leaves it,
 or white letters lie over the chin for a second and a half. The clip's own speech is painted into it as by
-`generate.py --source`. "covered" counts the frames in which the hand has arrived or the letters are there, "free" those
-with nothing before the face; the share that stays as filmed should be 1 and 0. A frame may stay as filmed because no
-face is found in it, or because the painted face does not agree with it (`audio2faces.generate.covered`).
+`generate.py --source`. "occluded" counts the frames in which the hand has arrived or the letters are there, "free"
+those with nothing in front of the face; the share that stays as filmed should be 1 and 0. A frame may stay as filmed
+because no face is found in it, or because the painted face does not agree with it (`audio2faces.generate.occlusion`).
 """
 
 import sys
@@ -23,12 +23,12 @@ QUALITY = 12  # constant rate factor of a take
 COMES, STAYS, MOVES = (15, 25), 20, 8  # frames: when a hand comes, how long it stays, how long it comes and goes
 CAPTION, LETTERS = (20, 55), "bin blue at f two now"  # frames with it
 MOUTH, CHIN, CHEEK = (0.5, 0.78), (0.5, 0.93), (0.3, 0.62)  # in units of the side of the crop
-FREE, COVERED, BETWEEN = 0, 1, 2
+FREE, OCCLUDED, BETWEEN = 0, 1, 2
 
 
 def parse_arguments():
     """Reads the command line."""
-    parser = ArgumentParser(prog="python -m benchmarks.covered_mouth", description=__doc__)
+    parser = ArgumentParser(prog="python -m benchmarks.occlusion", description=__doc__)
     parser.add_argument("--model", type=find_model, default=DEFAULT_MODEL, metavar="MODEL", help="name or folder")
     parser.add_argument("--data", metavar="DATASET", required=True, help="faces of the model's size, sources in place")
     parser.add_argument("--split", choices=["validation", "test"], default="test", help="default: test")
@@ -38,7 +38,7 @@ def parse_arguments():
 
 
 def with_hand(clip, generator):
-    """Frames of a clip with a hand that comes before the mouth: pairs of picture and FREE, COVERED or BETWEEN."""
+    """Frames of a clip with a hand that comes before the mouth: pairs of picture and FREE, OCCLUDED or BETWEEN."""
     from audio2faces.trained.footage import source_pictures
 
     side, first = generator.choice([-1, 1]), generator.integers(*COMES)
@@ -53,7 +53,7 @@ def with_hand(clip, generator):
             yield picture, FREE
             continue
         at = mouth + away * width * np.array([0.65 * side, 1.3]) + generator.normal(scale=0.3, size=2)
-        yield draw_hand(picture, at, 0.55 * width, angle, colour, generator), BETWEEN if away else COVERED
+        yield draw_hand(picture, at, 0.55 * width, angle, colour, generator), BETWEEN if away else OCCLUDED
 
 
 def with_caption(clip, generator):
@@ -72,7 +72,7 @@ def with_caption(clip, generator):
         lettered = picture.copy()
         for grey, thickness in ((0, 4), (255, 1)):
             cv2.putText(lettered, LETTERS, corner, cv2.FONT_HERSHEY_SIMPLEX, scale, (grey,) * 3, thickness, cv2.LINE_AA)
-        yield lettered, COVERED
+        yield lettered, OCCLUDED
 
 
 def places(clip, transform):
@@ -142,7 +142,7 @@ def shown_of(model, video, rate):
         for batch in stream_faces(model, video.with_suffix(".wav"), rate, Options(), source=source)
         for face in batch
     )
-    shown = [source.uncovered(face, time) for face, time in zip(faces, source.times, strict=False)]
+    shown = [source.visibility(face, time) for face, time in zip(faces, source.times, strict=False)]
     return np.array(shown), source.opacity[: len(shown)]
 
 
@@ -177,12 +177,12 @@ def main():
             rows.append((take, *map(np.concatenate, (states, shown, opacity))))
     print(f"{model.name} on {len(clips)} {arguments.split} clips\n")
     print(
-        "| take | covered: frames | as filmed | no face found | free: frames | as filmed | faded |\n|---|" + "--:|" * 6
+        "| take | occluded: frames | as filmed | no face found | free: frames | as filmed | faded |\n|---|" + "--:|" * 6
     )
     for take, states, shown, opacity in rows:
-        covered, free = states == COVERED, states == FREE
+        occluded, free = states == OCCLUDED, states == FREE
         cells = [
-            f"{covered.sum()}", *(f"{(values[covered] == 0).mean():.3f}" for values in (shown, opacity)),
+            f"{occluded.sum()}", *(f"{(values[occluded] == 0).mean():.3f}" for values in (shown, opacity)),
             f"{free.sum()}", f"{(shown[free] == 0).mean():.3f}", f"{(shown[free] < 1).mean():.3f}",
         ]  # fmt: skip
         print(f"| {take} | " + " | ".join(cells) + " |")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audio2faces.published import DEFAULT_MODEL
+from audio2faces.published import DEFAULT_MODEL, find_model
 from media.reading import read_speech, write_wav
 from runtime.program import ArgumentParser, import_keras
 
@@ -51,7 +51,7 @@ def batch_seconds(folder, batch, rounds=20):
 
 def main():
     parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=DEFAULT_MODEL, help=f"model folder (default: models/{DEFAULT_MODEL.name})")
+    parser.add_argument("--model", type=find_model, default=DEFAULT_MODEL, help="name or folder")
     parser.add_argument("--minutes", type=float, default=10, help="length of the long wav (default: 10)")
     parser.add_argument("--pairs", type=int, default=5, help="paired runs of the short wav (default: 5)")
     arguments = parser.parse_args()

@@ -85,7 +85,7 @@ def write_comparison(path: str | Path, model: Any, clips: list[Clip], faces: dic
         methods = [f"{name}, refined, in the clip's own frames", f"{name}, refined, in the model's footage"]
     shown = [faces[method] for method in ["real", *methods] if method in faces]
     comment = f"Left: a real recording. The others are synthetic: {SYNTHETIC}, {model.name}."
-    chosen = np.linspace(0, len(clips) - 1, COMPARED_CLIPS).round().astype(int)
+    chosen = np.unique(np.linspace(0, len(clips) - 1, COMPARED_CLIPS).round().astype(int))
     sentences = (
         (clips[index], _pictures(model, clips[index], [of_clips[index] for of_clips in shown])) for index in chosen
     )

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from measures.collapse import check_clips
 from preprocessing.dataset import Dataset, open_dataset
 from runtime.files import check_output, claimed, write_json
 from runtime.program import ArgumentParser, InputError, import_keras, program
@@ -47,6 +48,7 @@ def main() -> None:
     """Evaluates, prints the table and writes the requested files."""
     arguments = parse_arguments()
     dataset = open_dataset(arguments.data)
+    check_clips(dataset)
     if arguments.samples < 2:
         raise InputError(f"--samples {arguments.samples}: give at least 2")
     if arguments.grid and Path(arguments.grid).suffix.lower() != ".png":

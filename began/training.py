@@ -19,6 +19,7 @@ from began.networks.audio_network import build_frozen_audio_network, build_learn
 from began.networks.generator import BASE
 from began.vae.saved_encoder import load_vae_encoder
 from began.validation import BeganValidation
+from measures.collapse import check_clips
 from measures.mouth import COMPONENTS, MouthComponents
 from media.pixels import to_signed, to_uint8
 from preprocessing.dataset import Dataset, check_size
@@ -276,12 +277,8 @@ def check_dataset(config: BeganConfig, dataset: Dataset) -> None:
         InputError: its faces have another size, or there are too few clips or frames.
     """
     check_size(dataset, config.size)
+    check_clips(dataset)
     train_clips = dataset.split("train")
-    if len(train_clips) < 2:
-        raise InputError(
-            f"{dataset.folder}: {len(train_clips)} clip to train on; the collapse of a generator is measured between "
-            "clips, give at least two (--segments auto cuts a long video)"
-        )
     frames, count = sum(len(clip.faces) for clip in train_clips), config.training.batch_size
     if frames < count:
         raise InputError(

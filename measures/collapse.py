@@ -6,8 +6,10 @@ Faces are uint8 RGB [shape=(n, size, size, 3)]; the distance of two is the Eucli
 import cv2
 import numpy as np
 
+from preprocessing.dataset import Dataset
 from preprocessing.faces.alignment import mouth_slices
 from runtime.array_file import ArrayFile
+from runtime.program import InputError
 
 DUPLICATE_PERCENTILE = 1  # of the distances of real faces from different clips: what is nearer is the same picture
 
@@ -55,6 +57,19 @@ def duplicate_threshold(real: np.ndarray, clip_of: np.ndarray) -> float:
     """
     first, second = np.triu_indices(len(real), 1)
     return float(np.percentile(pair_distances(real)[clip_of[first] != clip_of[second]], DUPLICATE_PERCENTILE))
+
+
+def check_clips(dataset: Dataset) -> None:
+    """Refuses a dataset with less than two clips to train on: collapse is measured between faces of different clips.
+
+    Raises:
+        InputError: it has.
+    """
+    if (count := len(dataset.split("train"))) < 2:
+        raise InputError(
+            f"{dataset.folder}: {count} clip to train on; the collapse of a generator is measured between "
+            "clips, give at least two (--segments auto cuts a long video)"
+        )
 
 
 def duplicate_rate(faces: np.ndarray, threshold: float, clip_of: np.ndarray | None = None) -> float:

@@ -78,7 +78,10 @@ class TalkingVideo:
 
     def __init__(self, path: str | Path, size: int, frame_rate: float, comment: str, height: int | None = None) -> None:
         self.scale = -(-SHORTEST_SIDE // size)
-        (container, options), (codec, picture_options), (sound_codec, rate) = FORMATS[Path(path).suffix.lower()]
+        suffix = Path(path).suffix.lower()
+        if suffix not in FORMATS:
+            raise InputError(f"{path}: give the video a name that ends in {' or '.join(FORMATS)}")
+        (container, options), (codec, picture_options), (sound_codec, rate) = FORMATS[suffix]
         with self._writing():
             self._container = av.open(media_path(path), "w", format=container, options=options)
         self._container.metadata["comment"] = comment

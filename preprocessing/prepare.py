@@ -27,7 +27,7 @@ from preprocessing.review.preview import write_preview
 from preprocessing.scheduling import run_tasks
 from preprocessing.sources.download import fetch
 from preprocessing.sources.intervals import overlapping, safe_name, without_times
-from preprocessing.sources.listing import Source, is_url, read_sources, url_name
+from preprocessing.sources.listing import Source, identity, is_url, read_sources, url_name
 from preprocessing.split_by_time import LEAST_SECONDS, TOLERANCE
 from runtime.files import make_folder
 from runtime.interrupts import raise_if_interrupted
@@ -125,6 +125,13 @@ def open_or_prepare(sources: Any, size: int | None = None) -> Dataset:
     names = [url_name(str(source)) if is_url(str(source)) else Path(source).resolve().stem for source in sources]
     folder = PREPARED / safe_name("+".join(names))
     folder = folder if settings == Settings() else folder.with_name(f"{folder.name}-{settings.size}")
+    given = {identity(source.location) for source in read_sources(sources)[0]}
+    for record in read_records(folder).values():
+        if identity(record["location"]) not in given:
+            raise InputError(
+                f"{folder}: made of other videos, such as {record['location']}; give this folder itself, or prepare "
+                "these videos by python -m preprocessing with another --out"
+            )
     dataset, report = prepare_dataset(sources, folder, settings=settings)
     print(describe(dataset, report), file=sys.stderr)
     return dataset
@@ -303,7 +310,7 @@ def _task(
         details = {"fetched": fetched.note} | {key: value for key, value in stated.items() if value}
     digest = _content_hash(source, picture, sound)
     before = there.records.get(source.name)
-    if before and before["location"] != source.location and before["sha256"] != digest:
+    if before and identity(before["location"]) != identity(source.location) and before["sha256"] != digest:
         raise InputError(f"{source.location}: the name {source.name} is taken by {before['location']}; rename one")
     source = _without_what_is_there(source, there.others_of(digest, source.name), report)
     task = SourceTask(

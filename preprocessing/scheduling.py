@@ -3,6 +3,8 @@
 import contextlib
 import multiprocessing
 import os
+import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ import cv2
 
 from media import reading as media
 from preprocessing.clips import SourceTask
+from runtime.interrupts import INTERRUPTED
 from runtime.program import InputError
 
 TRIES = 3  # how often a task may lose its process before it is given up
@@ -55,6 +58,7 @@ def use_threads(count: Any) -> None:
 
 def _start_worker(threads: Any) -> None:
     """Prepares a process of the pool; it ends when the one that started it does, even by a kill."""
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(INTERRUPTED))  # Ctrl-C reaches it, too: it ends without a word
     use_threads(threads)
     parent = multiprocessing.parent_process()
 

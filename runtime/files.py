@@ -192,9 +192,12 @@ def read_json(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; is {path.parent} the right folder?")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path}: not valid JSON ({error}); restore or make it again") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a JSON object; restore or make it again")
+    return content
 
 
 def read_lines(path: str | Path) -> list[str]:

@@ -1,6 +1,7 @@
 """What every program of the project shares: its error line, its exit status, its progress bar, how it loads Keras."""
 
 import argparse
+import contextlib
 import errno
 import functools
 import importlib.util
@@ -67,6 +68,7 @@ def program(main: Callable[[], object]) -> Callable[[], int]:
         try:
             with prompt_interrupts():
                 main()
+                _flush_output()
         except BrokenPipeError:
             return 1
         except (InputError, OSError) as error:
@@ -78,9 +80,25 @@ def program(main: Callable[[], object]) -> Callable[[], int]:
             return _complain(f"error: {package} is not installed; {INSTALL_TRAINING}", 1)
         except KeyboardInterrupt:
             return report_interrupt()
+        finally:
+            with contextlib.suppress(OSError):
+                _flush_output()
         return 0
 
     return run
+
+
+def _flush_output() -> None:
+    """Writes what is still to be written; what cannot be is dropped, so that Python does not try again at its end.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 def error_text(error: Any) -> str:

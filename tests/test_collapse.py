@@ -149,9 +149,14 @@ def test_the_table_has_a_dash_for_what_real_faces_lack():
     assert lines[2].startswith("| real | 1.00 | - |")
 
 
-def test_the_evaluation_refuses_what_it_cannot_measure(tiny_dataset, tiny_model_folder):
+def test_the_evaluation_refuses_what_it_cannot_measure(tiny_dataset, tiny_model_folder, tmp_path):
     data = ["--data", tiny_dataset.folder]
     refused = run_program("-m", "began.evaluate", "--model", tiny_model_folder, *data)
     assert "a model of kind audio2faces; here models of kind began are taken" in one_line(refused)
     refused = run_program("-m", "began.evaluate", "--model", "x", *data, "--samples", "1")
     assert "give at least 2" in one_line(refused)
+    one_clip = dataset_of(
+        tmp_path, [drawn_clip(tmp_path, "only", "train", 0), drawn_clip(tmp_path, "other", "test", 1)]
+    )
+    refused = run_program("-m", "began.evaluate", "--model", "x", "--data", one_clip.folder)
+    assert "1 clip to train on; the collapse of a generator is measured between clips" in one_line(refused)

@@ -11,10 +11,11 @@ from audio2faces.generate.source import Source
 from audio2faces.generate.video import Options, generate_video, stream_faces
 from audio2faces.lower_face import painted_mask
 from audio2faces.trained.face import load_model, save_model
-from audio2faces.trained.footage import PICTURES, cut_footage, forth_and_back
+from audio2faces.trained.footage import PICTURES, cut_footage, forth_and_back, source_pictures
 from media.reading import read_frames, read_speech, video_info
 from preprocessing.dataset import open_dataset
 from preprocessing.faces.alignment import crop_face
+from runtime.files import sha256
 from runtime.program import InputError
 
 from .conftest import IN_PICTURE, SAMPLES, dataset_of, drawn_clip, one_line, run_program
@@ -73,6 +74,18 @@ def test_a_source_that_was_moved_gives_the_next_or_none(tmp_path):
     assert cut_footage(dataset, loudness_of(dataset), tmp_path) is not None
     (tmp_path / "b.mp4").unlink()
     assert cut_footage(dataset, loudness_of(dataset), tmp_path) is None
+
+
+def test_footage_is_not_cut_out_of_another_recording(tmp_path):
+    dataset = filmed(tmp_path)
+    entries = {clip.name: clip.entry for clip in dataset.clips}
+    for name in "ab":
+        entries[name]["sha256"] = sha256(tmp_path / f"{name}.mp4")
+    assert cut_footage(dataset, loudness_of(dataset), tmp_path) is not None
+    (tmp_path / "a.mp4").write_bytes((tmp_path / "b.mp4").read_bytes())  # as many frames, but other ones
+    with pytest.raises(InputError, match=r"a\.mp4: its frames are no longer those of a"):
+        next(source_pictures(dataset.clips[0], 0, 4))
+    assert next(source_pictures(dataset.clips[1], 0, 4)) is not None
 
 
 def test_what_lies_outside_of_the_painted_part_stays_as_it_was_filmed():

@@ -1,5 +1,6 @@
 """Ctrl-C, heard by a program that is deep in a library."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -66,6 +67,57 @@ def test_ctrl_c_ends_a_program_that_cannot_handle_it(code, tmp_path):
         expected.insert(0, "stopped; the same command goes on")
     assert process.returncode == 130 and errors.splitlines() == expected
     assert not (tmp_path / "output.txt").exists()
+
+
+WORKERS = """
+import signal, sys
+from preprocessing.scheduling import run_tasks
+from runtime.program import program
+
+def task(number):
+    print("ready", flush=True)
+    signal.pause()
+
+@program
+def main():
+    list(run_tasks(task, [1], workers=2))
+
+if __name__ == "__main__":
+    raise SystemExit(main())
+"""
+
+
+def test_ctrl_c_ends_workers_without_a_traceback(tmp_path):
+    (tmp_path / "work.py").write_text(WORKERS)
+    process = subprocess.Popen(
+        [sys.executable, "work.py"], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout.readline() == "ready\n"
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers hear it, too
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and errors.splitlines() == ["interrupted: only finished files are kept"]
+
+
+@pytest.mark.parametrize("lines", [9, 9999])  # of which Python keeps the first until it ends
+def test_output_that_cannot_be_written_ends_a_program_with_a_line_at_most(lines, tmp_path):
+    code = (
+        f"from runtime.program import program\n@program\ndef main(): print('x\\n' * {lines})\nraise SystemExit(main())"
+    )
+    for command, statuses, error in (
+        ("| true; exit ${PIPESTATUS[0]}", (0, 1), ""),
+        ("> /dev/full", (1,), "error: No space left on device"),
+    ):
+        done = subprocess.run(
+            ["bash", "-c", f"'{sys.executable}' -c \"$CODE\" {command}"],
+            env={"PYTHONPATH": str(ROOT), "CODE": code, "PATH": os.environ["PATH"]},
+            cwd=tmp_path, text=True, capture_output=True,
+        )  # fmt: skip
+        assert done.returncode in statuses and done.stderr.startswith(error)
+        assert len(done.stderr.splitlines()) == bool(error), done.stderr
 
 
 @pytest.fixture

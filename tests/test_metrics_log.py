@@ -8,6 +8,7 @@ import pytest
 
 from began.figures import draw_curves
 from media.pictures import read_png
+from runtime.program import InputError
 from training.checkpoints import load_weights, save_weights
 from training.metrics_log import MetricsLog
 from training.schedule import learning_rate
@@ -41,6 +42,12 @@ def test_what_is_not_known_is_an_empty_cell(tmp_path):
     assert learning_rate(TINY.training, 8, [row["m_global"] for row in rows]) > 0
     draw_curves(tmp_path / "curves.png", rows)
     assert read_png(tmp_path / "curves.png").std() > 1
+
+
+def test_metrics_that_a_spreadsheet_has_rewritten_are_refused(tmp_path):
+    (tmp_path / "metrics.csv").write_text("step;loss\n4;0,5\n")
+    with pytest.raises(InputError, match=r"metrics\.csv: not as it was written"):
+        MetricsLog(tmp_path, ["loss"], 4)
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):

@@ -98,6 +98,11 @@ def test_videos_are_not_made_of_videos_that_were_made(make, tmp_path):
     assert "3 of 3 videos were there already" in told
 
 
+def test_a_video_of_an_unknown_kind_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"x\.avi: give the video a name that ends in \.mp4 or \.webm"):
+        TalkingVideo(tmp_path / "x.avi", 64, 25.0, "")
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 def test_the_mark_of_a_synthetic_video_is_found(suffix, tmp_path):
     for comment, expected in (("This face was generated from speech by Audio2Faces.", True), ("Holidays", False)):

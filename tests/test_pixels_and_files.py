@@ -84,6 +84,9 @@ def test_damaged_json_is_named(tmp_path):
     path.write_text(json.dumps({"a": 1})[:-2])
     with pytest.raises(InputError, match=r"manifest\.json: not valid JSON"):
         read_json(path)
+    path.write_text("[]")
+    with pytest.raises(InputError, match=r"manifest\.json: not a JSON object"):
+        read_json(path)
 
 
 def test_two_writers_of_one_file_do_not_meet(tmp_path):

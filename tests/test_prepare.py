@@ -496,6 +496,11 @@ def test_videos_to_train_on_are_prepared_once_and_a_dataset_is_opened(tmp_path, 
     for wrong, reason in (([again.folder, take], "this is a dataset"), (["none.mp4"], "none.mp4: no such file")):
         with pytest.raises(InputError, match=reason):
             open_or_prepare(wrong)
+    assert open_or_prepare("./talk.mp4", 32).manifest == dataset.manifest
+    (tmp_path / "other").mkdir()
+    other = drawn_video(tmp_path / "other" / "talk.mp4", frames=500, seed=3)
+    with pytest.raises(InputError, match=r"data/talk-32: made of other videos, such as .*/talk\.mp4; give this folder"):
+        open_or_prepare(other, 32)
     several = open_or_prepare([take, drawn_video(tmp_path / "more.mp4", seed=1)], 32)
     assert several.folder == Path("data/talk+more-32")
 

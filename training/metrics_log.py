@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from runtime.files import atomic_write
+from runtime.program import InputError
 from runtime.tensorflow_files import written_by_tensorflow
 
 
@@ -83,10 +84,13 @@ class MetricsLog:
             return []
         with open(self.path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        return [
-            {"step": int(row["step"]), **{name: _number(row.get(name) or None) for name in self.columns[1:]}}
-            for row in rows
-        ]
+        try:
+            return [
+                {"step": int(row["step"]), **{name: _number(row.get(name) or None) for name in self.columns[1:]}}
+                for row in rows
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{self.path}: not as it was written; restore it, or start a new --run") from error
 
     def _write(self) -> None:
         if not self.writes:

@@ -259,7 +259,7 @@ class JobQueue:
 
     def _fail(self, job: Any, message: Any) -> None:
         job.change(state="failed", message=job.named(message), wrong=job.at_fault(message))
-        for left in job.output.parent.glob(f"*{job.output.name}"):  # by a worker that was killed
+        for left in job.output.parent.rglob(f"*{job.output.name}"):  # by a worker that was killed, in a hidden folder
             _delete(left)
 
     def _forget_uploads(self, job: Any) -> None:

@@ -225,7 +225,7 @@ class LiveService:
         await socket.accept()
         folder = self._models.get(socket.query_params.get("model"))
         rate = socket.query_params.get("rate", "")
-        if folder is None or not (rate.isdecimal() and int(rate[:9]) in RATES):
+        if folder is None or not (rate.isdecimal() and len(rate) <= 6 and int(rate) in RATES):
             problem = "no such model or sample rate"
         elif not await self._taken():
             problem = "Somebody is live already; try again later."

@@ -21,7 +21,7 @@ from typing import Any
 from audio2faces.app.jobs import Limits
 from audio2faces.app.uploads import FullError, store
 from preprocessing.sources.listing import VIDEO_SUFFIXES
-from runtime.files import exclusive, read_json, write_json
+from runtime.files import check_output_folder, exclusive, read_json, write_json
 from runtime.program import InputError
 
 ABOUT = "about.json"  # what a face is learned from and with; see `Training.about`
@@ -127,6 +127,7 @@ class Trainings:
         self._woken = asyncio.Event()
         self._held = contextlib.ExitStack()
         self._opened = False
+        check_output_folder(folder)
         if folder.is_dir():
             self._open()
 
@@ -170,11 +171,11 @@ class Trainings:
             InputError: the name is taken or none, or the video is larger than the limit or empty.
             OSError: it cannot be written.
         """
-        if not self._opened:
-            self._open()
         try:
+            if not self._opened:
+                self._open()
             self._check(name)
-        except (FullError, InputError):
+        except (FullError, InputError, OSError):
             async for _ in chunks:  # a client that is still sending reads no answer
                 pass
             raise

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,9 @@ def measure(arguments: argparse.Namespace, dataset: Any, folders: Any) -> None:
     for folder, model in zip(folders, models, strict=True):
         if not isinstance(model, FaceModel):
             raise InputError(f"{folder}: made with --mode began; measure it with python -m began.evaluate")
-    if len({model.name for model in models}) < len(models):
-        raise InputError(f"--model: two models are named {models[0].name}; the table could not tell them apart")
+    name, count = Counter(model.name for model in models).most_common(1)[0]
+    if count > 1:
+        raise InputError(f"--model: {count} models are named {name}; the table could not tell them apart")
     report, faces = evaluate(models, FrameStore(dataset), arguments.split)
     print(f"{report['model']} on {report['clips']} {report['split']} clips, {report['frames']} frames\n")
     print(format_table(report))

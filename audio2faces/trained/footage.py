@@ -1,9 +1,10 @@
 """A short piece of the speaker's own footage that a model carries: the pictures that its mouth is painted into."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -20,7 +21,7 @@ from preprocessing.faces.pose import yaw
 from preprocessing.flip.mirror import is_mirrored
 from preprocessing.sources.download import fetch
 from preprocessing.sources.listing import is_url
-from runtime.files import atomic_write
+from runtime.files import atomic_write, sha256
 from runtime.program import InputError, with_progress
 from training.frames import frame_numbers
 
@@ -118,7 +119,7 @@ def cut_footage(dataset: Dataset, loudness: dict[str, np.ndarray], folder: Path)
         `Footage`; None where no source of a clip can be read any more, or none has SHORTEST seconds without a gap.
     """
     clips = [clip for clip in dataset.split("train") if not is_mirrored(clip)]
-    some = clips[:: max(1, len(clips) // CANDIDATES)]
+    some = clips[:: -(-len(clips) // CANDIDATES) or 1]
     pieces = [piece for clip in with_progress(some, "clip", "choosing footage") for piece in _pieces(clip)]
     for _, clip, first, end in sorted(pieces, key=lambda piece: piece[0]):
         try:
@@ -182,6 +183,9 @@ def source_pictures(clip: Clip, first: int, end: int) -> Iterator[tuple[np.ndarr
     location, half = clip.entry["source"], 0.5 / clip.entry["fps"]
     downloads = clip.folder.parent.parent / "downloads"
     path = fetch(location, downloads).picture if is_url(location) else Path(location)
+    changed = InputError(f"{path}: its frames are no longer those of {clip.name}; prepare it again")
+    if not is_url(location) and clip.entry.get("sha256") not in (None, _digest(path, os.stat(path).st_mtime_ns)):
+        raise changed
     start, moments = clip.entry["start"] + clip.times[first], clip.times[first:end] - clip.times[first]
     transforms = clip.track["transform"][first:end]
     number = 0
@@ -191,7 +195,13 @@ def source_pictures(clip: Clip, first: int, end: int) -> Iterator[tuple[np.ndarr
             yield picture, of_scaled_frame(transforms[number], image.shape[:2], picture.shape[:2])
             number += 1
     if number < len(moments):
-        raise InputError(f"{path}: its frames are no longer those of {clip.name}; prepare it again")
+        raise changed
+
+
+@lru_cache
+def _digest(path: Path, modified: int) -> str:
+    """SHA-256 of a file, read once for each time that it was modified."""
+    return sha256(path)
 
 
 def _written(clip: Clip, first: int, end: int, rest: int, folder: Path) -> Footage:

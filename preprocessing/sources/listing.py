@@ -217,7 +217,7 @@ def _read_row(row: dict[Any, Any], folder: Path) -> tuple:
     return location, parse_intervals(row.get("interval", "")), name or None
 
 
-def _identity(location: str) -> str:
+def identity(location: str) -> str:
     """What two ways of writing the place of one video have in common."""
     if not is_url(location):
         return str(Path(location).resolve())
@@ -227,7 +227,7 @@ def _identity(location: str) -> str:
 
 def _gather(drafts: dict[str, _Draft], new: _Draft, intervals: tuple, refused: list[str]) -> None:
     """Adds `new` with its intervals (() for all of it) to the draft of the same video, where there is one."""
-    draft = drafts.setdefault(_identity(new.location), new)
+    draft = drafts.setdefault(identity(new.location), new)
     place = new.place or new.location
     if not intervals:
         if draft.intervals:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.signal import fftconvolve, firwin2, stft
 
 from media.reading import SPEECH_RATE, read_speech, write_wav
-from preprocessing.dataset import open_dataset
+from preprocessing.dataset import files_digest, note_in_clips, open_dataset
 from runtime.files import atomic_folder, make_folder
 from runtime.program import ArgumentParser, program, with_progress
 
@@ -71,6 +71,7 @@ def main():
             shutil.copytree(dataset.folder, partial, dirs_exist_ok=True)
             for clip in with_progress(dataset.clips, "clip", folder.name):
                 write_wav(partial / "clips" / clip.name / "speech.wav", equalised(speech_of(clip), levels), SPEECH_RATE)
+            note_in_clips(partial, lambda clip: {"files_sha256": files_digest(partial / "clips" / clip["name"])})
         print(f"wrote {folder}")
 
 

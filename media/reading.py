@@ -242,7 +242,7 @@ def _decode_from(path: str | Path, container: Any, stream: Any, damage: list[str
     return _decode(container, stream, damage)
 
 
-def _numbered(container: Any, frames: Iterator[Any], stream: Any, frame_rate: float) -> Iterator[Any]:
+def _numbered(frames: Iterator[Any], stream: Any, frame_rate: float) -> Iterator[Any]:
     """The frames of a container that knows no presentation times, with such times.
 
     In AVI they are the times of decoding, later by as many frames as the decoder holds back. Raw video has none at
@@ -293,7 +293,7 @@ def read_frames(
         else:
             frames = _decode(container, stream, damage)
         if timeless:
-            frames = _numbered(container, frames, stream, info.frame_rate)
+            frames = _numbered(frames, stream, info.frame_rate)
         convert = VideoReformatter().reformat  # one for all frames: making it takes longer than using it
         size = turn = None  # of the first frame; others come in this size, should the stream change it
         before = -np.inf

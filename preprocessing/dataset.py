@@ -116,9 +116,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Twelve digits of the SHA-256 over names, splits and files of all clips, and how they were prepared.
-
-        They change with the data.
+        """Twelve digits of the SHA-256 over names, splits and files of all clips: they change with the data.
 
         Raises:
             InputError: a file of a clip is damaged or cannot be read.
@@ -129,11 +127,8 @@ class Dataset:
                 for name in unknown:
                     digests[name] = files_digest(self.folder / "clips" / name)
                     bar.update(1)
-        settings = {source["name"]: source.get("settings") for source in self.manifest["sources"]}
-        clips = sorted(
-            [entry["name"], entry["split"], digests[entry["name"]], settings.get(entry.get("source"))]
-            for entry in self.manifest["clips"]
-        )
+        entries = self.manifest["clips"]
+        clips = sorted([entry["name"], entry["split"], digests[entry["name"]], None] for entry in entries)
         return hashlib.sha256(json.dumps(clips).encode()).hexdigest()[:12]
 
     @property

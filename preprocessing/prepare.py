@@ -66,7 +66,7 @@ def prepare_dataset(
     """Turns videos into a dataset (see docs/formats.md) or adds to one.
 
     Args:
-        sources: what `sources.read_sources` takes: video files, folders, addresses, lists.
+        sources: what `sources.listing.read_sources` takes: video files, folders, addresses, lists.
         folder: the dataset's folder, made where missing.
         splits: folder with train.txt, validation.txt and test.txt; None for 80/10/10, by time in recordings of
             `split_by_time.LEAST_SECONDS` or more and by a hash of the name in others. A clip that has a split keeps it
@@ -299,7 +299,7 @@ def _task(
         InputError: it cannot be had, stands in none of the split lists, or is there already under another name.
     """
     stems = name_stems(source.name, source.intervals, source.names)
-    if split_of is not None and not any(_listed(split_of, name, stem) for name in split_of for stem in stems):
+    if split_of is not None and not any(_listed(name, stem) for name in split_of for stem in stems):
         raise InputError(f"{source.location}: {source.name} is in none of the lists of --splits; add it to one")
     picture = sound = source.location
     details = {}
@@ -339,7 +339,7 @@ def _segments(segments: str, intervals: tuple, picture: str) -> str:
     return "speech" if longest >= LEAST_SECONDS - TOLERANCE else "whole"
 
 
-def _listed(split_of: dict[str, str], name: str, stem: str) -> bool:
+def _listed(name: str, stem: str) -> bool:
     """Whether a name in the lists of --splits may be that of a clip whose name begins with a stem."""
     return name == stem or without_times(name) == stem
 

@@ -44,7 +44,7 @@ def find_segments(
         times: of the frames, in seconds [shape=(n,)].
         reasons: for each frame why its face is not usable, or "".
         faces: number of faces in each frame [shape=(n,)].
-        voice: probability of voice as `voice.voice_activity` gives it [shape=(chunks,)].
+        voice: probability of voice as `speech.voice_activity` gives it [shape=(chunks,)].
         cuts: indices of frames with which another scene or person begins: there a segment ends.
 
     Returns:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from audio2faces.generate import __main__ as generate
+from audio2faces.generate.video import Options
 from experiments import ablation
 from media.reading import write_wav
 from media.writing import TalkingVideo, is_synthetic
@@ -96,6 +97,12 @@ def test_videos_are_not_made_of_videos_that_were_made(make, tmp_path):
     assert status == 0 and sorted(os.listdir(tmp_path / "wavs")) == there
     assert "note: 3 of 6 files in wavs are generated videos; skipped" in told
     assert "3 of 3 videos were there already" in told
+
+
+def test_options_that_make_no_video_are_refused():
+    for wrong, reason in (({"frame_rate": 0}, "frame_rate 0: give 1 to 120"), ({"smooth": -1.0}, "smooth -1: give")):
+        with pytest.raises(InputError, match=reason):
+            Options(**wrong)
 
 
 def test_a_video_of_an_unknown_kind_is_refused(tmp_path):

@@ -245,8 +245,6 @@ def _face_and_maps(model: Any, dtype: str, frames: int | None) -> tuple[Any, Any
 
 def _warm_up(face: Any) -> dict[str, dict[str, np.ndarray]]:
     """A small request for each signature."""
-    import numpy as np
-
     count = int(WARM_SECONDS * face.features.sample_rate)
     around = face.context + face.look_ahead
     return {

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from audio2faces.generate.source import LONGEST_SIDE
+from audio2faces.generate.video import RATES
 from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model, is_onnx, onnx_copy
 from media.reading import sound_duration
 from media.writing import FORMATS, is_synthetic
@@ -19,7 +20,6 @@ from runtime.files import check_is_file, check_output, check_output_folder, clai
 from runtime.program import ArgumentParser, InputError, command, keras_installed, number, program, progress
 
 SOUNDS = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".mp4", ".mkv", ".mov", ".webm", ".avi", ".mpg")
-HIGHEST_RATE = 120.0  # frames per second
 SHORTEST_SIDE, LARGEST_SIDE = 64, 8192  # pixels of a source
 STRONGEST = 3.0  # articulation
 LONGEST_SMOOTHING = 1.0  # seconds
@@ -51,7 +51,10 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--frames", metavar="FOLDER", help="also write every picture as PNG")
     parser.add_argument(
-        "--fps", type=number(1.0, HIGHEST_RATE), metavar="RATE", help="frames per second (default: the model's)"
+        "--fps",
+        type=number(float(RATES[0]), float(RATES[1])),
+        metavar="RATE",
+        help="frames per second (default: the model's)",
     )
     parser.add_argument(
         "--smooth",

@@ -23,7 +23,7 @@ class VideoFrames:
 
     Args:
         path: of the video.
-        times: of its frames in seconds, as `media.read_frames` gave them [shape=(frames,)].
+        times: of its frames in seconds, as `media.reading.read_frames` gave them [shape=(frames,)].
         shape: height and width of the frames, shrunk if they are to be.
     """
 

@@ -45,6 +45,12 @@ class Options:
     still: bool = False
     longest_side: int | None = LONGEST_SIDE
 
+    def __post_init__(self) -> None:
+        if self.frame_rate is not None and not RATES[0] <= self.frame_rate <= RATES[1]:
+            raise InputError(f"frame_rate {self.frame_rate:g}: give {RATES[0]} to {RATES[1]} frames per second")
+        if not self.smooth >= 0:
+            raise InputError(f"smooth {self.smooth:g}: give a standard deviation in seconds, 0 or more")
+
 
 def generate_video(
     model: Any,

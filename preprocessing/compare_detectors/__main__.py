@@ -125,7 +125,7 @@ def find_faces(frames: Any, method: str, detector: TimedDetector) -> list[list[F
 
 
 def compare_measures(videos: Any, rates: Any) -> Any:
-    """For each of METHODS the measures of `detector_measures.measure`, and its rate in frames per second."""
+    """For each of METHODS the measures of `compare_detectors.measures.measure`, and its rate in frames per second."""
     return {
         method: measure([(video.faces[method], video.truth) for video in videos]) | {"rate": rates[method]}
         for method in METHODS

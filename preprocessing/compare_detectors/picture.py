@@ -36,7 +36,7 @@ def draw_comparison(path: Path, videos: list[Any]) -> None:
 
     Args:
         path: of the PNG.
-        videos: list of `compare_detectors.ComparedVideo`, at least one.
+        videos: list of `ComparedVideo`, at least one.
     """
     typical = _typical(videos)
     figure = Figure(figsize=(13, 9.6), dpi=75, layout="constrained")

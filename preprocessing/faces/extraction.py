@@ -49,7 +49,7 @@ def extract_faces(frames: Iterator, detector: Any, frame_rate: float, size: int,
     A second of frames is held back, as far as the smoothing looks ahead; of those only the surroundings of the face.
 
     Args:
-        frames: iterable of (time, image) as `media.read_frames` gives it.
+        frames: iterable of (time, image) as `media.reading.read_frames` gives it.
         detector: a `detection.Detector`.
         frame_rate: frames per second.
         size: side of the crops in pixels.

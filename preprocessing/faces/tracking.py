@@ -56,7 +56,7 @@ def track_faces(frames: Any, detector: Any, exact: bool = False) -> Iterator[Any
     look showed none, every picture is looked at as a whole.
 
     Args:
-        frames: iterable of (time, image) as `media.read_frames` gives it.
+        frames: iterable of (time, image) as `media.reading.read_frames` gives it.
         detector: a `detection.Detector`.
         exact: detect in every picture, as it is.
 

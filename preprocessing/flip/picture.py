@@ -29,7 +29,7 @@ def draw_finding(path: Path, finding: Any) -> None:
 
     Args:
         path: of the PNG.
-        finding: `flip.Finding`.
+        finding: `flip.finding.Finding`.
     """
     figure = Figure(figsize=(10.5, 9.2), layout="constrained")
     panels = figure.subplot_mosaic(

@@ -116,7 +116,7 @@ def draw_excerpt(excerpt: Excerpt, voice: np.ndarray) -> Iterator[Any]:
 
     Args:
         excerpt: an `Excerpt`.
-        voice: probability of voice during it, as `voice.voice_activity` gives it [shape=(chunks,)].
+        voice: probability of voice during it, as `speech.voice_activity` gives it [shape=(chunks,)].
 
     Yields:
         uint8 RGB [shape=(SIDE + PANEL, SIDE, 3)].

@@ -19,8 +19,6 @@ LARGEST_COLOUR_DIFFERENCE = 25.0  # of 255, from the median of the clips; those 
 LARGEST_SIZE_RATIO = 1.5  # of the distance between the eyes, likewise
 LEAST_CORRELATION = 0.75  # of looks, likewise; one speaker's clips have .90 and more, other persons mostly .5 and less
 
-QUANTITIES = ("yaw", "pitch", "brightness", "eye_distance")  # measured in many frames of a clip
-
 
 @dataclass(frozen=True)
 class Measures:
@@ -87,7 +85,7 @@ class Survey:
         return unlike
 
     def values(self, quantity: str, split: str | None = None) -> np.ndarray:
-        """One of QUANTITIES in all clips, or those of one split, one after the other [shape=(n,)]."""
+        """A measure of all clips, or of those of one split, one after the other [shape=(n,)], such as their yaw."""
         measures = self.measures if split is None else self.of_split(split)
         return np.concatenate([np.zeros(0), *(getattr(of_clip, quantity) for of_clip in measures)])
 

@@ -59,7 +59,7 @@ def clip_name(source_name: str, start: float, end: float) -> str:
     Names of one source sort in the order of their starts, and differ wherever times differ by a hundredth of a second.
 
     Args:
-        source_name: as in `sources.Source`.
+        source_name: as in `sources.listing.Source`.
         start: of the interval, in seconds.
         end: of the interval, in seconds.
     """

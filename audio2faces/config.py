@@ -14,12 +14,16 @@ FEW = 0.75  # minutes of training speech below which a speech encoder that is ad
 LITTLE = 5.0  # minutes of it below which the default is a training of minutes
 
 
+# What a regressor and a speech encoder hear, and the audio network that they share.
+ENCODER_SPEECH = SpeechConfig("wider", widths=(128, 256, 256), code_size=128, dropout=0.2)
+
+
 @dataclass(frozen=True)
 class RegressorConfig(Config):
     """What a regressor is and how it is trained."""
 
     size: int = 64  # side of the face in pixels
-    speech: SpeechConfig = SpeechConfig("wider", widths=(128, 256, 256), code_size=128, dropout=0.2)
+    speech: SpeechConfig = ENCODER_SPEECH
     encoder: str = ""  # speech encoder that training starts from: a published one's name, or a folder; "": none
     frozen: bool = False  # its weights stay as they are
     adapted: float = 0.5  # where it is adapted: share of the adapted weights in the mean with those it starts from

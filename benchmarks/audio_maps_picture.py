@@ -1,6 +1,5 @@
 """The audio maps of one moment in one picture: python -m benchmarks.audio_maps_picture docs/audio-maps.png."""
 
-import json
 import sys
 
 import numpy as np
@@ -10,12 +9,13 @@ from audio2faces.published import DEFAULT_MODEL
 from benchmarks.audio_maps import SPEECH
 from media.reading import read_speech
 from preprocessing.speech.audio_features import FEATURE_PRESETS, FeatureStatistics, speech_maps
-from runtime.files import atomic_write
+from runtime.files import atomic_write, read_json
 from runtime.program import ArgumentParser, program
 
 MOMENT = 1.52  # s: a vowel, with a pitch period of 8 ms
-COLOURS = {"wide": "#2a78b5", "2017-long": "#c98a1b", "2017": "#d1495b"}  # of the windows
-SHOWN = 200  # ms of sound on either side of the moment
+COLOURS = {"wider": "#9ec1dd", "wide": "#2a78b5", "2017-long": "#c98a1b", "2017": "#d1495b"}  # of the windows
+OF_2017 = ("2017", "2017-long")
+SHOWN = 300  # ms of sound on either side of the moment
 
 
 def extent_of(settings):
@@ -38,7 +38,7 @@ def draw_sound(axes, names, shown):
         label = f"{name}, {2 * half:.0f} ms"
         axes.axvspan(-half, half, color=COLOURS[name], alpha=min(0.3, 20 / half), linewidth=0, label=label)
     if names:
-        axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 0.98))
+        axes.legend(frameon=False, ncols=len(names), loc="lower center", bbox_to_anchor=(0.5, 0.98))
     axes.set_xlim(-shown, shown)
     axes.set_ylim(-1, 1)
     axes.set_yticks([-1, 0, 1])
@@ -58,27 +58,33 @@ def draw_map(figure, axes, of_moment, settings, title):
     figure.colorbar(image, ax=axes, pad=0.01, fraction=0.05)
 
 
+def title_of(name):
+    """What a map of a preset holds."""
+    settings = FEATURE_PRESETS[name]
+    return f"{name}: {settings.rows} rows x {settings.coefficients} coefficients"
+
+
 def draw_maps(path):
-    """Writes the PNG: the sound with the windows, the wide map raw and standardised, the maps of 2017."""
+    """Writes the PNG: the sound with the windows, the published face's map raw and standardised, the maps of 2017."""
+    content = read_json(DEFAULT_MODEL / "config.json")
+    heard = content["config"]["speech"]["features"]
     maps = {
-        name: speech_maps(read_speech(SPEECH, settings.sample_rate), [MOMENT], settings)[0]
-        for name, settings in FEATURE_PRESETS.items()
+        name: speech_maps(read_speech(SPEECH, FEATURE_PRESETS[name].sample_rate), [MOMENT], FEATURE_PRESETS[name])[0]
+        for name in (heard, *OF_2017)
     }
-    content = json.loads((DEFAULT_MODEL / "config.json").read_text(encoding="utf-8"))
-    standardised = FeatureStatistics.from_json(content["feature_statistics"]).standardise(maps["wide"])
+    standardised = FeatureStatistics.from_json(content["feature_statistics"]).standardise(maps[heard])
     figure = Figure(figsize=(11, 9.6), layout="constrained")
     panels = figure.subplot_mosaic(
         [["sound", "sound"], ["raw", "standardised"], ["near 2017", "near 2017-long"], ["2017", "2017-long"]],
         height_ratios=[0.9, 1.3, 0.45, 1.3],
     )
     draw_sound(panels["sound"], COLOURS, SHOWN)
-    wide = FEATURE_PRESETS["wide"]
-    draw_map(figure, panels["raw"], maps["wide"], wide, "wide: 35 rows x 13 coefficients")
-    draw_map(figure, panels["standardised"], standardised, wide, "wide, standardised: what the model hears")
-    for name in ("2017", "2017-long"):
+    settings = FEATURE_PRESETS[heard]
+    draw_map(figure, panels["raw"], maps[heard], settings, title_of(heard))
+    draw_map(figure, panels["standardised"], standardised, settings, f"{heard}, standardised: the input of grid-s1-128")
+    for name in OF_2017:
         settings = FEATURE_PRESETS[name]
-        title = f"{name}: {settings.rows} rows x {settings.coefficients} coefficients"
-        draw_map(figure, panels[name], maps[name], settings, title)
+        draw_map(figure, panels[name], maps[name], settings, title_of(name))
         near = panels[f"near {name}"]
         draw_sound(near, (), -extent_of(settings)[0])
         near.set_xlim(panels[name].get_xlim())

@@ -159,7 +159,7 @@ def _prepare(
     settings: Settings,
     licence: str,
     workers: int,
-    cluster: None,
+    cluster: str | None,
     downloader: str,
 ) -> tuple[Dataset, Report]:
     report = Report()
@@ -413,7 +413,7 @@ def _remove_clips(folder: Path, before: dict[str, Any] | None, after: dict[str, 
             shutil.rmtree(folder / "clips" / clip["name"], ignore_errors=True)
 
 
-def _run(tasks: list[SourceTask], workers: int, cluster: None) -> Iterator[Any]:
+def _run(tasks: list[SourceTask], workers: int, cluster: str | None) -> Iterator[Any]:
     """The tasks and their results as they are done, with a progress bar in seconds of video."""
     if not tasks:
         return

@@ -15,7 +15,6 @@ from typing import Any
 import cv2
 
 from media import reading as media
-from preprocessing.clips import SourceTask
 from runtime.interrupts import INTERRUPTED
 from runtime.program import InputError
 
@@ -90,7 +89,7 @@ def _in_processes(function: Callable, tasks: list, workers: int, threads: int) -
         yield task, _alone(function, task, threads)
 
 
-def _alone(function: Callable, task: tuple[str, int], threads: int) -> int | InputError:
+def _alone(function: Callable, task: Any, threads: int) -> Any:
     """The result of a task that was running when a process died, in a process for itself."""
     for _ in range(TRIES - 1):
         with _pool(1, threads) as pool, contextlib.suppress(BrokenProcessPool):
@@ -104,7 +103,7 @@ def _pool(workers: int, threads: int) -> Any:
     return ProcessPoolExecutor(workers, context, _start_worker, (threads,))
 
 
-def _on_cluster(function: Callable, tasks: list[SourceTask], address: str) -> Iterator[Any]:
+def _on_cluster(function: Callable, tasks: list, address: str) -> Iterator[Any]:
     try:
         from dask.distributed import Client, KilledWorker
         from dask.distributed import as_completed as completed

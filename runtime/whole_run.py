@@ -41,7 +41,7 @@ class Phase:
         self.run, self.place, self.started = run, place, time.monotonic()
 
     def left(self, share_done: float, seconds: float) -> str:
-        """What to add to a progress bar: "12:40 left in all", or nothing where no later phase takes long.
+        """What to add to a progress bar: "12:40 left in total", or nothing where no later phase takes long.
 
         Args:
             share_done: of this phase, 0 to 1.
@@ -51,7 +51,7 @@ class Phase:
         guess = self.run.phases[self.place][1]
         measured = self.run.measured + time.monotonic() - self.started
         factor = (measured + TRUST) / (self.run.guessed + share_done * guess + TRUST)
-        return f"{tqdm.format_interval(seconds + factor * later)} left in all" if factor * later > WORTH else ""
+        return f"{tqdm.format_interval(seconds + factor * later)} left in total" if factor * later > WORTH else ""
 
     def end(self, share_done: float) -> None:
         """Counts the phase as done, as much of it as this process did."""

@@ -19,7 +19,7 @@ def test_what_was_measured_corrects_what_was_guessed():
     reading = run.begin("reading")
     reading.started -= 20  # seconds ago, for half of what was guessed to take 10
     factor = (20 + TRUST) / (5 + TRUST)
-    assert factor == 2 and reading.left(0.5, 20.0) == "03:20 left in all"  # 20 of its own, twice 30 and twice 60
+    assert factor == 2 and reading.left(0.5, 20.0) == "03:20 left in total"  # 20 of its own, twice 30 and twice 60
     reading.end(0.5)
     assert (round(run.measured), run.guessed) == (20, 5)
     measuring = run.begin("measuring")
@@ -39,7 +39,7 @@ def test_a_line_of_progress_tells_the_whole(capsys):
         bar.phase.started -= 10
         bar.interval = 0.0
         bar.update(50)
-    assert re.search(r"reading: 50/100 steps, 5.0/s, 00:10 left \(0[12]:\d\d left in all\)", capsys.readouterr().err)
+    assert re.search(r"reading: 50/100 steps, 5.0/s, 00:10 left \(0[12]:\d\d left in total\)", capsys.readouterr().err)
     assert phase_of("reading") is None  # outside of a run
 
 

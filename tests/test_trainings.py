@@ -197,7 +197,7 @@ def test_why_a_process_failed(tmp_path, monkeypatch):
 
 
 def test_progress_is_read_from_a_line():
-    line = "training the refiner: 150/600 steps, 5.1/s, 01:28 left (03:30 left in all), error 0.1"
+    line = "training the refiner: 150/600 steps, 5.1/s, 01:28 left (03:30 left in total), error 0.1"
     assert progress_of(line) == {"text": "training the refiner", "share": 0.25, "left": "03:30"}
     assert progress_of("video prepared: 6/24 seconds, 3.3/s, 00:05 left")["left"] == "00:05"
     assert progress_of("evaluating: 0/0 frames, 0.0/s")["share"] is None

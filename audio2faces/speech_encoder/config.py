@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audio2faces.config import SystemConfig, starting_from
+from audio2faces.config import ENCODER_SPEECH, SystemConfig, starting_from
 from audio2faces.published import ENCODER_KIND, find_encoder
 from runtime.files import read_json
 from runtime.program import InputError
@@ -18,7 +18,7 @@ FOLDER = "speech-encoder"  # within a run
 class SpeechEncoderConfig(Config):
     """What a speech encoder is and how it is trained. The defaults are the preset `full`."""
 
-    speech: SpeechConfig = SpeechConfig("wider", widths=(128, 256, 256), code_size=128, dropout=0.2)
+    speech: SpeechConfig = ENCODER_SPEECH
     augmented_frames: int = 36000  # of each speaker: the fewer clips, the more versions of each
     most_versions: int = 24
     shared: float = 1.0  # weight of the output that all speakers share, against those of each alone

@@ -69,7 +69,7 @@ class TimedDetector:
         """As the detector does."""
         return self._detector.search_box(landmarks)
 
-    def _timed(self, name: str, images: list[np.ndarray], *arguments: argparse.Namespace) -> list[list[Face]]:
+    def _timed(self, name: str, images: list[np.ndarray], *arguments: np.ndarray) -> Any:
         call = getattr(self._detector, name)
         kind = name, len(images), images[0].shape if len(images) else None
         if kind not in self._warm:

@@ -1,7 +1,8 @@
 """What a face detector is: images in, faces with five landmarks out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -32,9 +33,9 @@ class Face:
         left, top, right, bottom = self.box
         return (right - left) * (bottom - top)
 
-    def scaled(self, factor: float) -> Any:
+    def scaled(self, factor: float) -> Self:
         """The same face in the picture enlarged by that factor."""
-        return Face(factor * self.box, self.score, factor * self.landmarks, factor * self.search_box)
+        return type(self)(factor * self.box, self.score, factor * self.landmarks, factor * self.search_box)
 
     @property
     def eye_distance(self) -> float:
@@ -45,7 +46,7 @@ class Face:
 class Detector(Protocol):
     """What tracking needs from a detector."""
 
-    def detect(self, images: Any) -> None:
+    def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
         """Finds all faces.
 
         Args:
@@ -55,7 +56,7 @@ class Detector(Protocol):
             for each image a list of `Face`, the largest first.
         """
 
-    def follow(self, images: Any, search_boxes: Any) -> None:
+    def follow(self, images: Sequence[np.ndarray], search_boxes: np.ndarray) -> list[Face | None]:
         """Looks again for one face in each image, where it was a moment ago.
 
         Args:
@@ -66,5 +67,5 @@ class Detector(Protocol):
             for each image a `Face`, or None where it is no longer there.
         """
 
-    def search_box(self, landmarks: Any) -> None:
+    def search_box(self, landmarks: np.ndarray) -> np.ndarray:
         """The square in which to look for a face whose landmarks [shape=(5, 2)] these are: left, top, right, bottom."""

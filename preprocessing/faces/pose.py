@@ -23,7 +23,7 @@ def yaw(landmarks: np.ndarray) -> np.ndarray | float:
     return ((landmarks[..., NOSE, :] - middle) * eyes).sum(axis=-1) / (eyes**2).sum(axis=-1)
 
 
-def pitch(landmarks: np.ndarray) -> float:
+def pitch(landmarks: np.ndarray) -> np.ndarray:
     """How far the mouth lies below the eyes, across their line: 1.1 to 1.3 in a level head, less in a bowed one.
 
     Args:

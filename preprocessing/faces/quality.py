@@ -29,7 +29,7 @@ ON_RIGHT_SIDE = "the picture lies on its right side"
 
 BY_QUARTERS = ("", ON_RIGHT_SIDE, UPSIDE_DOWN, ON_LEFT_SIDE)  # by the quarter turns, anticlockwise, that it needs
 REMEDIES = {
-    UPSIDE_DOWN: "turn it upside up first (ffmpeg -i FILE -vf hflip,vflip TURNED)",
+    UPSIDE_DOWN: "turn it the right way up first (ffmpeg -i FILE -vf hflip,vflip TURNED)",
     ON_LEFT_SIDE: "turn it clockwise first (ffmpeg -i FILE -vf transpose=1 TURNED)",
     ON_RIGHT_SIDE: "turn it anticlockwise first (ffmpeg -i FILE -vf transpose=2 TURNED)",
 }

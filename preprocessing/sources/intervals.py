@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 
 from runtime.program import InputError
 
@@ -47,7 +48,7 @@ def _parse_time(text: str) -> float:
     return round(int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds), 2)
 
 
-def overlapping(interval: tuple, others: tuple | dict) -> tuple | None:
+def overlapping(interval: tuple, others: Iterable[tuple]) -> tuple | None:
     """The first of `others` that shares more than an end with `interval`, or None; all are (start, end) in seconds."""
     start, end = interval
     return next((other for other in others if start < other[1] and other[0] < end), None)

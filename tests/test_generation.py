@@ -269,7 +269,7 @@ def test_the_evaluation_program_prints_and_writes(tiny_dataset, tiny_model_folde
     assert report["model"] == "tiny" and report["sounds"]["methods"]["real"]["vowel_opening"] == pytest.approx(1)
     assert read_png(tmp_path / "e.png").ndim == 3
     shown = frames_of(tmp_path / "e.mp4")
-    assert len(shown) == 2 * 21 + 17  # the first clip with its dropped frame, twice; 20 frames at 29.97/s
+    assert len(shown) == 21 + 17  # the first clip with its dropped frame; 20 frames at 29.97/s
     assert shown[0].shape == (256, 3 * 256 + 2 * 16, 3)
     assert shown[0][:, 258:270].min() > 225  # white between them
     real = tiny_dataset.split("test")[0].faces[0].repeat(16, axis=0).repeat(16, axis=1)

@@ -54,17 +54,9 @@ def main():
     import_keras()
     from audio2faces.evaluate.evaluation import format_table, measure
     from audio2faces.generate.video import Options, generate_video
-    from audio2faces.trained.face import FaceModel, load_model
     from measures.mouth import MouthComponents
-    from training.frames import frame_numbers
 
-    model = load_model(arguments.model)
-    if not isinstance(model, FaceModel):
-        raise InputError(f"{arguments.model}: made with --mode began, which paints into no take")
-    whole = [clip for clip in dataset.split(arguments.split) if frame_numbers(clip)[-1] == len(clip.times) - 1]
-    clips = whole[: arguments.clips]  # without dropped frames
-    if not clips:
-        raise InputError(f"{dataset.folder}: every {arguments.split} clip has dropped frames")
+    model, clips = model_and_clips(arguments, dataset)
     components = MouthComponents.fit(dataset.split("train"))
     rows, counted = {}, {}
     with tempfile.TemporaryDirectory() as scratch, progress(len(TAKES) * len(clips), "take", "filming again") as bar:
@@ -86,6 +78,20 @@ def main():
     print(f"{model.name} on {len(clips)} {arguments.split} clips\n\n{format_table({'methods': rows})}\n")
     for take, (share, noted) in counted.items():
         print(f"{take}: {share:.1%} of the frames painted, {noted} of {len(clips)} takes taken for another person's")
+
+
+def model_and_clips(arguments, dataset):
+    """The model that paints into takes, and the clips without dropped frames that are filmed again."""
+    from audio2faces.trained.face import FaceModel, load_model
+    from training.frames import frame_numbers
+
+    model = load_model(arguments.model)
+    if not isinstance(model, FaceModel):
+        raise InputError(f"{arguments.model}: made with --mode began, which paints into no take")
+    whole = [clip for clip in dataset.split(arguments.split) if frame_numbers(clip)[-1] == len(clip.times) - 1]
+    if not whole:
+        raise InputError(f"{dataset.folder}: every {arguments.split} clip has dropped frames")
+    return model, whole[: arguments.clips]
 
 
 def film(clip, take, seed, folder):

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from audio2faces.published import DEFAULT_MODEL, find_model
+from benchmarks.moving_head import model_and_clips
 from preprocessing.dataset import open_dataset
 from runtime.program import ArgumentParser, import_keras, number, program, progress
 
@@ -132,7 +133,7 @@ def film(clip, take, seed, folder):
 
 
 def shown_of(model, video, rate):
-    """How much of the painted face each frame of a take shows [shape=(frames,)], and whether no face was found."""
+    """How much of the painted face each frame of a take shows: by what it looks like, and by the face found in it."""
     from audio2faces.generate.source import open_source
     from audio2faces.generate.video import Options, stream_faces
 
@@ -153,12 +154,8 @@ def main():
     dataset = open_dataset(arguments.data)
     import_keras()
     from audio2faces.generate.video import Options, generate_video
-    from audio2faces.trained.face import load_model
-    from training.frames import frame_numbers
 
-    model = load_model(arguments.model)
-    whole = [clip for clip in dataset.split(arguments.split) if frame_numbers(clip)[-1] == len(clip.times) - 1]
-    clips = whole[: arguments.clips]  # without dropped frames
+    model, clips = model_and_clips(arguments, dataset)
     rows = []
     with tempfile.TemporaryDirectory() as scratch, progress(len(TAKES) * len(clips), "take", "filming again") as bar:
         for take in TAKES:

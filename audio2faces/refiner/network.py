@@ -13,6 +13,7 @@ from keras import layers, ops
 
 from audio2faces.config import RefinerConfig
 from audio2faces.lower_face import hidden_mask, painted_mask
+from audio2faces.refiner.light import Light, lit
 from began.adversary import WATCHED, Adversary
 from began.losses import weighted_error
 from began.model import draw_normal_kernels, mouth_weights
@@ -55,14 +56,16 @@ def build_unet(config: RefinerConfig) -> keras.Model:
 
     It sees the painted part and some skin around it, and computes at half its size, a quarter and an eighth, with n, 2n
     and 2n channels; of faces larger than HALVED at half of these. The two ends are sub-pixel (arXiv 1609.05158). Its
-    last convolution starts at zero: an untrained refiner paints the moving face as it is.
+    last convolution starts at zero: an untrained refiner paints the moving face as it is. All of this happens in the
+    light of the reference; the result is in that of the frame.
     """
     size, n = config.size, config.n
     folds = 1 if size <= HALVED else 2
     moving, reference, frame = (keras.Input((size, size, 3)) for _ in range(3))
+    light = Light(size)([reference, frame])
     rows, columns = window(size)
     around = (rows.start, size - rows.stop), (columns.start, size - columns.stop)
-    faces = moving, reference, HiddenLowerFace(size)(frame)
+    faces = moving, reference, HiddenLowerFace(size)(lit(frame, 1 / light))
     seen = [layers.Cropping2D(around, dtype="float32")(face) for face in faces]  # small motion counts
     x = layers.Concatenate()(seen)
     for _ in range(folds):
@@ -78,7 +81,8 @@ def build_unet(config: RefinerConfig) -> keras.Model:
     for _ in range(folds):
         x = depth_to_space(x)
     added = layers.ZeroPadding2D(around, dtype="float32")(x)
-    painted = PaintedLowerFace(size)([frame, layers.Add(dtype="float32")([moving, added])])
+    face = lit(layers.Add(dtype="float32")([moving, added]), light)
+    painted = PaintedLowerFace(size)([frame, face])
     return keras.Model([moving, reference, frame], painted, name="refiner")
 
 

@@ -31,12 +31,11 @@ from training.trainable import Batch
 CANDIDATES = 4  # other moments of a clip, of which the one with the most similar upper face is painted into
 ALIKE = 6.0  # grey levels by which it may differ
 FOREIGN = 0.3  # share of the pairs whose reference is of another clip
-AUGMENTED = 0.2  # share of the pairs whose pose and lighting in the frame are augmented
-LIGHT_ALONE = 0.3  # last share of the steps, in which only their lighting is: a warped frame is softer
-# Twice the standard deviation of the augmentation. Of the pose: degrees; shares of the side; width against height, as a
-# head that turns aside changes it; size of one side against the other. Of the light: brightness, each colour, side.
+AUGMENTED = 0.2  # share of the pairs whose pose in the frame is augmented
+AS_FILMED = 0.3  # last share of the steps, in which none is: a warped frame is softer
+# Twice the standard deviation of an augmented pose: degrees; shares of the side; width against height, as a head that
+# turns aside changes it; size of one side against the other.
 TURN, SCALE, SHIFT, ASPECT, TILT = 6.0, 0.06, 0.03, 0.2, 0.1
-LIGHT, TINT, SIDE = 0.5, 0.2, 0.3
 
 
 class RefinerTask(Task):
@@ -46,8 +45,7 @@ class RefinerTask(Task):
     another moment. What is painted starts as the regressor shows it when it moves a quiet face of the same clip, as it
     does in generation. (Starting from any face, whose own motion it knows no better than that of the others, the
     refiner learns to distrust all motion: the mouth moved less by a tenth.) Footage may show another turn of the head
-    and other light than the reference: so some references are of other clips, and the pose and lighting of some
-    frames and references are augmented.
+    than the reference: so some references are of other clips, and the pose of some frames and references is augmented.
 
     The weights of the last step are the result: the sharpest of all steps may be one that drew a grid over the face.
 
@@ -102,9 +100,9 @@ class RefinerTask(Task):
         reference = moving = self.trained.motion(indices)
         if self.face.config.motion:
             frame = to_signed(frames.faces(self._other_moments(first, generator)[:count]))
-            which = (generator.random(len(first)) < AUGMENTED).repeat(2)[:count]
-            pose = step < (1 - LIGHT_ALONE) * self.settings.steps
-            frame[which], face[which] = augmented((frame[which], face[which]), generator, pose)
+            share = AUGMENTED if step < (1 - AS_FILMED) * self.settings.steps else 0
+            which = (generator.random(len(first)) < share).repeat(2)[:count]
+            frame[which], face[which] = augmented((frame[which], face[which]), generator)
             face = frame + painted_mask(self.config.size) * (face - frame)
             clips = frames.clip_of[first]
             others = generator.integers(len(self.quiet), size=len(first))
@@ -164,14 +162,13 @@ class RefinerTask(Task):
         draw_refiner_curves(path, rows)
 
 
-def augmented(several: Sequence[np.ndarray], generator: np.random.Generator, pose: bool = True) -> list[np.ndarray]:
-    """Faces in another pose and light: turned, shifted, stretched or narrowed, tilted; alike within each pair.
+def augmented(several: Sequence[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
+    """Faces in another pose: turned, shifted, stretched or narrowed, tilted; alike within each pair.
 
     Args:
         several: arrays of faces in about [-1, 1], which are augmented alike; the frames of a pair one after the other
             [shape=(n, size, size, 3) each].
         generator: source of randomness.
-        pose: whether the pose changes, or the light alone.
 
     Returns:
         arrays in [-1, 1], same shapes.
@@ -189,16 +186,12 @@ def augmented(several: Sequence[np.ndarray], generator: np.random.Generator, pos
         transform[:2, 2] = np.array(shift) * size
         transform[2, :2] = generator.normal(0, TILT, 2) / 2 / size
         transform = back @ transform @ to_middle
-        light = np.exp(generator.normal(0, LIGHT) / 2) * (1 + generator.normal(0, TINT, 3) / 2)
-        light = light * (1 + np.linspace(-1, 1, size)[:, None] * generator.normal(0, SIDE) / 2)
         for faces, result in zip(several, made, strict=True):
             for index in range(first, min(first + 2, count)):
-                moved = faces[index]
-                if pose:  # cubic, since linear interpolation is softer
-                    moved = cv2.warpPerspective(
-                        moved, transform, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-                    )
-                result[index] = np.clip(light * (moved + 1) - 1, -1, 1)
+                moved = cv2.warpPerspective(  # cubic, since linear interpolation is softer
+                    faces[index], transform, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+                )
+                result[index] = np.clip(moved, -1, 1)
     return made
 
 

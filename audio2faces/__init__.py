@@ -14,7 +14,7 @@ import runtime  # before Keras: it chooses the backend
 if TYPE_CHECKING:
     from audio2faces.talking_face import TalkingFace, prepare
     from preprocessing.dataset import open_dataset
-    from runtime.program import InputError
+    from runtime.errors import InputError
 
 __version__ = runtime.__version__
 __all__ = ["InputError", "TalkingFace", "open_dataset", "prepare"]
@@ -22,7 +22,7 @@ _MODULES = {
     "TalkingFace": "audio2faces.talking_face",
     "prepare": "audio2faces.talking_face",
     "open_dataset": "preprocessing.dataset",
-    "InputError": "runtime.program",
+    "InputError": "runtime.errors",
 }
 
 

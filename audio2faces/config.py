@@ -5,7 +5,7 @@ from typing import Any
 
 from audio2faces.published import DEFAULT_ENCODER
 from began.config import NO_BOTTLENECK, WIDE_ERRORS, AdversaryConfig
-from runtime.program import InputError
+from runtime.errors import InputError
 from training.config import Config, SpeechConfig, TrainingConfig
 
 LARGEST_MOTION = 64  # pixels: larger faces get the motion of smaller ones, which the refiner sharpens

@@ -17,8 +17,8 @@ from began.figures import draw_panels, draw_rows
 from media.reading import SPEECH_RATE
 from media.writing import SHORTEST_SIDE, SOUND_RATE, SYNTHETIC, TalkingVideo
 from preprocessing.dataset import Clip
+from runtime.errors import InputError
 from runtime.files import atomic_write
-from runtime.program import InputError
 from training.frames import frame_numbers, shown_moments
 
 COMPARED_CLIPS = 3  # sentences of a video that sets methods side by side

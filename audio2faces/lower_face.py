@@ -17,6 +17,26 @@ UPPER = 0.55  # share of the face above the mouth
 SMALL = 32  # pixels of the faces whose upper parts are compared
 
 
+def ellipse_mask(size: int, centre: tuple[float, float], radii: tuple[float, float], feather: float) -> np.ndarray:
+    """1 within an ellipse, fading to 0 outside of it and at the edge of the crop.
+
+    Args:
+        size: of the face in pixels.
+        centre: across and down, in units of that size.
+        radii: across and down, in the same unit.
+        feather: standard deviation of the edge, in the same unit.
+
+    Returns:
+        float32 [shape=(size, size)].
+    """
+    mask: np.ndarray = np.zeros((size, size), np.float32)
+    middle, axes = ([round(size * part) for part in parts] for parts in (centre, radii))
+    cv2.ellipse(mask, middle, axes, 0, 0, 360, 1.0, cv2.FILLED)
+    mask = cv2.GaussianBlur(mask, (0, 0), feather * size, borderType=cv2.BORDER_CONSTANT)
+    rim = np.minimum(np.arange(size), np.arange(size)[::-1]) / (2 * feather * size)
+    return (mask * np.minimum(1, np.minimum(rim[:, None], rim[None]))).astype(np.float32)
+
+
 @lru_cache
 def painted_mask(size: int) -> np.ndarray:
     """Opacity of the painted part: 1 within, 0 outside and at the edge of the crop.
@@ -24,12 +44,7 @@ def painted_mask(size: int) -> np.ndarray:
     Returns:
         float32, not to be written to [shape=(size, size, 1)].
     """
-    mask: np.ndarray = np.zeros((size, size), np.float32)
-    centre, radii = (tuple(round(size * part) for part in parts) for parts in (CENTRE, RADII))
-    cv2.ellipse(mask, centre, radii, 0, 0, 360, 1.0, cv2.FILLED)
-    mask = cv2.GaussianBlur(mask, (0, 0), FEATHER * size, borderType=cv2.BORDER_CONSTANT)
-    rim = np.minimum(np.arange(size), np.arange(size)[::-1]) / (2 * FEATHER * size)
-    mask = mask * np.minimum(1, np.minimum(rim[:, None], rim[None]))
+    mask = ellipse_mask(size, CENTRE, RADII, FEATHER)
     mask = np.where(mask < HIDDEN, 0, np.where(mask > 1 - HIDDEN, 1, mask)).astype(np.float32)[..., None]
     mask.flags.writeable = False
     return mask

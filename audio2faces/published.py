@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from runtime.backend import keras_installed
+from runtime.errors import InputError
 from runtime.files import read_json
-from runtime.program import InputError, keras_installed
 
 PACKAGE = Path(__file__).parent
 

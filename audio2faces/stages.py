@@ -10,8 +10,8 @@ from typing import Any
 
 from audio2faces.config import STAGES, RegressorConfig, SystemConfig
 from preprocessing.dataset import Dataset, check_size
+from runtime.errors import InputError
 from runtime.files import read_json, write_json
-from runtime.program import InputError
 from training.run_folder import RunSettings, holds_something, in_words
 
 DONE = "done.json"  # in the folder of a stage that has taken all of its steps

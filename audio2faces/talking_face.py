@@ -17,8 +17,9 @@ from preprocessing.clips import Settings
 from preprocessing.dataset import Dataset, open_dataset
 from preprocessing.prepare import prepare_dataset
 from preprocessing.speech.audio_features import speech_maps
+from runtime.backend import import_keras
+from runtime.errors import InputError
 from runtime.files import check_output_folder
-from runtime.program import InputError, import_keras
 
 
 class TalkingFace:

@@ -18,9 +18,11 @@ from preprocessing.clips import Settings
 from preprocessing.dataset import SIZES, Dataset, check_size
 from preprocessing.prepare import open_or_prepare, prepare_dataset
 from preprocessing.review.people import format_people, people_of
+from runtime.backend import check_backend, import_keras
+from runtime.errors import InputError
 from runtime.files import check_output_folder
 from runtime.interrupts import set_interrupt_message
-from runtime.program import ArgumentParser, InputError, check_backend, command, import_keras, number, program
+from runtime.program import ArgumentParser, command, number, program
 from training.config import OF_VAE
 from training.devices import read_cluster
 from training.run_folder import RunSettings, check_run, own_run

@@ -19,7 +19,7 @@ from audio2faces.trained.model_card import write_card
 from measures.mouth import MouthComponents
 from preprocessing.dataset import Dataset
 from runtime.files import write_json
-from runtime.program import with_progress
+from runtime.progress import with_progress
 from runtime.whole_run import whole_run
 from training.frames import FrameStore, rest_frame, smaller
 from training.run_folder import own_run, with_precision
@@ -108,7 +108,7 @@ def articulate(face: FaceModel, components: MouthComponents, store: FrameStore) 
         motion, around = face.relative_motion(predicted[-1]), {}
         if face.paints:
             frames = np.asarray(held_out.clips[other].faces)
-            played = frames[forth_and_back(np.arange(len(motion)), len(frames))]
+            played = frames[forth_and_back(np.arange(len(motion)), len(frames) - 1)]
             around = {"reference": frames[rest_frame(held_out.maps[other])], "frames": played}
         of_clip = clip.faces, face.render(motion, refined=False), face.render(motion, **around)
         for positions, faces in zip((real, regressed, shown), of_clip, strict=True):

@@ -7,7 +7,7 @@ import numpy as np
 
 from preprocessing.speech.audio_features import FeatureSettings, speech_maps
 from preprocessing.speech.augmentation import AugmentationSettings, augment, noise
-from runtime.program import progress
+from runtime.progress import progress
 from training.frames import FrameSet
 
 CHANGED = 0.5  # share of frames that get a changed version, where there are some

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from runtime.program import InputError
+from runtime.errors import InputError
 from training.config import Config, SpeechConfig, TrainingConfig
 
 # Defects of the 2017 project that a setting can bring back (docs/collapse.md); the others are values of settings.

@@ -15,7 +15,7 @@ from scipy.linalg import eigh
 from measures.mouth import COMPONENTS, STILL, MouthComponents
 from media.pixels import to_signed
 from preprocessing.dataset import Clip
-from runtime.program import progress, with_progress
+from runtime.progress import progress, with_progress
 from training.frames import SmallerClip
 
 NOTHING = 1e-6  # share of the largest variance below which there is no component

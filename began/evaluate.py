@@ -10,8 +10,10 @@ from typing import Any
 
 from measures.collapse import check_clips
 from preprocessing.dataset import Dataset, open_dataset
+from runtime.backend import import_keras
+from runtime.errors import InputError
 from runtime.files import check_output, claimed, write_json
-from runtime.program import ArgumentParser, InputError, import_keras, program
+from runtime.program import ArgumentParser, program
 
 # Name in the table, key of the measure, digits.
 TABLE = (

@@ -18,8 +18,8 @@ from began.model_folder import KIND, SCHEMA, read_config
 from began.networks.inference import in_batches, without_xla
 from media.pixels import to_uint8
 from preprocessing.speech.audio_features import FeatureStatistics
+from runtime.errors import InputError
 from runtime.files import atomic_folder, write_json
-from runtime.program import InputError
 from training.checkpoints import DAMAGED
 from training.network_files import load_network
 

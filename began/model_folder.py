@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from runtime.errors import InputError
 from runtime.files import read_json
-from runtime.program import InputError, command
+from runtime.program import command
 
 SCHEMA = 2
 KIND = "began"

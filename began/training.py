@@ -24,7 +24,8 @@ from measures.mouth import COMPONENTS, MouthComponents
 from media.pixels import to_signed, to_uint8
 from preprocessing.dataset import Dataset, check_size
 from preprocessing.speech.audio_features import FeatureStatistics
-from runtime.program import InputError, progress, with_progress
+from runtime.errors import InputError
+from runtime.progress import progress, with_progress
 from training.checkpoints import load_weights
 from training.config import OF_VAE, SpeechConfig
 from training.devices import Devices, OneDevice, open_devices

@@ -18,7 +18,8 @@ from measures.collapse import (
 )
 from measures.mouth import MouthComponents, mouth_measures
 from preprocessing.dataset import Dataset
-from runtime.program import InputError, progress
+from runtime.errors import InputError
+from runtime.progress import progress
 from training.frames import SHOWN, FrameSet, FrameStore, clip_mean, shown_moments
 
 SAMPLES = 400  # faces that the collapse is measured on during training; afterwards there are more

@@ -5,8 +5,9 @@ import sys
 import numpy as np
 
 from preprocessing.dataset import open_dataset
+from runtime.backend import import_keras
 from runtime.files import check_output
-from runtime.program import ArgumentParser, import_keras, program
+from runtime.program import ArgumentParser, program
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 SHOWN = ("correlation", "opening_correlation", "amplitude", "explained_variance", "swap", "mouth_sharpness")

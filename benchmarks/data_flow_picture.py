@@ -12,7 +12,8 @@ from media.reading import read_frames, read_speech
 from preprocessing.faces.detectors import make_detector
 from preprocessing.faces.extraction import extract_faces
 from preprocessing.speech.audio_features import speech_maps
-from runtime.program import ArgumentParser, import_keras, program
+from runtime.backend import import_keras
+from runtime.program import ArgumentParser, program
 
 CLIP = SAMPLES / "bgbu4p.mpg"  # of the test sentences
 FRAME = 32

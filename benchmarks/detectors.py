@@ -14,7 +14,8 @@ from media.reading import read_frames
 from preprocessing.compare_detectors.__main__ import find_faces
 from preprocessing.compare_detectors.measures import measure, true_boxes
 from preprocessing.faces.detectors import DETECTORS, make_detector
-from runtime.program import ArgumentParser, program, progress
+from runtime.program import ArgumentParser, program
+from runtime.progress import progress
 
 STEP = 5  # every fifth frame is looked at; the truth is told from all
 TILTS = (0, 10, 20, 30)  # degrees, to the left

@@ -27,7 +27,8 @@ from preprocessing.flip.histogram import histogram_scores
 from preprocessing.flip.mirror import mirror_faces, mirror_landmarks
 from preprocessing.flip.rule_2017 import choose_references, distances_2017, strip_width, threshold_2017
 from runtime.files import check_output
-from runtime.program import ArgumentParser, program, progress
+from runtime.program import ArgumentParser, program
+from runtime.progress import progress
 
 FRAME_RATE = 25.0
 SETTINGS = {  # what is mirrored: a share of the clips, or those of another background; and whether the light is evened

@@ -18,7 +18,8 @@ import numpy as np
 
 from audio2faces.published import DEFAULT_MODEL, find_model
 from media.reading import read_speech, write_wav
-from runtime.program import ArgumentParser, import_keras
+from runtime.backend import import_keras
+from runtime.program import ArgumentParser
 
 ROOT = Path(__file__).parent.parent
 SPEECH = ROOT / "samples" / "speech.wav"

@@ -13,7 +13,10 @@ from audio2faces.published import find_model
 from media.reading import read_frames, video_info
 from preprocessing.faces.detectors import make_detector
 from preprocessing.faces.extraction import extract_faces
-from runtime.program import ArgumentParser, InputError, import_keras, program, progress
+from runtime.backend import import_keras
+from runtime.errors import InputError
+from runtime.program import ArgumentParser, program
+from runtime.progress import progress
 
 VIDEOS = (".mp4", ".mkv", ".mpg", ".mov", ".webm", ".avi")
 FRAMES = 75  # of a video that are read

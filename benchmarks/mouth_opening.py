@@ -9,7 +9,8 @@ import sys
 import numpy as np
 
 from preprocessing.dataset import open_dataset
-from runtime.program import ArgumentParser, InputError, program
+from runtime.errors import InputError
+from runtime.program import ArgumentParser, program
 
 # Clip, frame, rows read.
 READ = """

@@ -17,7 +17,9 @@ import numpy as np
 from audio2faces.published import DEFAULT_MODEL, find_model
 from benchmarks.moving_head import model_and_clips
 from preprocessing.dataset import open_dataset
-from runtime.program import ArgumentParser, import_keras, number, program, progress
+from runtime.backend import import_keras
+from runtime.program import ArgumentParser, number, program
+from runtime.progress import progress
 
 RATE = 16000  # of the sound of a take, in Hz
 QUALITY = 12  # constant rate factor of a take

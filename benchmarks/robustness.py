@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from preprocessing.dataset import open_dataset
-from runtime.program import ArgumentParser, InputError, import_keras, program
+from runtime.backend import import_keras
+from runtime.errors import InputError
+from runtime.program import ArgumentParser, program
 
 SECONDS = 3.0  # of what is no speech
 LOUDNESS = 0.05  # root mean square of what is no speech, as loud as GRID's

@@ -15,7 +15,9 @@ import numpy as np
 
 from audio2faces.published import DEFAULT_MODEL
 from preprocessing.dataset import open_dataset
-from runtime.program import ArgumentParser, InputError, import_keras, program
+from runtime.backend import import_keras
+from runtime.errors import InputError
+from runtime.program import ArgumentParser, program
 
 CLIPS = 10
 ONNX = """

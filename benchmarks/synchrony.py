@@ -11,7 +11,9 @@ import sys
 import numpy as np
 
 from preprocessing.dataset import open_dataset
-from runtime.program import ArgumentParser, import_keras, program, progress
+from runtime.backend import import_keras
+from runtime.program import ArgumentParser, program
+from runtime.progress import progress
 
 SHIFTS = (-80, -60, -40, -20, 0, 20, 40, 60, 80)  # ms by which the speech is heard later than recorded
 APART = 40  # ms

@@ -12,8 +12,10 @@ import numpy as np
 
 from experiments.splits import splits_of, with_splits
 from preprocessing.dataset import open_dataset
+from runtime.backend import import_keras
+from runtime.errors import InputError
 from runtime.files import exclusive, make_folder, read_json, write_json
-from runtime.program import ArgumentParser, InputError, import_keras, program
+from runtime.program import ArgumentParser, program
 from training.run_folder import in_words
 
 MINUTES = {"15 minutes of video": 15, "5 minutes of video": 5, "1 minute of video": 1}  # to train regressors on

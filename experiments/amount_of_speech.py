@@ -14,8 +14,9 @@ import numpy as np
 
 from experiments.splits import splits_of, with_splits
 from preprocessing.dataset import open_dataset
+from runtime.backend import import_keras
 from runtime.files import read_json, write_json
-from runtime.program import ArgumentParser, import_keras, number, program
+from runtime.program import ArgumentParser, number, program
 
 MINUTES = (0.25, 0.5, 1.0, 5.0)
 CHOSEN_BY = 2  # clips at least

@@ -17,8 +17,10 @@ import numpy as np
 from experiments.collapse_rows import VAES, VariantConfig, ladder
 from media.pictures import read_png, tile, write_png
 from preprocessing.dataset import open_dataset
+from runtime.backend import import_keras
+from runtime.errors import InputError
 from runtime.files import exclusive, make_folder, read_json, write_json
-from runtime.program import ArgumentParser, InputError, import_keras, program
+from runtime.program import ArgumentParser, program
 from training.config import OF_VAE
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "collapse"

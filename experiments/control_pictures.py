@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from runtime.program import InputError
+from runtime.errors import InputError
 
 SIZE = 32  # pixels
 FROM_EACH = 900  # pictures of a class, at most

@@ -17,7 +17,8 @@ from scipy.signal import fftconvolve, firwin2, stft
 from media.reading import SPEECH_RATE, read_speech, write_wav
 from preprocessing.dataset import files_digest, note_in_clips, open_dataset
 from runtime.files import atomic_folder, make_folder
-from runtime.program import ArgumentParser, program, with_progress
+from runtime.program import ArgumentParser, program
+from runtime.progress import with_progress
 
 EDGES = np.array([0, 150, 300, 500, 800, 1200, 1700, 2300, 3000, 4000, 5500, 7000, 8000])  # of the bands, Hz
 LOUD = 30  # dB below the loudest moment from which on someone speaks

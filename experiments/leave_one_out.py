@@ -18,8 +18,10 @@ import numpy as np
 from audio2faces.config import RegressorConfig
 from experiments.splits import splits_of, with_splits
 from preprocessing.dataset import open_dataset
+from runtime.backend import import_keras
+from runtime.errors import InputError
 from runtime.files import read_json
-from runtime.program import ArgumentParser, InputError, import_keras, number, program
+from runtime.program import ArgumentParser, number, program
 
 CHOSEN_BY = 2  # clips of the first half
 MEASURES = ("correlation", "opening_correlation", "explained_variance")

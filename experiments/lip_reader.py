@@ -22,7 +22,10 @@ from experiments.splits import splits_of, with_splits
 from measures.sounds import read_labels
 from preprocessing.dataset import open_dataset
 from preprocessing.faces.alignment import mouth_slices
-from runtime.program import ArgumentParser, InputError, import_keras, number, program, with_progress
+from runtime.backend import import_keras
+from runtime.errors import InputError
+from runtime.program import ArgumentParser, number, program
+from runtime.progress import with_progress
 
 SLOTS = (
     ["bin", "lay", "place", "set"],

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from experiments.control_pictures import digits, speakers
 from preprocessing.dataset import open_dataset
+from runtime.backend import import_keras
+from runtime.errors import InputError
 from runtime.files import exclusive, make_folder, write_json
-from runtime.program import ArgumentParser, InputError, import_keras, number, program
+from runtime.program import ArgumentParser, number, program
 
 GAMMAS = (0.3, 0.5, 0.7)  # of the paper
 COLUMNS = (

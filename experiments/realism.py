@@ -22,7 +22,10 @@ from measures.collapse import mouths
 from measures.frechet import frechet_distance
 from media.pixels import to_signed
 from preprocessing.dataset import open_dataset
-from runtime.program import ArgumentParser, InputError, import_keras, number, program, with_progress
+from runtime.backend import import_keras
+from runtime.errors import InputError
+from runtime.program import ArgumentParser, number, program
+from runtime.progress import with_progress
 
 DOWN = 3  # times that the networks halve a mouth
 CODE = 32  # numbers of the autoencoder's code

@@ -22,8 +22,10 @@ from scipy.ndimage import gaussian_filter1d
 from measures.sounds import PAUSES, read_labels
 from media.reading import SPEECH_RATE, read_speech, write_wav
 from preprocessing.dataset import open_dataset, write_dataset
+from runtime.errors import InputError
 from runtime.files import atomic_folder, make_folder
-from runtime.program import ArgumentParser, InputError, number, program, with_progress
+from runtime.program import ArgumentParser, number, program
+from runtime.progress import with_progress
 
 VOICES = (
     *(f"flite {name}" for name in ("slt", "rms", "awb", "kal16")),

@@ -9,7 +9,7 @@ import numpy as np
 from preprocessing.dataset import Dataset
 from preprocessing.faces.alignment import mouth_slices
 from runtime.array_file import ArrayFile
-from runtime.program import InputError
+from runtime.errors import InputError
 
 DUPLICATE_PERCENTILE = 1  # of the distances of real faces from different clips: what is nearer is the same picture
 

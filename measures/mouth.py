@@ -11,7 +11,7 @@ import numpy as np
 
 from preprocessing.faces.alignment import mouth_slices
 from runtime.array_file import ArrayFile
-from runtime.program import with_progress
+from runtime.progress import with_progress
 
 COMPONENTS = 5  # of mouth motion; on GRID s1 they hold about 60 % of its variance
 FIT_FRAMES = 20000  # about so many frames decide the components

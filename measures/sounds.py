@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.program import InputError
+from runtime.errors import InputError
 
 UNITS = {".align": 25000, ".txt": 1}  # of a second, by the suffix of the file
 GAP = 0.1  # seconds without a label from which there is a pause

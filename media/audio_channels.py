@@ -7,7 +7,7 @@ import av
 import numpy as np
 
 from media.sound import SoundRepair
-from runtime.program import InputError
+from runtime.errors import InputError
 
 MOST_PLANES = 8  # of a frame; PyAV cannot read more
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from runtime.errors import InputError
 from runtime.files import atomic_write
-from runtime.program import InputError
 
 
 def read_png(path: str | Path) -> np.ndarray:

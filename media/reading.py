@@ -17,8 +17,8 @@ from av.video.reformatter import VideoReformatter
 
 from media.audio_channels import Channels, holds_floats
 from media.sound import BLOCK_SECONDS, NORMAL_LEVEL, SILENCE, ChannelAnalysis, Loudness, SoundTrack
+from runtime.errors import InputError
 from runtime.files import atomic_write, check_is_file
-from runtime.program import InputError
 
 SPEECH_RATE = 16000  # Hz, what the wide feature maps are computed from
 SPEECH_RATE_2017 = 44100  # Hz, what those of the 2017 presets are computed from

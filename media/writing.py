@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from media.reading import media_path, open_container
-from runtime.program import InputError
+from runtime.errors import InputError
 
 SYNTHETIC = "generated from speech by Audio2Faces"  # in the comment of every video with a generated face
 SHORTEST_SIDE = 256  # pixels; smaller faces are scaled up by a whole factor

@@ -12,7 +12,8 @@ from preprocessing.review.report import find_doubtful_clips, write_report
 from preprocessing.segments import SEGMENTS
 from preprocessing.sources.download import DOWNLOADERS
 from preprocessing.sources.intervals import parse_intervals
-from runtime.program import ArgumentParser, check_backend, command, program
+from runtime.backend import check_backend
+from runtime.program import ArgumentParser, command, program
 
 
 def parse_arguments() -> argparse.Namespace:

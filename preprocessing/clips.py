@@ -22,9 +22,9 @@ from preprocessing.segments import SHORTEST, Segment, cut_segment, find_segments
 from preprocessing.sources.intervals import clip_name
 from preprocessing.speech.voice_activity import voice_activity
 from preprocessing.split_by_time import GAP_REASON, LEAST_SECONDS, TOLERANCE, Part, divide
+from runtime.errors import InputError
 from runtime.files import atomic_folder, scratch_folder, sha256, write_json
 from runtime.interrupts import raise_if_interrupted
-from runtime.program import InputError
 
 FEWEST_FRAMES = 5  # a clip with fewer faces teaches nothing
 TOO_FEW = f"fewer than {FEWEST_FRAMES} frames"

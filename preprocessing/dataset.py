@@ -18,8 +18,9 @@ from media.reading import SPEECH_FILES, SPEECH_RATE, read_speech
 from preprocessing.sources.intervals import safe_name
 from preprocessing.split_by_time import GAP, LEAST_SECONDS
 from runtime.array_file import ArrayFile
+from runtime.errors import InputError
 from runtime.files import exclusive, read_json, read_lines, sha256, write_json
-from runtime.program import InputError, progress
+from runtime.progress import progress
 
 SCHEMA = 3
 SPLITS = ("train", "validation", "test")

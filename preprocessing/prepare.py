@@ -29,9 +29,10 @@ from preprocessing.sources.download import fetch
 from preprocessing.sources.intervals import overlapping, safe_name, without_times
 from preprocessing.sources.listing import Source, identity, is_url, read_sources, url_name
 from preprocessing.split_by_time import LEAST_SECONDS, TOLERANCE
+from runtime.errors import InputError
 from runtime.files import make_folder
 from runtime.interrupts import raise_if_interrupted
-from runtime.program import InputError, progress
+from runtime.progress import progress
 
 PREPARED = Path("data")  # folder of the datasets that training makes of videos
 MEGABYTE = 1_000_000

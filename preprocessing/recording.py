@@ -23,7 +23,7 @@ from media.reading import (
 )
 from media.sound import QUIET, gain_of
 from preprocessing.faces.extraction import extract_faces
-from runtime.program import InputError
+from runtime.errors import InputError
 
 # A row for each frame; of a dropped one only time, faces and cut mean something. `crop` is its number among the crops.
 FRAME = np.dtype(

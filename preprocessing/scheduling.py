@@ -15,8 +15,8 @@ from typing import Any
 import cv2
 
 from media import reading as media
+from runtime.errors import InputError
 from runtime.interrupts import INTERRUPTED
-from runtime.program import InputError
 
 TRIES = 3  # how often a task may lose its process before it is given up
 CONNECTION_SECONDS = 10  # to wait for a scheduler to answer

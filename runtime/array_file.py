@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.program import InputError
+from runtime.errors import InputError
 
 
 class ArrayFile:

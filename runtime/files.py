@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from runtime.program import InputError
+from runtime.errors import InputError
 
 PARTIAL = ".partial-"  # begins the names of hidden folders in which outputs are written
 LOCK = ".lock"

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from runtime.program import REMEDIES, InputError
+from runtime.errors import REMEDIES, InputError
 
 
 @contextlib.contextmanager

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from preprocessing.dataset import open_dataset
-from runtime.program import import_keras, program
+from runtime.backend import import_keras
+from runtime.program import program
 
 
 class Noting:

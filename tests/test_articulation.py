@@ -9,7 +9,7 @@ from audio2faces.regressor.articulation import LARGEST_GAIN, Articulation
 from audio2faces.trained.face import load_model
 from measures.mouth import COMPONENTS, MouthComponents
 from preprocessing.faces.alignment import mouth_slices
-from runtime.program import InputError
+from runtime.errors import InputError
 
 from .conftest import ROOT, SAMPLES
 from .media_files import frames_of

@@ -15,8 +15,7 @@ from began.face import BeganFace, load_model
 from began.model import Began
 from began.training import BeganTask, audio_network_of, train_began
 from preprocessing.dataset import Dataset
-from runtime import program
-from runtime.program import InputError
+from runtime.errors import InputError
 from training import run_folder
 from training.devices import OneDevice
 from training.run_folder import DivergenceError
@@ -230,7 +229,7 @@ PHASES["eigenfaces"] = (*PHASES["none"], "eigenfaces", "separating pose from mou
 
 @pytest.mark.parametrize("source", ["eigenfaces", "none"])
 def test_z_is_of_eigenfaces_or_there_is_none(tiny_dataset, tmp_path, source, capsys, monkeypatch):
-    monkeypatch.setattr(program, "SHORT", 0.0)  # or phases of so little data would not show
+    monkeypatch.setattr("runtime.progress.SHORT", 0.0)  # or phases of so little data would not show
     config = TINY.updated(z=source, z_size=4 if source == "eigenfaces" else 0, training={"steps": 4})
     train_began(config, tiny_dataset, tmp_path / "run")
     assert load_model(tmp_path / "run" / "model").faces(np.zeros((2, 35, 13))).shape == (2, 16, 16, 3)

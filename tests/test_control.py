@@ -3,7 +3,7 @@ import pytest
 
 from experiments.control_pictures import SIZE, digits, evenly, speakers
 from experiments.control_task import SAMPLES, ControlTask, config_of
-from runtime.program import InputError
+from runtime.errors import InputError
 from training.run_folder import with_precision
 
 from .conftest import dataset_of, drawn_clip

@@ -12,7 +12,8 @@ from preprocessing.flip.finding import find_mirrored
 from preprocessing.speech.audio_features import FeatureStatistics
 from runtime import array_file
 from runtime.array_file import ArrayFile
-from runtime.program import InputError, program
+from runtime.errors import InputError
+from runtime.program import program
 from training.frames import FrameSet
 
 from .conftest import dataset_of, drawn_clip, run_program

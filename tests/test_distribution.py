@@ -19,7 +19,7 @@ from audio2faces import train
 from began.config import BeganConfig
 from began.model import Began
 from began.training import audio_network_of
-from runtime.program import InputError
+from runtime.errors import InputError
 from training.devices import Cluster, OneDevice, open_devices, read_cluster
 from training.run_arrays import computed_once
 

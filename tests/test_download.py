@@ -16,8 +16,8 @@ from yt_dlp.utils import ExtractorError, GeoRestrictedError, UserNotLive
 
 from preprocessing.sources.download import fetch
 from preprocessing.sources.retries import LONGEST_WAIT, PermanentError, TransientError, http_failure, try_again
+from runtime.errors import InputError
 from runtime.files import sha256
-from runtime.program import InputError
 
 from .conftest import SAMPLES, run_program
 from .media_files import frames_of

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from audio2faces.trained.face import load_model
-from runtime.program import InputError, check_backend
+from runtime.backend import check_backend
+from runtime.errors import InputError
 
 from .conftest import ROOT, one_line, run_program
 from .test_packaging import PROJECT

@@ -24,7 +24,7 @@ from media.reading import read_speech
 from media.writing import is_synthetic
 from preprocessing.faces.alignment import mouth_slices
 from preprocessing.speech.audio_features import FeatureStatistics, speech_maps
-from runtime.program import InputError
+from runtime.errors import InputError
 from training.frames import FrameSet
 
 from .conftest import ROOT, SAMPLES, full_disk, one_line, run_program

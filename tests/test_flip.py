@@ -21,7 +21,7 @@ from preprocessing.flip.mirror import mirror_clip, mirror_faces, mirror_landmark
 from preprocessing.flip.rule_2017 import choose_references, distances_2017, mirrored_2017, strip_width, threshold_2017
 from preprocessing.prepare import prepare_dataset
 from preprocessing.review.contact_sheet import write_contact_sheet
-from runtime.program import InputError
+from runtime.errors import InputError
 
 from .conftest import ROOT, SAMPLES, dataset_of, drawn_clip, one_line, run_program
 from .media_files import frames_of

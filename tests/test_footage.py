@@ -15,8 +15,8 @@ from audio2faces.trained.footage import PICTURES, cut_footage, forth_and_back, s
 from media.reading import read_frames, read_speech, video_info
 from preprocessing.dataset import open_dataset
 from preprocessing.faces.alignment import crop_face
+from runtime.errors import InputError
 from runtime.files import sha256
-from runtime.program import InputError
 
 from .conftest import IN_PICTURE, SAMPLES, dataset_of, drawn_clip, one_line, run_program
 from .media_files import write_video
@@ -183,8 +183,9 @@ def test_a_face_alone_is_that_of_the_footage_also_where_it_is_exported(filmed_mo
 
 
 def test_frames_forth_and_back():
-    assert forth_and_back(np.arange(9), 4).tolist() == [0, 1, 2, 3, 2, 1, 0, 1, 2]
-    assert forth_and_back(np.arange(3), 1).tolist() == [0, 0, 0]
+    assert forth_and_back(np.arange(9), 3).tolist() == [0, 1, 2, 3, 2, 1, 0, 1, 2]
+    assert forth_and_back(np.arange(3), 0).tolist() == [0, 0, 0]
+    assert forth_and_back(1.75, 1.0) == 0.25
 
 
 @pytest.mark.parametrize("rate", [25.0, 60.0])

@@ -22,7 +22,7 @@ from media.pictures import read_png
 from media.reading import read_speech, video_info, write_wav
 from media.writing import FORMATS, TalkingVideo
 from preprocessing.speech.audio_features import speech_maps
-from runtime.program import InputError
+from runtime.errors import InputError
 from training.frames import FrameStore, clip_maps
 
 from .conftest import ROOT, SAMPLES, one_line, run_program

@@ -10,8 +10,8 @@ import av
 import pytest
 
 from preprocessing.clips import _leaving_out
+from runtime.errors import InputError
 from runtime.interrupts import prompt_interrupts
-from runtime.program import InputError
 
 from .conftest import ROOT
 

@@ -13,7 +13,7 @@ from media.reading import (
     video_info,
     write_wav,
 )
-from runtime.program import InputError
+from runtime.errors import InputError
 
 from .conftest import SAMPLES
 from .media_files import copy_video, frames_of, tone, write_sound, write_video

@@ -8,7 +8,7 @@ import pytest
 
 from began.figures import draw_curves
 from media.pictures import read_png
-from runtime.program import InputError
+from runtime.errors import InputError
 from training.checkpoints import load_weights, save_weights
 from training.metrics_log import MetricsLog
 from training.schedule import learning_rate

@@ -14,8 +14,8 @@ from experiments import ablation
 from media.reading import write_wav
 from media.writing import TalkingVideo, is_synthetic
 from preprocessing.dataset import own_dataset
+from runtime.errors import InputError
 from runtime.files import claimed, exclusive, write_json
-from runtime.program import InputError
 
 from .conftest import ROOT, SAMPLES, one_line, run_program
 

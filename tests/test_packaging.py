@@ -10,7 +10,8 @@ import zipfile
 
 import pytest
 
-from runtime.program import COMMANDS, TRAINING_PACKAGES
+from runtime.errors import TRAINING_PACKAGES
+from runtime.program import COMMANDS
 
 from .conftest import ROOT
 

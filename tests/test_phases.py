@@ -7,8 +7,7 @@ import pytest
 from audio2faces.config import FROM_NOTHING, PRESETS
 from audio2faces.phases import training_phases
 from audio2faces.train_system import train_system
-from runtime import program
-from runtime.program import PlainProgress, progress
+from runtime.progress import PlainProgress, progress
 from runtime.whole_run import TRUST, WholeRun, phase_of, whole_run
 
 PHASES = [("reading", 10.0), ("training", 30.0), ("measuring", 60.0)]
@@ -57,7 +56,7 @@ def test_the_phases_of_a_training_depend_on_where_it_starts(tiny_dataset, start)
 
 
 def test_a_training_shows_the_phases_of_its_plan(tiny_dataset, tiny_system, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(program, "SHORT", 0.0)  # or phases of so little data would not show
+    monkeypatch.setattr("runtime.progress.SHORT", 0.0)  # or phases of so little data would not show
     train_system(tiny_system, tiny_dataset, tmp_path / "run")
     told = "\n" + capsys.readouterr().err
     planned = [name for name, _ in training_phases(tiny_system, tiny_dataset, ("regressor", "refiner"))]

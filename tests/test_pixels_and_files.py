@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from media.pixels import to_signed, to_uint8
+from runtime.errors import InputError
 from runtime.files import (
     atomic_folder,
     atomic_write,
@@ -18,7 +19,6 @@ from runtime.files import (
     read_json,
     write_json,
 )
-from runtime.program import InputError
 
 from .conftest import ROOT
 

@@ -26,8 +26,8 @@ from preprocessing.faces.detection import Face
 from preprocessing.prepare import open_or_prepare, prepare_dataset
 from preprocessing.review.report import find_doubtful_clips
 from preprocessing.sources.download import Fetched
+from runtime.errors import InputError
 from runtime.files import exclusive, sha256
-from runtime.program import InputError
 
 from .conftest import ROOT, SAMPLES, dataset_of, drawn_clip, one_line, run_program
 from .media_files import frames_of, tone, write_video

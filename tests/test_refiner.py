@@ -20,8 +20,7 @@ from audio2faces.trained.face import load_model
 from audio2faces.trained.motion import add_motion
 from media.pixels import to_signed
 from preprocessing.faces.alignment import mouth_slices
-from runtime import program
-from runtime.program import InputError
+from runtime.errors import InputError
 from training.frames import FrameSet, FrameStore
 
 from .conftest import TINY_REFINER, compiled, dataset_of, drawn_clip, one_line, run_program
@@ -396,7 +395,7 @@ def test_an_interrupted_refiner_goes_on_to_the_same_bits(run, tiny_dataset, tiny
         patch.setattr(RefinerTask, "batch", interrupted)
         train_system(tiny_system, tiny_dataset, run)
     capsys.readouterr()
-    monkeypatch.setattr(program, "SHORT", 0.0)  # or phases of so little data would not show
+    monkeypatch.setattr("runtime.progress.SHORT", 0.0)  # or phases of so little data would not show
     train_system(tiny_system, tiny_dataset, run)
     told = capsys.readouterr().err
     assert not [phase for phase in PHASES if f"\n{phase}: " not in told]

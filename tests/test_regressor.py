@@ -21,8 +21,7 @@ from began.networks.inference import BATCH
 from media.pixels import to_signed
 from preprocessing.dataset import Dataset
 from preprocessing.faces.alignment import mouth_slices
-from runtime import program
-from runtime.program import InputError
+from runtime.errors import InputError
 from training.checkpoints import load_weights
 from training.frames import FrameSet, FrameStore, batch_indices
 from training.run_folder import choose_precision
@@ -181,7 +180,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
             raise KeyboardInterrupt
         return batch_indices(count, batch_size, step, seed)
 
-    monkeypatch.setattr(program, "SHORT", 0.0)  # or phases of so little data would not show
+    monkeypatch.setattr("runtime.progress.SHORT", 0.0)  # or phases of so little data would not show
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("audio2faces.regressor.training.batch_indices", interrupted)
         train_regressor(tiny_config, FrameStore(tiny_dataset), tmp_path / "run")

@@ -21,7 +21,7 @@ from preprocessing.review.preview import BAR_BOTTOM, BAR_TOP, NO_VOICE, PANEL, S
 from preprocessing.review.preview import write_preview as write_preview_of
 from preprocessing.review.report import find_warnings, write_report
 from preprocessing.review.survey import landmarks_in_crop, survey_dataset
-from runtime.program import InputError
+from runtime.errors import InputError
 
 from .conftest import FACE_SIZE, SAMPLES, drawn_clip, one_line, run_program
 from .media_files import frames_of

@@ -9,7 +9,7 @@ import pytest
 from preprocessing import scheduling
 from preprocessing.clips import Settings, SourceTask, content_hash, prepare_source
 from preprocessing.scheduling import run_tasks
-from runtime.program import InputError
+from runtime.errors import InputError
 
 from .conftest import SAMPLES
 

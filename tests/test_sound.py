@@ -17,7 +17,7 @@ from preprocessing import recording
 from preprocessing.faces.alignment import mouth_slices
 from preprocessing.faces.detectors import make_detector
 from preprocessing.sources.listing import read_sources
-from runtime.program import InputError
+from runtime.errors import InputError
 
 from .conftest import SAMPLES
 from .media_files import tone, write_sound, write_tracks, write_video

@@ -10,7 +10,7 @@ from experiments.amount_of_speech import shorter
 from experiments.lip_reader import SLOTS, WORDS, Reader, halves, masked_crossentropy, words_of
 from measures.sounds import PRONUNCIATIONS, closed_below, closures, read_labels, read_phones, vowel_openings
 from preprocessing.faces.alignment import mouth_slices
-from runtime.program import InputError
+from runtime.errors import InputError
 
 TIMES = np.arange(50) / 25
 SENTENCE = "0 10000 sil\n10000 20000 bin\n20000 30000 by\n30000 40000 m\n40000 50000 sil\n"

@@ -8,15 +8,16 @@ import pytest
 
 import audio2faces.generate.source as source_module
 import audio2faces.generate.source_frames as source_frames
-from audio2faces.generate.compositing import blend_mask, face_mask, match_colours
+from audio2faces.generate.compositing import FEATHER, blend_mask, match_colours
 from audio2faces.generate.source import Source, nearest_usable, opacity_of, open_source
 from audio2faces.generate.source_frames import VideoFrames
 from audio2faces.generate.video import Options, generate_video, smoothed
+from audio2faces.lower_face import CENTRE, RADII, ellipse_mask
 from audio2faces.trained.face import load_model
 from audio2faces.trained.likeness import Likeness
 from media.reading import read_frames, video_info, write_wav
 from preprocessing.faces.alignment import crop_face, mouth_slices
-from runtime.program import InputError
+from runtime.errors import InputError
 
 from .conftest import ROOT, SAMPLES, one_line, run_program
 from .media_files import frames_of, tone, write_tiled_heic, write_video
@@ -72,7 +73,7 @@ def test_the_face_comes_back_to_where_it_was_taken_from():
 
 def test_the_mask_ends_within_the_crop():
     for size in (64, 128):
-        mask = face_mask(size)
+        mask = ellipse_mask(size, CENTRE, RADII, FEATHER)
         assert mask[round(0.79 * size), size // 2] > 0.99
         assert max(mask[0].max(), mask[-1].max(), mask[:, 0].max(), mask[:, -1].max()) == 0
 

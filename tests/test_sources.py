@@ -2,7 +2,7 @@ import pytest
 
 from preprocessing.sources.intervals import clip_name, parse_intervals, safe_name, without_times
 from preprocessing.sources.listing import VIDEO_SUFFIXES, Source, is_url, read_sources, url_name
-from runtime.program import InputError
+from runtime.errors import InputError
 
 TALK = "https://example.org/videos/talk.mp4"
 

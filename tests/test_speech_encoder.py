@@ -21,7 +21,7 @@ from audio2faces.training_speech import TrainingSpeech
 from began.networks.audio_network import AUDIO_NETWORK
 from measures.mouth import COMPONENTS
 from preprocessing.speech.audio_features import FeatureStatistics
-from runtime.program import InputError
+from runtime.errors import InputError
 from training.frames import FrameStore
 
 from .conftest import TINY, compiled, dataset_of, drawn_clip, one_line, run_program

@@ -12,8 +12,8 @@ from began.config import BeganConfig
 from began.training import train_began
 from began.vae.config import VaeConfig
 from began.vae.training import train_vae
+from runtime.errors import InputError
 from runtime.files import write_json
-from runtime.program import InputError
 from training.run_folder import own_run
 
 from .conftest import TINY_TRAINING, one_line, run_program

@@ -8,7 +8,7 @@ import pytest
 from experiments import synthetic_voices
 from media.reading import read_speech, write_wav
 from preprocessing.dataset import open_dataset
-from runtime.program import InputError
+from runtime.errors import InputError
 
 
 def test_a_sentence_is_aligned_with_a_slower_one():

@@ -21,8 +21,8 @@ from audio2faces.app import trainings
 from audio2faces.app.jobs import Limits
 from audio2faces.app.trainings import LOG, Training, Trainings, progress_of
 from audio2faces.app.uploads import FullError
+from runtime.errors import InputError
 from runtime.files import exclusive
-from runtime.program import InputError
 
 from .conftest import ROOT, SAMPLES, one_line, run_program
 from .page_server import Server

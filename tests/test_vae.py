@@ -19,7 +19,7 @@ from began.vae.saved_encoder import load_vae_encoder
 from began.vae.training import train_vae
 from media.pictures import read_png
 from preprocessing.speech.audio_features import FEATURE_PRESETS, FeatureStatistics
-from runtime.program import InputError
+from runtime.errors import InputError
 from training.checkpoints import DAMAGED, open_checkpoint
 from training.config import SpeechConfig
 from training.frames import batch_indices

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from runtime.errors import InputError
 from runtime.files import atomic_write
-from runtime.program import InputError
 
 # What reading a damaged file of weights, arrays or networks raises.
 DAMAGED = (KeyError, TypeError, ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from preprocessing.speech.audio_features import FEATURE_PRESETS, FeatureSettings, FeatureStatistics
-from runtime.program import InputError
+from runtime.errors import InputError
 
 AUDIO_NETWORKS = ("time", "2017-linear", "2017-leaky", "2017-elu")  # what `SpeechConfig.network` may be, or
 OF_VAE = "vae:"  # begin with

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from runtime.program import InputError
+from runtime.errors import InputError
 
 JOBS = ("chief", "worker")  # kinds of process that TF_CONFIG may name, the one that writes first
 EXAMPLE = '{"cluster": {"worker": ["first:2222", "second:2222"]}, "task": {"type": "worker", "index": 0}}'

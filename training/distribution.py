@@ -15,7 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from runtime.program import InputError
+from runtime.errors import InputError
 
 CHECKPOINTS = ("checkpoint.weights.h5", "previous.weights.h5")  # what a run goes on from
 SEED_STRIDE = 1_000_003  # between the seeds of two devices, so that each draws noise and dropout of its own

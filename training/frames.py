@@ -14,7 +14,8 @@ from media.pixels import to_signed
 from preprocessing.dataset import Clip, Dataset
 from preprocessing.speech.audio_features import FeatureSettings, speech_maps
 from runtime.array_file import ArrayFile
-from runtime.program import InputError, with_progress
+from runtime.errors import InputError
+from runtime.progress import with_progress
 
 SHOWN = 12  # frames of a clip, or faces of a row, in pictures
 AT_ONCE = 512  # frames that are held in memory when a whole clip is looked at

@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from runtime.program import peak_memory, progress
+from runtime.program import peak_memory
+from runtime.progress import progress
 from training.checkpoints import keep_checkpoint, open_checkpoint, save_weights
 from training.config import TrainingConfig
 from training.devices import Devices, OneDevice

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from runtime.errors import InputError
 from runtime.files import atomic_write
-from runtime.program import InputError
 from runtime.tensorflow_files import written_by_tensorflow
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from runtime.errors import InputError
 from runtime.files import atomic_write
-from runtime.program import InputError
 from training.checkpoints import DAMAGED
 from training.devices import Devices, OneDevice
 

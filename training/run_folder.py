@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from runtime.errors import InputError
 from runtime.files import exclusive, make_folder, read_json, write_json
-from runtime.program import InputError
 from training.config import Config
 
 C = TypeVar("C", bound=Any)  # settings with a field `training`

@@ -19,7 +19,9 @@ from urllib.parse import quote
 
 from audio2faces.app.guard import LOOPBACK
 from audio2faces.published import find_model, models_of
-from runtime.program import ArgumentParser, InputError, check_backend, command, number, program
+from runtime.backend import check_backend
+from runtime.errors import InputError
+from runtime.program import ArgumentParser, command, number, program
 
 LAST_SECONDS = 3  # for answers that are under way when the server stops
 

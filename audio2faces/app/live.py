@@ -20,7 +20,8 @@ from audio2faces.app.models import LoadedModels
 from audio2faces.app.worker import Worker
 from media.sound import SoundRepair
 from preprocessing.speech.audio_features import frame_centres
-from runtime.program import InputError, import_keras
+from runtime.backend import import_keras
+from runtime.errors import InputError
 
 JPEG_QUALITY = 88
 HEADER = struct.Struct("<If")  # number of the frame, milliseconds that it was computed

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtime.program import InputError
+from runtime.errors import InputError
 
 MOST = 4  # models that a process keeps
 

@@ -22,7 +22,7 @@ from audio2faces.app.training_routes import NotHereError, TrainingHandlers, prin
 from audio2faces.app.uploads import FullError
 from audio2faces.published import PICTURE, SAMPLES, described
 from media.reading import SPEECH_RATE, read_speech
-from runtime.program import InputError
+from runtime.errors import InputError
 
 PAGE = Path(__file__).parent / "page"
 FILES = {"common.js": "text/javascript", "page.js": "text/javascript", "live.js": "text/javascript",

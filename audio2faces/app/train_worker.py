@@ -21,9 +21,11 @@ from preprocessing.dataset import SPLITS, open_dataset
 from preprocessing.prepare import describe, prepare_dataset
 from preprocessing.review.report import find_warnings
 from preprocessing.review.survey import survey_dataset
+from runtime.backend import import_keras
+from runtime.errors import InputError
 from runtime.files import exclusive, read_json, write_json
 from runtime.interrupts import INTERRUPTED
-from runtime.program import InputError, import_keras, program
+from runtime.program import program
 
 PATIENCE = 15.0  # seconds
 LAST_SECONDS = 3.0  # that it has to end by itself

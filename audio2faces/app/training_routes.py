@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from audio2faces.app.trainings import PICTURES, Training, Trainings
 from preprocessing.dataset import SIZES
-from runtime.program import InputError
+from runtime.errors import InputError
 
 LONGEST_NAME = 80  # characters of a file's name
 UPLOAD_SECONDS = 1800

@@ -21,8 +21,8 @@ from typing import Any
 from audio2faces.app.jobs import Limits
 from audio2faces.app.uploads import FullError, store
 from preprocessing.sources.listing import VIDEO_SUFFIXES
+from runtime.errors import InputError
 from runtime.files import check_output_folder, exclusive, read_json, write_json
-from runtime.program import InputError
 
 ABOUT = "about.json"  # what a face is learned from and with; see `Training.about`
 FOUND = "found.json"  # what preparing found in the video
@@ -42,7 +42,7 @@ PICTURES = {  # by the name that the page asks for: those that may show it, the 
     "faces": ("runs/*/regressor/samples/*.png", "runs/*/refiner/samples/*.png"),
 }
 NO_CLIP = "gave a clip"  # in an error of which lines before tell the reasons
-COUNTED = re.compile(r"([^:]+): (\d+)/(\d+) ")  # a line of `runtime.program.progress`
+COUNTED = re.compile(r"([^:]+): (\d+)/(\d+) ")  # a line of `runtime.progress.progress`
 LEFT = re.compile(r"([\d:]+) left")  # in it: of the phase, then in all
 
 
@@ -342,7 +342,7 @@ def last_line(log: Path, begin: str = "") -> str:
 
 
 def progress_of(line: str) -> dict[str, Any]:
-    """What a line of `runtime.program.progress` says.
+    """What a line of `runtime.progress.progress` says.
 
     Returns:
         `text` of what is done; `share` of it from 0 to 1, and the time `left` in all, or of this phase, as a text: each

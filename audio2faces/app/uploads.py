@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterable, Callable
 from pathlib import Path
 
-from runtime.program import InputError
+from runtime.errors import InputError
 
 
 class FullError(Exception):

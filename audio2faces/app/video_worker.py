@@ -8,7 +8,8 @@ import numpy as np
 
 from audio2faces.app.models import LoadedModels
 from audio2faces.app.worker import limit_memory
-from runtime.program import InputError, import_keras
+from runtime.backend import import_keras
+from runtime.errors import InputError
 
 PEAKS_PER_SECOND = 50  # of the waveform that is shown
 LONGEST_SIDE = 1280  # pixels of a video with a source

@@ -9,8 +9,10 @@ from typing import Any
 from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model
 from measures.sounds import read_phones
 from preprocessing.dataset import open_dataset
+from runtime.backend import import_keras
+from runtime.errors import InputError
 from runtime.files import check_output, claimed, write_json
-from runtime.program import ArgumentParser, InputError, command, import_keras, program
+from runtime.program import ArgumentParser, command, program
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -7,7 +7,7 @@ import numpy as np
 from media.pixels import to_signed, to_uint8
 from preprocessing.dataset import Clip
 from preprocessing.speech.audio_features import FeatureSettings, FeatureStatistics
-from runtime.program import with_progress
+from runtime.progress import with_progress
 from training.frames import FrameSet, clip_maps, clip_mean
 
 

@@ -23,7 +23,8 @@ from measures.mouth import (
 from measures.similarity import flicker, mouth_opening, psnr, seam, ssim, still_region
 from preprocessing.dataset import Clip
 from preprocessing.faces.alignment import mouth_slices
-from runtime.program import InputError, with_progress
+from runtime.errors import InputError
+from runtime.progress import with_progress
 from training.frames import FrameSet, FrameStore, clip_maps, frame_numbers
 
 RESAMPLED = 400  # times that the clips are drawn anew for the confidence intervals
@@ -164,7 +165,7 @@ def _methods_of(name: str, model: Any, mean: np.ndarray, following: dict[str, Cl
     def in_footage(of_clip):
         def faces(clip):
             motion, footage = model.relative_motion(speech_of(clip)), of_clip(clip)
-            frames = footage.faces[forth_and_back(np.arange(len(motion)), len(footage.faces))]
+            frames = footage.faces[forth_and_back(np.arange(len(motion)), len(footage.faces) - 1)]
             return in_frames(model, motion, frames, footage.faces[mouth_opening(footage.faces).argmin()])
 
         return faces

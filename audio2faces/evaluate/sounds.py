@@ -9,7 +9,8 @@ import numpy as np
 from measures.similarity import mouth_opening
 from measures.sounds import closed_below, closures, read_phones, vowel_openings
 from preprocessing.dataset import Clip
-from runtime.program import InputError, with_progress
+from runtime.errors import InputError
+from runtime.progress import with_progress
 
 
 def evaluate_sounds(clips: Sequence[Clip], faces: dict[str, Sequence[np.ndarray]], words: Path) -> dict[str, Any]:

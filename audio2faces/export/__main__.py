@@ -24,6 +24,8 @@ import numpy as np
 from audio2faces.export.onnx_model import MISSING, OPSET, write_onnx_model
 from audio2faces.export.warm_up import prediction_log
 from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model, is_onnx
+from runtime.backend import import_keras
+from runtime.errors import InputError, error_text
 from runtime.files import (
     atomic_folder,
     atomic_write,
@@ -34,7 +36,7 @@ from runtime.files import (
     make_folder,
     write_json,
 )
-from runtime.program import ArgumentParser, InputError, command, error_text, import_keras, program
+from runtime.program import ArgumentParser, command, program
 from runtime.tensorflow_files import written_by_tensorflow
 
 EXTRA = "assets.extra"  # where TensorFlow Serving looks for requests to warm up with

@@ -16,7 +16,7 @@ from audio2faces.trained.motion import add_motion
 from audio2faces.trained.onnx_network import OnnxNetwork
 from began.face import BeganFace
 from media.pixels import to_signed
-from runtime.program import InputError
+from runtime.errors import InputError
 
 AT_ONCE = 16  # frames that the networks take, at most: their memory does not grow with the speech
 

@@ -9,8 +9,8 @@ from audio2faces.published import is_onnx
 from audio2faces.trained.face import FaceModel, write_folder
 from audio2faces.trained.model_card import CARD
 from audio2faces.trained.onnx_network import OnnxNetwork
+from runtime.errors import InputError
 from runtime.files import atomic_write
-from runtime.program import InputError
 
 OPSET = 18
 LARGE = 1000  # values from which on weights are stored as float16, as in .keras files of a model folder

@@ -16,8 +16,11 @@ from audio2faces.published import DEFAULT_MODEL, check_model, choice, find_model
 from media.reading import sound_duration
 from media.writing import FORMATS, is_synthetic
 from preprocessing.scheduling import run_tasks
+from runtime.backend import keras_installed
+from runtime.errors import InputError
 from runtime.files import check_is_file, check_output, check_output_folder, claimed, make_folder
-from runtime.program import ArgumentParser, InputError, command, keras_installed, number, program, progress
+from runtime.program import ArgumentParser, command, number, program
+from runtime.progress import progress
 
 SOUNDS = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".mp4", ".mkv", ".mov", ".webm", ".avi", ".mpg")
 SHORTEST_SIDE, LARGEST_SIDE = 64, 8192  # pixels of a source

@@ -1,16 +1,15 @@
 """Puts an aligned face back into the frame that it was cropped from, or into one in which it was never seen."""
 
-from typing import Any
-
 import cv2
 import numpy as np
 
+from audio2faces.lower_face import CENTRE, RADII, ellipse_mask
 from preprocessing.faces.alignment import inverse_transform
 
-# The part of the aligned face that is put back: an ellipse around mouth and chin, in units of the crop's side.
-CENTRE, RADII, FEATHER = (0.5, 0.79), (0.25, 0.185), 0.035
+# In units of the crop's side.
+FEATHER = 0.035  # standard deviation of the edge of what is put back
 INNER_CENTRE, INNER_RADII = (0.5, 0.78), (0.17, 0.14)  # the part of it that moves, put back whatever it shows
-COLOUR_REACH = 0.15  # standard deviation, in the same unit, over which colours are matched
+COLOUR_REACH = 0.15  # standard deviation over which colours are matched
 ANOTHER_THING = 30.0  # grey levels between the generated and the real face that light does not explain
 
 
@@ -73,16 +72,6 @@ def blended(face: np.ndarray, real: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(made), 0, 255).astype(np.uint8)
 
 
-def face_mask(size: int, centre: Any = CENTRE, radii: Any = RADII) -> np.ndarray:
-    """What is put back: 1 within the ellipse, fading to 0 at the edge of the crop [shape=(size, size)], float32."""
-    mask: Any = np.zeros((size, size), np.float32)
-    centre, radii = (tuple(round(size * part) for part in parts) for parts in (centre, radii))
-    cv2.ellipse(mask, centre, radii, 0, 0, 360, 1.0, cv2.FILLED)
-    mask = cv2.GaussianBlur(mask, (0, 0), FEATHER * size, borderType=cv2.BORDER_CONSTANT)
-    rim = np.minimum(np.arange(size), np.arange(size)[::-1]) / (2 * FEATHER * size)
-    return mask * np.minimum(1, np.minimum(rim[:, None], rim[None]))
-
-
 def blend_mask(face: np.ndarray, real: np.ndarray) -> np.ndarray:
     """How much of a generated face is put into the real one, pixel by pixel.
 
@@ -100,7 +89,8 @@ def blend_mask(face: np.ndarray, real: np.ndarray) -> np.ndarray:
     distance = np.abs(np.asarray(face, np.float32) - real).max(axis=-1)
     distance = cv2.GaussianBlur(cv2.dilate(distance, np.ones((3, 3))), (0, 0), 0.015 * size)
     alike = 1 / (1 + (distance / ANOTHER_THING) ** 4)
-    return face_mask(size) * np.maximum(alike, face_mask(size, INNER_CENTRE, INNER_RADII))
+    inner = ellipse_mask(size, INNER_CENTRE, INNER_RADII, FEATHER)
+    return ellipse_mask(size, CENTRE, RADII, FEATHER) * np.maximum(alike, inner)
 
 
 def match_colours(face: np.ndarray, real: np.ndarray) -> np.ndarray:
@@ -118,7 +108,7 @@ def match_colours(face: np.ndarray, real: np.ndarray) -> np.ndarray:
     wide = np.zeros((size, size), np.float32)
     rows, columns = slice(round(0.45 * size), round(0.97 * size)), slice(round(0.2 * size), round(0.8 * size))
     wide[rows, columns] = 1
-    around = wide * (1 - np.clip(1.5 * face_mask(size), 0, 1))
+    around = wide * (1 - np.clip(1.5 * ellipse_mask(size, CENTRE, RADII, FEATHER), 0, 1))
     difference = real - face
 
     def blurred(picture):

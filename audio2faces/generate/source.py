@@ -15,7 +15,7 @@ from audio2faces.generate.compositing import put_back, put_into
 from audio2faces.generate.occlusion import visibility
 from audio2faces.generate.source_frames import VideoFrames, fitted
 from audio2faces.lower_face import painted_mask
-from audio2faces.trained.footage import Footage
+from audio2faces.trained.footage import Footage, forth_and_back
 from audio2faces.trained.likeness import Likeness
 from measures.similarity import mouth_opening
 from media.pictures import read_png
@@ -24,8 +24,9 @@ from preprocessing.faces.alignment import crop_face, of_scaled_frame, resized_tr
 from preprocessing.faces.detectors import make_detector
 from preprocessing.faces.extraction import extract_faces
 from preprocessing.faces.quality import remedy
+from runtime.errors import InputError
 from runtime.files import check_is_file
-from runtime.program import InputError, progress, with_progress
+from runtime.progress import progress, with_progress
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 FIRST_BYTES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"RIFF....WEBP")  # of pictures, whatever their name; a dot is any
@@ -88,11 +89,7 @@ class Source:
 
     def place(self, seconds: float) -> int:
         """The frame that is shown after some seconds: forth through all of them, back, and forth again."""
-        duration = float(self.times[-1])
-        if not duration:
-            return 0
-        seconds %= 2 * duration
-        return int(np.abs(self.times - min(seconds, 2 * duration - seconds)).argmin())
+        return int(np.abs(self.times - forth_and_back(seconds, float(self.times[-1]))).argmin())
 
     @cached_property
     def faces(self) -> np.ndarray:

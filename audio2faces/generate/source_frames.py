@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from media.reading import read_frames
-from runtime.program import InputError
+from runtime.errors import InputError
 
 BLOCK = 256 * 2**20  # bytes of frames that are held at once
 RUN_UP = 2  # frames that are decoded before a block: the first one after a leap is not always clean

@@ -17,8 +17,9 @@ from media.sound import QUIET, gain_of
 from media.writing import SOUND_RATE, SYNTHETIC, TalkingVideo
 from preprocessing.speech.audio_features import FeatureSettings, frame_centres, mfcc_maps, pre_emphasise
 from runtime.ahead import ahead
+from runtime.errors import InputError
 from runtime.files import atomic_folder, atomic_write
-from runtime.program import InputError, progress
+from runtime.progress import progress
 
 RATES = (1, 120)  # frames per second that a video may have
 

@@ -22,7 +22,7 @@ from audio2faces.trained.motion import add_motion
 from began.figures import draw_rows
 from began.networks.inference import BATCH
 from media.pixels import to_signed
-from runtime.program import progress, with_progress
+from runtime.progress import progress, with_progress
 from training.frames import REST_FRAMES, batch_indices
 from training.loop import Picture, Task, train
 from training.run_folder import RunSettings, open_run, with_precision

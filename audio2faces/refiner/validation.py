@@ -10,7 +10,7 @@ from measures.collapse import ratio, sharpness
 from measures.mouth import MouthComponents, mouth_measures
 from measures.similarity import psnr
 from preprocessing.faces.alignment import mouth_slices
-from runtime.program import with_progress
+from runtime.progress import with_progress
 from training.frames import FrameSet, rest_frame, shown_moments
 
 

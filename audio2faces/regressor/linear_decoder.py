@@ -14,7 +14,7 @@ import numpy as np
 from audio2faces.training_speech import CHANGED, UNVOICED, TrainingSpeech
 from began.networks.audio_network import AUDIO_NETWORK
 from began.networks.inference import in_batches
-from runtime.program import progress
+from runtime.progress import progress
 from training.frames import FrameSet
 
 LINEAR_DECODER = "linear_decoder"  # its name within a network

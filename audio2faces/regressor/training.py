@@ -30,7 +30,7 @@ from measures.mouth import MouthComponents
 from media.pixels import to_signed
 from preprocessing.faces.alignment import mouth_slices
 from preprocessing.speech.audio_features import FeatureStatistics
-from runtime.program import InputError
+from runtime.errors import InputError
 from training.checkpoints import load_weights
 from training.frames import REST_FRAMES, FrameSet, FrameStore, batch_indices, loudness
 from training.loop import BEST, Picture, Task, train

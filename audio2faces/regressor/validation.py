@@ -10,7 +10,7 @@ from began.losses import weighted_error
 from began.model import mouth_weights
 from measures.mouth import MouthComponents, mouth_measures
 from media.pixels import to_signed, to_uint8
-from runtime.program import progress
+from runtime.progress import progress
 from training.frames import FrameSet
 
 GRID_FACES = 12  # columns of the picture

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from audio2faces.speech_encoder.config import PRESETS
 from preprocessing.dataset import open_dataset
+from runtime.backend import check_backend, import_keras
+from runtime.errors import InputError
 from runtime.files import check_output_folder
 from runtime.interrupts import set_interrupt_message
-from runtime.program import ArgumentParser, InputError, check_backend, command, import_keras, number, program
+from runtime.program import ArgumentParser, command, number, program
 
 
 @program

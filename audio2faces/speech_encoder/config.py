@@ -6,8 +6,8 @@ from typing import Any
 
 from audio2faces.config import ENCODER_SPEECH, SystemConfig, starting_from
 from audio2faces.published import ENCODER_KIND, find_encoder
+from runtime.errors import InputError
 from runtime.files import read_json
-from runtime.program import InputError
 from training.config import Config, SpeechConfig, TrainingConfig
 
 SCHEMA = 1  # of the folder of a saved encoder

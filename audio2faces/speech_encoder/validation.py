@@ -8,7 +8,7 @@ from keras import ops
 from audio2faces.speech_encoder.network import SpeechEncoder
 from audio2faces.speech_encoder.voices import Voice
 from measures.mouth import correlation
-from runtime.program import progress
+from runtime.progress import progress
 
 AT_ONCE = 256  # frames that the network sees
 

@@ -33,8 +33,10 @@ from began.networks.inference import in_batches
 from media.pictures import read_png, write_png
 from media.pixels import to_signed, to_uint8
 from preprocessing.speech.audio_features import FeatureStatistics
+from runtime.backend import import_keras
+from runtime.errors import InputError
 from runtime.files import atomic_folder, write_json
-from runtime.program import InputError, import_keras, progress
+from runtime.progress import progress
 from training.checkpoints import DAMAGED
 
 SCHEMA = 5
@@ -54,8 +56,8 @@ class FaceModel:
         network: `keras.Model`, or an `OnnxNetwork`, from maps to motion (to faces, if not `config.motion`).
         reference: the face that motion is added to, uint8 RGB [shape=(size, size, 3)].
         reference_map: raw MFCC map of that face's moment [shape=(rows, coefficients)].
-        refiner: the same from a moving face, its reference and the frame that it is painted into, or the first or
-            the first two of them, to a sharp face; or None.
+        refiner: the same from a moving face, its reference and the frame that it is painted into, or, the 2017
+            project's, from the first alone, to a sharp face; or None.
         articulation: `Articulation` that gives the motion back what averaging took, or None.
         footage: `Footage` that the mouth is put into, or None.
         likeness: `Likeness` that tells the speaker from other people, or None.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -21,8 +21,9 @@ from preprocessing.faces.pose import yaw
 from preprocessing.flip.mirror import is_mirrored
 from preprocessing.sources.download import fetch
 from preprocessing.sources.listing import is_url
+from runtime.errors import InputError
 from runtime.files import atomic_write, sha256
-from runtime.program import InputError, with_progress
+from runtime.progress import with_progress
 from training.frames import frame_numbers
 
 PICTURES, PLACES = "footage.mp4", "footage.npz"  # in a model folder
@@ -78,7 +79,7 @@ class Footage:
             numbers: of the frames of a video, whole numbers [shape=(n,)].
             frame_rate: of that video.
         """
-        return forth_and_back(np.rint(numbers * (self.frame_rate / frame_rate)).astype(int), len(self.times))
+        return forth_and_back(np.rint(numbers * (self.frame_rate / frame_rate)).astype(int), len(self.times) - 1)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -99,10 +100,14 @@ class Footage:
         np.savez(folder / PLACES, times=self.times, transforms=self.transforms, rest=rest, shape=shape)
 
 
-def forth_and_back(steps: np.ndarray, count: int) -> np.ndarray:
-    """Which of `count` frames are shown after some steps [shape=(n,)]: forth through all of them, back, forth again."""
-    last = max(count - 1, 1)
-    return np.minimum(last - np.abs(steps % (2 * last) - last), count - 1)
+def forth_and_back(positions: Any, last: Any) -> Any:
+    """Positions, in frames or in seconds, of what is played forth from 0 to `last`, back, and forth again.
+
+    Args:
+        positions: had it gone on and on; a number or an array.
+        last: of the positions, 0 or more.
+    """
+    return last - np.abs(positions % (2 * last) - last) if last else 0 * positions
 
 
 def cut_footage(dataset: Dataset, loudness: dict[str, np.ndarray], folder: Path) -> Footage | None:

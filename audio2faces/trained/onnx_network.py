@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.program import InputError
+from runtime.errors import InputError
 
 
 class OnnxNetwork:

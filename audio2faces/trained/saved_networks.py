@@ -7,8 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from audio2faces.refiner.motion_gate import MotionGate  # noqa: F401 - Keras knows layers once they are imported
-from audio2faces.refiner.network import PaintedLowerFace  # noqa: F401 - likewise
+from audio2faces.refiner.network import PaintedLowerFace  # noqa: F401 - Keras knows layers once they are imported
 from began.networks.inference import without_xla
 from training.network_files import load_network
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from keras import layers
 
-from runtime.program import import_keras
+from runtime.backend import import_keras
 
 import_keras()  # for its settings, also where the networks are used as a library
 

@@ -8,7 +8,7 @@ from keras import layers, ops
 
 from began.vae.config import VaeConfig
 from preprocessing.speech.audio_features import CLIPPING, FeatureStatistics
-from runtime.program import import_keras
+from runtime.backend import import_keras
 from training.trainable import Batch, Trainable
 
 import_keras()  # for its settings, also where the networks are used as a library

@@ -11,8 +11,9 @@ import keras
 from began.vae.config import VaeConfig
 from began.vae.model import MapScaling  # noqa: F401 - Keras knows it by name once it is imported
 from preprocessing.speech.audio_features import FeatureStatistics
+from runtime.errors import InputError
 from runtime.files import atomic_folder, read_json, write_json
-from runtime.program import InputError, command
+from runtime.program import command
 from training.checkpoints import DAMAGED
 from training.network_files import load_network
 

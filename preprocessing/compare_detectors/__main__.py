@@ -16,8 +16,10 @@ from preprocessing.compare_detectors.measures import measure, true_boxes
 from preprocessing.faces.detection import Face
 from preprocessing.faces.detectors import make_detector
 from preprocessing.faces.tracking import KEY_FRAME_INTERVAL, track_faces
+from runtime.errors import InputError
 from runtime.files import check_output
-from runtime.program import ArgumentParser, InputError, program, progress
+from runtime.program import ArgumentParser, program
+from runtime.progress import progress
 
 TRACKED = "mtcnn, tracked"
 TRUTH = "mtcnn"  # the detector that says where the face is

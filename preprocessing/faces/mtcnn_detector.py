@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from preprocessing.faces.detection import Face
-from runtime.program import import_keras
+from runtime.backend import import_keras
 
 SMALLEST_FACE = 20.0  # pixels, the package's default
 PYRAMID_STEP = 0.709  # each level of the pyramid is so much smaller than the one before

@@ -13,7 +13,8 @@ from preprocessing.flip.mirror import is_mirrored, mirror_clip
 from preprocessing.flip.rule_2017 import choose_references, distances_2017, threshold_2017
 from preprocessing.review.contact_sheet import write_contact_sheet
 from preprocessing.review.preview import write_preview
-from runtime.program import InputError, progress
+from runtime.errors import InputError
+from runtime.progress import progress
 
 # Eye distances by which the yaw of a whole clip may be off: MTCNN on ten clips of GRID and on their mirror images
 # gave yaws whose sum, which should be zero, was .019 (root mean square), half of it to either.

@@ -7,7 +7,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 from preprocessing.dataset import Dataset
 from preprocessing.faces.tracking import look_of
-from runtime.program import InputError
+from runtime.errors import InputError
 
 EVERY = 15  # one face in so many is looked at
 ALIKE = 0.85  # correlation of looks within each person's clips from which they are one person's

@@ -13,8 +13,8 @@ from media.writing import SOUND_RATE, TalkingVideo
 from preprocessing.dataset import Clip, Dataset
 from preprocessing.review.survey import landmarks_in_crop
 from preprocessing.speech.voice_activity import CHUNK_SECONDS, VOICED, voice_activity
+from runtime.errors import InputError
 from runtime.files import atomic_write, scratch_folder
-from runtime.program import InputError
 
 MOST_CLIPS = 6
 MOST_SECONDS = 12.0  # of all clips together, so that writing it takes two seconds on two cores

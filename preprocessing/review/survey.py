@@ -10,7 +10,8 @@ from preprocessing.dataset import Clip, Dataset
 from preprocessing.faces import pose
 from preprocessing.faces.detection import LEFT_EYE, RIGHT_EYE
 from preprocessing.faces.tracking import look_of
-from runtime.program import InputError, progress
+from runtime.errors import InputError
+from runtime.progress import progress
 
 BRIGHTNESS_STEP = 10  # every tenth face is looked at
 LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue in brightness (ITU-R BT.601)

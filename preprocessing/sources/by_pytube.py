@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from preprocessing.sources.retries import SAVED_BY_HAND, PermanentError, TransientError, http_failure
+from runtime.errors import REMEDIES, InputError
 from runtime.files import atomic_write
-from runtime.program import REMEDIES, InputError
 
 TIMEOUT = 30.0  # seconds without an answer
 INSTALL = "pip install pytube==15.0.0"

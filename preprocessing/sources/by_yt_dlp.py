@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from preprocessing.sources.retries import SAVED_BY_HAND, PermanentError, TransientError, http_failure
-from runtime.program import REMEDIES, InputError
+from runtime.errors import REMEDIES, InputError
 
 TIMEOUT = 30.0  # seconds without an answer
 INSTALL = "pip install yt-dlp"

@@ -10,8 +10,8 @@ from typing import Any
 from preprocessing.sources import by_pytube, by_yt_dlp
 from preprocessing.sources.listing import checked_url, url_name, youtube_id
 from preprocessing.sources.retries import TRIES, PermanentError, try_again
+from runtime.errors import InputError
 from runtime.files import make_folder, read_json, write_json
-from runtime.program import InputError
 
 DOWNLOADERS = ("auto", "pytube", "yt-dlp")
 MAX_HEIGHT = 720  # pixels; faces are cropped to far fewer

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 
-from runtime.program import InputError
+from runtime.errors import InputError
 
 TIME = re.compile(r"(?:(?:([0-9]{1,3}):)?([0-9]{1,3}):)?([0-9]{1,6}(?:\.[0-9]+)?)")  # [[hours:]minutes:]seconds
 LONGEST_NAME = 200  # bytes; file systems take 255, times and suffixes included

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from preprocessing.sources.intervals import overlapping, parse_intervals, safe_name
+from runtime.errors import InputError
 from runtime.files import check_is_file, read_lines
-from runtime.program import InputError
 
 VIDEO_SUFFIXES = {
     *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".flv"),

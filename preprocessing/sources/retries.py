@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from runtime.program import InputError
+from runtime.errors import InputError
 
 TRIES = 5
 FIRST_WAIT = 1.0  # seconds before the second try; doubled before each further one

@@ -145,6 +145,27 @@ def suited(config: SystemConfig, minutes: float) -> SystemConfig:
     return config.updated(regressor={"frozen": True}) if few else config
 
 
+def system_config(
+    minutes: float, preset: str | None = None, from_nothing: bool = False, **settings: Any
+) -> SystemConfig:
+    """The settings of a preset that suit so many minutes of training speech.
+
+    Args:
+        minutes: of training speech.
+        preset: name; None for `default_preset`.
+        from_nothing: whether training starts without a speech encoder.
+        settings: of both stages.
+
+    Raises:
+        InputError: there is no such preset.
+    """
+    presets = {**PRESETS, **FROM_NOTHING} if from_nothing else PRESETS
+    preset = preset or default_preset(minutes)
+    if preset not in presets:
+        raise InputError(f"preset {preset!r}: choose one of {', '.join(sorted(presets))}")
+    return suited(presets[preset], minutes).with_settings(STAGES, **settings)
+
+
 def starting_from(config: SystemConfig, encoder: str, speech: SpeechConfig) -> SystemConfig:
     """The same settings with another speech encoder to start from.
 

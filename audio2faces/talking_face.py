@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.signal import resample_poly
 
-from audio2faces.config import FROM_NOTHING, PRESETS, STAGES, default_preset, suited
+from audio2faces.config import FROM_NOTHING, STAGES, system_config
 from audio2faces.generate.video import Options, frame_count, generate_video
 from audio2faces.published import DEFAULT_ENCODER, find_model, published_models, runnable
 from audio2faces.speech_encoder.config import with_encoder
@@ -74,13 +74,9 @@ class TalkingFace:
         from audio2faces.train_system import train_system
 
         dataset = data if isinstance(data, Dataset) else open_dataset(data)
-        preset = preset or default_preset(dataset.training_minutes)
-        presets = PRESETS if encoder else {**PRESETS, **FROM_NOTHING}
-        if preset not in presets:
-            raise InputError(f"preset {preset!r}: choose one of {', '.join(sorted(presets))}")
-        config = suited(presets[preset], dataset.training_minutes).with_settings(STAGES, size=dataset.size)
+        config = system_config(dataset.training_minutes, preset, from_nothing=not encoder, size=dataset.size)
         if encoder and encoder != DEFAULT_ENCODER:
-            if preset not in FROM_NOTHING:
+            if not config.regressor.encoder:
                 raise InputError(f"encoder {encoder}: only the presets {' and '.join(FROM_NOTHING)} start from one")
             config = with_encoder(config, encoder)
         if steps:

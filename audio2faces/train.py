@@ -135,9 +135,9 @@ def chosen_config(arguments: argparse.Namespace, minutes: float = 0.0) -> Any:
         raise InputError(
             f"--repair: preset {preset} has no defects of 2017; give --preset 2017-audio or another of 2017"
         )
-    config: Any = audio2faces.config.FROM_NOTHING[preset] if arguments.encoder == NOTHING else presets[preset]
+    config: Any = presets[preset]
     if arguments.mode == "audio2faces":
-        config = audio2faces.config.suited(config, minutes)
+        config = audio2faces.config.system_config(minutes, preset, from_nothing=arguments.encoder == NOTHING)
     for defect in arguments.repair or ():
         full_name = next(name for name in began.config.REPAIRS if name.split()[0] == defect)
         config = began.config.repaired(config, full_name)

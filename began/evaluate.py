@@ -10,6 +10,7 @@ from typing import Any
 
 from measures.collapse import check_clips
 from preprocessing.dataset import Dataset, open_dataset
+from runtime import tables
 from runtime.backend import import_keras
 from runtime.errors import InputError
 from runtime.files import check_output, claimed, write_json
@@ -82,12 +83,14 @@ def measure(arguments: argparse.Namespace, dataset: Dataset) -> None:
 
 
 def format_table(methods: dict[str, dict[str, Any]]) -> str:
-    """The measures as a Markdown table, a line per method."""
-    lines = [["faces", *(title for title, _, _ in TABLE)], ["---", *["--:"] * len(TABLE)]]
-    for name, values in methods.items():
-        cells = ["-" if values.get(key) is None else f"{values[key]:.{digits}f}" for _, key, digits in TABLE]
-        lines.append([name, *cells])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    """The measures as an aligned Markdown table, a line per method."""
+    return tables.aligned(
+        ["faces", *(title for title, _, _ in TABLE)],
+        (
+            [name, *("-" if values.get(key) is None else f"{values[key]:.{digits}f}" for _, key, digits in TABLE)]
+            for name, values in methods.items()
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 
 from preprocessing.dataset import open_dataset
+from runtime import tables
 from runtime.backend import import_keras
 from runtime.files import check_output
 from runtime.program import ArgumentParser, program
@@ -42,13 +43,13 @@ def main():
     components = MouthComponents.fit(dataset.split("train"))
     references = real_measures(real, components, [frame_numbers(clip) for clip in clips])
     print(f"{model.name}, {len(clips)} {arguments.split} clips; its own strength is {model.articulation.strength:g}\n")
-    print("| strength | " + " | ".join(name.replace("_", " ") for name in SHOWN) + " |\n|--:|" + "--:|" * len(SHOWN))
+    print(tables.head(["strength", *(name.replace("_", " ") for name in SHOWN)]))
     rows = []
     for strength in STRENGTHS:
         stronger = model.articulated(strength)
         values = measure(real, [stronger.faces(of_clip) for of_clip in maps], components, references)
         rows.append([values[name] for name in SHOWN])
-        print(f"| {strength:g} | " + " | ".join(f"{value:.3f}" for value in rows[-1]) + " |", flush=True)
+        print(tables.row([f"{strength:g}", *(f"{value:.3f}" for value in rows[-1])]), flush=True)
     if arguments.plot:
         amplitude, explained = (np.array(rows)[:, SHOWN.index(name)] for name in ("amplitude", "explained_variance"))
         figure = Figure(figsize=(4.5, 3.2), layout="constrained")

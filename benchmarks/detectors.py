@@ -14,6 +14,7 @@ from media.reading import read_frames
 from preprocessing.compare_detectors.__main__ import find_faces
 from preprocessing.compare_detectors.measures import measure, true_boxes
 from preprocessing.faces.detectors import DETECTORS, make_detector
+from runtime import tables
 from runtime.program import ArgumentParser, program
 from runtime.progress import progress
 
@@ -69,14 +70,14 @@ def main():
                 for name, detector in detectors.items():
                     found[name, what].append((detector.detect(changed), truth))
             bar.update()
-    print("| frames | " + " | ".join(f"{name}: misses, % | false in 100" for name in detectors) + " |")
-    print("|---|" + "---:|" * 2 * len(detectors))
+    of_each = [title for name in detectors for title in (f"{name}: misses, %", "false in 100")]
+    print(tables.head(["frames", *of_each]))
     for what, _, _ in CHANGES:
         cells = []
         for name in detectors:
             errors = measure(found[name, what])
             cells += [f"{100 * errors['misses'] / errors['frames']:.1f}", f"{errors['false']:.1f}"]
-        print(f"| {what} | " + " | ".join(cells) + " |")
+        print(tables.row([what, *cells]))
 
 
 if __name__ == "__main__":

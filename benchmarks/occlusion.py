@@ -17,6 +17,7 @@ import numpy as np
 from audio2faces.published import DEFAULT_MODEL, find_model
 from benchmarks.moving_head import model_and_clips
 from preprocessing.dataset import open_dataset
+from runtime import tables
 from runtime.backend import import_keras
 from runtime.program import ArgumentParser, number, program
 from runtime.progress import progress
@@ -175,16 +176,15 @@ def main():
                 bar.update(1)
             rows.append((take, *map(np.concatenate, (states, shown, opacity))))
     print(f"{model.name} on {len(clips)} {arguments.split} clips\n")
-    print(
-        "| take | occluded: frames | as filmed | no face found | free: frames | as filmed | faded |\n|---|" + "--:|" * 6
-    )
+    titles = ["take", "occluded: frames", "as filmed", "no face found", "free: frames", "as filmed", "faded"]
+    print(tables.head(titles))
     for take, states, shown, opacity in rows:
         occluded, free = states == OCCLUDED, states == FREE
         cells = [
             f"{occluded.sum()}", *(f"{(values[occluded] == 0).mean():.3f}" for values in (shown, opacity)),
             f"{free.sum()}", f"{(shown[free] == 0).mean():.3f}", f"{(shown[free] < 1).mean():.3f}",
         ]  # fmt: skip
-        print(f"| {take} | " + " | ".join(cells) + " |")
+        print(tables.row([take, *cells]))
 
 
 if __name__ == "__main__":

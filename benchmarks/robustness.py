@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from preprocessing.dataset import open_dataset
+from runtime import tables
 from runtime.backend import import_keras
 from runtime.errors import InputError
 from runtime.program import ArgumentParser, program
@@ -244,8 +245,7 @@ def main():
             raise InputError(f"{arguments.data}: faces of another size than {name}")
         print(f"\n{model.name}, {len(clips)} {arguments.split} clips\n\n{HEADER}")
         for sound, *values in measure(model, dataset, clips, others, recordings):
-            cells = " | ".join("" if value is None else f"{value:.2f}" for value in values)
-            print(f"| {sound} | {cells} |", flush=True)
+            print(tables.row([sound, *("" if value is None else f"{value:.2f}" for value in values)]), flush=True)
 
 
 if __name__ == "__main__":

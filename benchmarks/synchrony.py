@@ -11,6 +11,7 @@ import sys
 import numpy as np
 
 from preprocessing.dataset import open_dataset
+from runtime import tables
 from runtime.backend import import_keras
 from runtime.program import ArgumentParser, program
 from runtime.progress import progress
@@ -62,13 +63,13 @@ def main():
             print(f"| {clip.name} | {abs(shift)} ms {side} | {fit:.3f} | {unmoved:.3f} |")
     counts = ", ".join(f"{shift:+d}: {sum(found == shift for found, _, _ in best)}" for shift in SHIFTS)
     print(f"\nclips by best shift in ms: {counts}\n")
-    print("| clips | " + " | ".join(name.replace("_", " ") for name in SHOWN) + " |\n|---|" + "--:|" * len(SHOWN))
+    print(tables.head(["clips", *(name.replace("_", " ") for name in SHOWN)]))
     for name, chosen in (("all", np.full(len(clips), True)), ("without those", ~np.array(apart))):
         kept = [index for index in range(len(clips)) if chosen[index]]
         real = [np.asarray(clips[k].faces) for k in kept]
         references = real_measures(real, components, [frame_numbers(clips[k]) for k in kept])
         values = measure(real, [made[k] for k in kept], components, references)
-        print(f"| {name} ({len(kept)}) | " + " | ".join(f"{values[key]:.3f}" for key in SHOWN) + " |")
+        print(tables.row([f"{name} ({len(kept)})", *(f"{values[key]:.3f}" for key in SHOWN)]))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import numpy as np
 
 from experiments.splits import splits_of, with_splits
 from preprocessing.dataset import open_dataset
+from runtime import tables
 from runtime.backend import import_keras
 from runtime.files import read_json, write_json
 from runtime.program import ArgumentParser, number, program
@@ -53,14 +54,12 @@ def shorter(dataset, minutes):
 
 def trained(dataset, encoder, run):
     """A face of a dataset, from an encoder or from nothing, and the minutes that its training took."""
-    from audio2faces.config import FROM_NOTHING, PRESETS, STAGES, default_preset, suited
+    from audio2faces.config import system_config
     from audio2faces.speech_encoder.config import with_encoder
     from audio2faces.train_system import train_system
     from audio2faces.trained.face import load_model
 
-    minutes = dataset.training_minutes
-    config = (PRESETS if encoder else FROM_NOTHING)[default_preset(minutes)]
-    config = suited(config, minutes).with_settings(STAGES, size=dataset.size)
+    config = system_config(dataset.training_minutes, from_nothing=not encoder, size=dataset.size)
     started = time.monotonic()
     with contextlib.redirect_stdout(sys.stderr):  # the table is printed alone
         model = load_model(
@@ -90,14 +89,14 @@ def main():
     arguments = parse_arguments()
     dataset = open_dataset(arguments.data)
     import_keras()
-    print("| speech | from | correlation | opening | explained | minutes of training |")
-    print("|---|---|--:|--:|--:|--:|", flush=True)
+    titles = ["speech", "from", "correlation", "opening", "explained", "minutes of training"]
+    print(tables.head(titles, text=2), flush=True)
     for minutes in arguments.minutes or MINUTES:
         part = shorter(dataset, minutes)
         length = f"{60 * minutes:.0f} s" if minutes < 1 else f"{minutes:g} minute{'s' * (minutes != 1)}"
         for name, encoder in (("the encoder", arguments.encoder), ("nothing", None)):
             values = row(part, encoder, arguments.runs / f"{minutes:g}-{name.split()[-1]}")
-            print(f"| {length} | {name} | " + " | ".join(f"{value:.2f}" for value in values) + " |", flush=True)
+            print(tables.row([length, name, *(f"{value:.2f}" for value in values)]), flush=True)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import numpy as np
 from experiments.collapse_rows import VAES, VariantConfig, ladder
 from media.pictures import read_png, tile, write_png
 from preprocessing.dataset import open_dataset
+from runtime import tables
 from runtime.backend import import_keras
 from runtime.errors import InputError
 from runtime.files import exclusive, make_folder, read_json, write_json
@@ -127,13 +128,14 @@ def history(path):
 
 def format_table(rows, results):
     """The finished rows as a Markdown table: the mean over seeds, and their range where there are several."""
-    lines = [["trained", "seeds", *(title for title, _, _ in TABLE)], ["---", "--:", *["--:"] * len(TABLE)]]
+    titles = ["trained", "seeds", *(title for title, _, _ in TABLE)]
+    lines = [tables.head(titles)]
     for row in rows:
         done = [result for result in results[row.name] if not result["diverged"]]
         if not results[row.name]:
             continue
         if not done:
-            lines.append([row.name, str(len(results[row.name])), results[row.name][0]["diverged"]])
+            lines.append(tables.row([row.name, str(len(results[row.name])), results[row.name][0]["diverged"]]))
             continue
         cells = []
         for _, key, digits in TABLE:
@@ -144,8 +146,9 @@ def format_table(rows, results):
             cell = f"{np.mean(values):.{digits}f}"
             cells.append(f"{cell} ({min(values):.{digits}f}-{max(values):.{digits}f})" if len(values) > 1 else cell)
         lost = len(results[row.name]) - len(done)
-        lines.append([row.name, f"{len(done)}, {lost} diverged" if lost else str(len(done)), *cells])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        seeds = f"{len(done)}, {lost} diverged" if lost else str(len(done))
+        lines.append(tables.row([row.name, seeds, *cells]))
+    return "\n".join(lines)
 
 
 def draw(rows, results, climbing):

@@ -18,6 +18,7 @@ import numpy as np
 from audio2faces.config import RegressorConfig
 from experiments.splits import splits_of, with_splits
 from preprocessing.dataset import open_dataset
+from runtime import tables
 from runtime.backend import import_keras
 from runtime.errors import InputError
 from runtime.files import read_json
@@ -77,13 +78,12 @@ def trained_face(dataset, encoder, speech, run, adapted):
     Returns:
         (face, values): and what was measured of it on validation clips.
     """
-    from audio2faces.config import PRESETS, STAGES, default_preset, starting_from, suited
+    from audio2faces.config import starting_from, system_config
     from audio2faces.train_system import train_system
     from audio2faces.trained.face import load_model
 
-    minutes = dataset.training_minutes
-    config = PRESETS[default_preset(minutes)].with_settings(STAGES, size=dataset.size)
-    config = suited(starting_from(config, str(encoder), speech), minutes).updated(regressor={"adapted": adapted})
+    config = system_config(dataset.training_minutes, size=dataset.size)
+    config = starting_from(config, str(encoder), speech).updated(regressor={"adapted": adapted})
     with contextlib.redirect_stdout(sys.stderr):  # the table is printed alone
         folder = train_system(config, dataset, run, "regressor")
     return load_model(folder), read_json(run / "evaluation.json")["methods"]["model"]
@@ -171,14 +171,13 @@ def main():
         curves = ("first component", "opening")
         columns += [f"driven face: {curve}{when}" for curve in curves for when in ("", ", while speaking")]
         columns += [f"driven face, own voice: {measure}" for measure in measures]
-    print("| left out | " + " | ".join(columns) + " |")
-    print("|---|" + "--:|" * len(columns), flush=True)
+    print(tables.head(["left out", *columns]), flush=True)
     rows, training = [], {"steps": arguments.steps, "seed": arguments.seed}
     for name in without:
         others = [dataset for other, dataset in datasets.items() if other != name]
         rows.append(measure(datasets[name], others, driven, training, arguments.runs, arguments.adapted))
-        print(f"| {name} | " + " | ".join(f"{value:.2f}" for value in rows[-1]) + " |", flush=True)
-    print("| mean | " + " | ".join(f"{value:.2f}" for value in np.mean(rows, axis=0)) + " |")
+        print(tables.row([name, *(f"{value:.2f}" for value in rows[-1])]), flush=True)
+    print(tables.row(["mean", *(f"{value:.2f}" for value in np.mean(rows, axis=0))]))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from experiments.splits import splits_of, with_splits
 from measures.sounds import read_labels
 from preprocessing.dataset import open_dataset
 from preprocessing.faces.alignment import mouth_slices
+from runtime import tables
 from runtime.backend import import_keras
 from runtime.errors import InputError
 from runtime.program import ArgumentParser, number, program
@@ -197,13 +198,12 @@ def masked_crossentropy(targets, logits):
 
 def half_face(dataset, encoder, run):
     """A face of one half of the clips."""
-    from audio2faces.config import PRESETS, STAGES, default_preset, suited
+    from audio2faces.config import system_config
     from audio2faces.speech_encoder.config import with_encoder
     from audio2faces.train_system import train_system
     from audio2faces.trained.face import load_model
 
-    minutes = dataset.training_minutes
-    config = suited(PRESETS[default_preset(minutes)].with_settings(STAGES, size=dataset.size), minutes)
+    config = system_config(dataset.training_minutes, size=dataset.size)
     with contextlib.redirect_stdout(sys.stderr):  # the table is printed alone
         return load_model(train_system(with_encoder(config, encoder), dataset, run))
 
@@ -257,11 +257,10 @@ def main():
             raise InputError(f"{arguments.data}: faces of another size than {model.name}")
     models.insert(0, half_face(one, arguments.encoder, arguments.run))
     reader = Reader(other.split("train"), arguments.words, arguments.epochs)
-    print("| read | all words | command | colour | preposition | letter | digit | adverb |")
-    print("|---|--:|--:|--:|--:|--:|--:|--:|")
-    print("| chance | " + " | ".join(f"{share:.2f}" for share in [CHANCE, *(1 / len(slot) for slot in SLOTS)]) + " |")
+    print(tables.head(["read", "all words", "command", "colour", "preposition", "letter", "digit", "adverb"]))
+    print(tables.row(["chance", *(f"{share:.2f}" for share in (CHANCE, *(1 / len(slot) for slot in SLOTS)))]))
     for name, accuracies in rows(reader, models, dataset, others):
-        print(f"| {name} | " + " | ".join(f"{share:.2f}" for share in accuracies) + " |", flush=True)
+        print(tables.row([name, *(f"{share:.2f}" for share in accuracies)]), flush=True)
 
 
 if __name__ == "__main__":

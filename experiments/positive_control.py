@@ -13,6 +13,7 @@ from pathlib import Path
 
 from experiments.control_pictures import digits, speakers
 from preprocessing.dataset import open_dataset
+from runtime import tables
 from runtime.backend import import_keras
 from runtime.errors import InputError
 from runtime.files import exclusive, make_folder, write_json
@@ -69,11 +70,10 @@ def main():
             if gamma == (arguments.gamma or GAMMAS)[0]:
                 print(f"{len(train)} classes, {sum(map(len, train.values()))} training pictures; ", end="")
                 print(f"the nearest one tells the class of {task.told:.1%} of the held-out ones\n")
-                print("| gamma | " + " | ".join(title for title, _, _ in COLUMNS) + " | shares |")
-                print("|--:|" + "--:|" * len(COLUMNS) + "---|")
+                print(tables.head(["shares", "gamma", *(title for title, _, _ in COLUMNS)]))
             cells = [f"{values[key]:.{digits}f}" for _, key, digits in COLUMNS]
             listed = ", ".join(f"{name} {share:.3f}" for name, share in shares.items())
-            print(f"| {gamma:g} | " + " | ".join(cells) + f" | {listed} |", flush=True)
+            print(tables.row([listed, f"{gamma:g}", *cells]), flush=True)
 
 
 if __name__ == "__main__":

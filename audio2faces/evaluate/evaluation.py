@@ -23,6 +23,7 @@ from measures.mouth import (
 from measures.similarity import flicker, mouth_opening, psnr, seam, ssim, still_region
 from preprocessing.dataset import Clip
 from preprocessing.faces.alignment import mouth_slices
+from runtime import tables
 from runtime.errors import InputError
 from runtime.progress import with_progress
 from training.frames import FrameSet, FrameStore, clip_maps, frame_numbers
@@ -357,23 +358,16 @@ def _with_interval(values: Any, key: str, digits: int) -> str:
 
 def format_table(report: dict[str, Any], intervals: bool = True) -> str:
     """The report as an aligned Markdown table, a line per method; with half the widths of the confidence intervals."""
-    header = ["method", *(title for title, _, _ in TABLE)]
-    lines = [
-        [
-            name,
-            *(
-                _with_interval(values, key, digits) if intervals else _formatted(values[key], digits)
-                for _, key, digits in TABLE
-            ),
-        ]
-        for name, values in report["methods"].items()
-    ]
-    widths = [max(len(line[column]) for line in [header, *lines]) for column in range(len(header))]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    pad = [str.ljust] + [str.rjust] * len(TABLE)
-    return "\n".join(
-        "| " + " | ".join(p(cell, width) for p, cell, width in zip(pad, line, widths, strict=True)) + " |"
-        for line in [header, rule, *lines]
+
+    def cell(values: dict[str, Any], key: str, digits: int) -> str:
+        return _with_interval(values, key, digits) if intervals else _formatted(values[key], digits)
+
+    return tables.aligned(
+        ["method", *(title for title, _, _ in TABLE)],
+        (
+            [name, *(cell(values, key, digits) for _, key, digits in TABLE)]
+            for name, values in report["methods"].items()
+        ),
     )
 
 

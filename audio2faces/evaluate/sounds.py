@@ -9,6 +9,7 @@ import numpy as np
 from measures.similarity import mouth_opening
 from measures.sounds import closed_below, closures, read_phones, vowel_openings
 from preprocessing.dataset import Clip
+from runtime import tables
 from runtime.errors import InputError
 from runtime.progress import with_progress
 
@@ -71,14 +72,11 @@ COLUMNS = (
 
 def format_sounds(report: dict[str, Any]) -> str:
     """The report as a Markdown table, a line per method."""
-    width = max(map(len, ["method", *report["methods"]]))
-    lines = [
-        f"{report['bilabials']} b, p and m within speech, {report['vowels']} open vowels\n",
-        f"| {'method':<{width}} | " + " | ".join(title for title, _ in COLUMNS) + " |",
-        f"| {'-' * width} | " + " | ".join("-" * (len(title) - 1) + ":" for title, _ in COLUMNS) + " |",
-    ]
-    for name, values in report["methods"].items():
-        cells = ["-" if values[key] is None else f"{values[key]:.2f}" for _, key in COLUMNS]
-        padded = [f"{cell:>{len(title)}}" for cell, (title, _) in zip(cells, COLUMNS, strict=True)]
-        lines.append(f"| {name:<{width}} | " + " | ".join(padded) + " |")
-    return "\n".join(lines)
+    table = tables.aligned(
+        ["method", *(title for title, _ in COLUMNS)],
+        (
+            [name, *("-" if values[key] is None else f"{values[key]:.2f}" for _, key in COLUMNS)]
+            for name, values in report["methods"].items()
+        ),
+    )
+    return f"{report['bilabials']} b, p and m within speech, {report['vowels']} open vowels\n\n{table}"

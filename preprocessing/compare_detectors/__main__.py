@@ -16,6 +16,7 @@ from preprocessing.compare_detectors.measures import measure, true_boxes
 from preprocessing.faces.detection import Face
 from preprocessing.faces.detectors import make_detector
 from preprocessing.faces.tracking import KEY_FRAME_INTERVAL, track_faces
+from runtime import tables
 from runtime.errors import InputError
 from runtime.files import check_output
 from runtime.program import ArgumentParser, program
@@ -136,16 +137,12 @@ def compare_measures(videos: Any, rates: Any) -> Any:
 
 def format_table(measures: dict[str, dict[str, Any]]) -> str:
     """The measures as an aligned Markdown table, a line for each of METHODS."""
-    lines = [["detector", *(title for title, _, _ in TABLE)]]
-    for method, values in measures.items():
-        cells = ["-" if values[key] is None else f"{values[key]:.{digits}f}" for _, key, digits in TABLE]
-        lines.append([method, *cells])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
-    pad = [str.ljust] + [str.rjust] * len(TABLE)
-    return "\n".join(
-        "| " + " | ".join(p(cell, width) for p, cell, width in zip(pad, line, widths, strict=True)) + " |"
-        for line in lines
+    return tables.aligned(
+        ["detector", *(title for title, _, _ in TABLE)],
+        (
+            [method, *("-" if values[key] is None else f"{values[key]:.{digits}f}" for _, key, digits in TABLE)]
+            for method, values in measures.items()
+        ),
     )
 
 

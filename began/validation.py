@@ -17,8 +17,7 @@ from measures.collapse import (
     two_groups,
 )
 from measures.mouth import MouthComponents, mouth_measures
-from preprocessing.dataset import Dataset
-from runtime.errors import InputError
+from preprocessing.dataset import Dataset, check_size
 from runtime.progress import progress
 from training.frames import SHOWN, FrameSet, FrameStore, clip_mean, shown_moments
 
@@ -184,11 +183,7 @@ def evaluate(models: list[Any], dataset: Dataset, split: str, samples: int) -> d
     validate: Any = None
     features = components = None
     for model in models:
-        if dataset.size != model.config.size:
-            raise InputError(
-                f"{dataset.folder}: faces of {dataset.size} pixels, the model has {model.config.size}; "
-                f"prepare the clips with --size {model.config.size}"
-            )
+        check_size(dataset, model.config.size, model.name)
         if features != model.config.speech.feature_settings:
             features = model.config.speech.feature_settings
             train, held_out = (store.frames(part, features) for part in ("train", split))

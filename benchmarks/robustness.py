@@ -15,10 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocessing.dataset import open_dataset
+from preprocessing.dataset import check_size, open_dataset
 from runtime import tables
 from runtime.backend import import_keras
-from runtime.errors import InputError
 from runtime.program import ArgumentParser, program
 
 SECONDS = 3.0  # of what is no speech
@@ -241,8 +240,7 @@ def main():
 
     for name in arguments.model:
         model = load_model(find_model(name))
-        if dataset.size != model.config.size:
-            raise InputError(f"{arguments.data}: faces of another size than {name}")
+        check_size(dataset, model.config.size, model.name)
         print(f"\n{model.name}, {len(clips)} {arguments.split} clips\n\n{HEADER}")
         for sound, *values in measure(model, dataset, clips, others, recordings):
             print(tables.row([sound, *("" if value is None else f"{value:.2f}" for value in values)]), flush=True)

@@ -20,7 +20,7 @@ import numpy as np
 
 from experiments.splits import splits_of, with_splits
 from measures.sounds import read_labels
-from preprocessing.dataset import open_dataset
+from preprocessing.dataset import check_size, open_dataset
 from preprocessing.faces.alignment import mouth_slices
 from runtime import tables
 from runtime.backend import import_keras
@@ -253,8 +253,7 @@ def main():
 
     models = [load_model(find_model(name)) for name in arguments.model]
     for model in models:
-        if model.config.size != dataset.size:
-            raise InputError(f"{arguments.data}: faces of another size than {model.name}")
+        check_size(dataset, model.config.size, model.name)
     models.insert(0, half_face(one, arguments.encoder, arguments.run))
     reader = Reader(other.split("train"), arguments.words, arguments.epochs)
     print(tables.head(["read", "all words", "command", "colour", "preposition", "letter", "digit", "adverb"]))

@@ -21,9 +21,8 @@ import numpy as np
 from measures.collapse import mouths
 from measures.frechet import frechet_distance
 from media.pixels import to_signed
-from preprocessing.dataset import open_dataset
+from preprocessing.dataset import check_size, open_dataset
 from runtime.backend import import_keras
-from runtime.errors import InputError
 from runtime.program import ArgumentParser, number, program
 from runtime.progress import with_progress
 
@@ -187,8 +186,7 @@ def main():
 
     models = [load_model(find_model(name)) for name in arguments.model]
     for model in models:
-        if model.config.size != dataset.size:
-            raise InputError(f"{arguments.data}: faces of another size than {model.name}")
+        check_size(dataset, model.config.size, model.name)
     train = [padded(clip.faces[:]) for clip in with_progress(dataset.split("train"), "clip", "reading mouths")]
     features = Features(np.concatenate(train), arguments.steps)
     real = [padded(clip.faces[:]) for clip in clips]

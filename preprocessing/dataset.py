@@ -184,15 +184,22 @@ def open_dataset(folder: Path) -> Dataset:
     return Dataset(folder, manifest)
 
 
-def check_size(dataset: Dataset, size: int) -> None:
-    """Refuses a dataset whose faces have another size than those of a model that is to learn from it.
+def check_size(dataset: Dataset, size: int, trained: str = "") -> None:
+    """Refuses a dataset whose faces have another size than those of a model.
+
+    Args:
+        dataset: that the model is to learn from, or to be measured on.
+        size: of the model's faces in pixels.
+        trained: name of a model that is trained; of another one, --size may be changed.
 
     Raises:
         InputError: they have.
     """
     if dataset.size != size:
-        remedy = f"give --size {dataset.size}" if dataset.size in SIZES else f"prepare them with --size {size}"
-        raise InputError(f"{dataset.folder}: faces of {dataset.size} pixels, the model has {size}; {remedy}")
+        changed = dataset.size in SIZES and not trained
+        remedy = f"give --size {dataset.size}" if changed else f"prepare them with --size {size}"
+        model = trained or "the model"
+        raise InputError(f"{dataset.folder}: faces of {dataset.size} pixels, {model} has {size}; {remedy}")
 
 
 def own_dataset(folder: Path) -> Any:

@@ -7,6 +7,7 @@ import pytest
 
 import audio2faces
 from audio2faces import InputError, TalkingFace
+from audio2faces.config import PRESETS
 from media.reading import read_speech
 
 from .conftest import SAMPLES, run_program
@@ -49,7 +50,7 @@ def test_a_saved_face_is_the_same(face, tmp_path):
 
 
 def test_training_ends_in_a_face(tiny_dataset, tiny_system, tmp_path, monkeypatch):
-    monkeypatch.setitem(audio2faces.talking_face.PRESETS, "tiny", tiny_system)
+    monkeypatch.setitem(PRESETS, "tiny", tiny_system)
     trained = TalkingFace.train(tiny_dataset.folder, tmp_path / "run", preset="tiny", steps=4)
     assert trained.frames(np.zeros(8000)).shape == (12, 16, 16, 3)
     settings = json.loads((tmp_path / "run" / "refiner" / "config.json").read_text())["settings"]

@@ -21,10 +21,9 @@ from measures.mouth import (
     swapped_sums,
 )
 from measures.similarity import flicker, mouth_opening, psnr, seam, ssim, still_region
-from preprocessing.dataset import Clip
+from preprocessing.dataset import Clip, check_size
 from preprocessing.faces.alignment import mouth_slices
 from runtime import tables
-from runtime.errors import InputError
 from runtime.progress import with_progress
 from training.frames import FrameSet, FrameStore, clip_maps, frame_numbers
 
@@ -75,11 +74,7 @@ def evaluate(
     """
     dataset = store.dataset
     for model in models:
-        if dataset.size != model.config.size:
-            raise InputError(
-                f"{dataset.folder}: faces of {dataset.size} pixels, {model.name} has {model.config.size}; "
-                f"prepare the clips with --size {model.config.size}"
-            )
+        check_size(dataset, model.config.size, model.name)
     features = models[0].config.speech.feature_settings
     train, clips = store.frames("train", features), dataset.split(split)
     components = components or MouthComponents.fit(train.clips)

@@ -12,7 +12,7 @@ from PIL import Image
 from audio2faces.generate.compositing import put_back
 from audio2faces.generate.source import Source
 from audio2faces.lower_face import painted_mask
-from audio2faces.trained.footage import source_pictures
+from audio2faces.trained.footage_choice import source_pictures
 from began.figures import draw_panels, draw_rows
 from media.reading import SPEECH_RATE
 from media.writing import SHORTEST_SIDE, SOUND_RATE, SYNTHETIC, TalkingVideo

@@ -14,7 +14,8 @@ from audio2faces.regressor.articulation import Articulation
 from audio2faces.regressor.training import train_regressor
 from audio2faces.stages import Plan, finish, plan_stages, set_aside
 from audio2faces.trained.face import FaceModel, save_model
-from audio2faces.trained.footage import cut_footage, forth_and_back
+from audio2faces.trained.footage import forth_and_back
+from audio2faces.trained.footage_choice import cut_footage
 from audio2faces.trained.model_card import write_card
 from measures.mouth import MouthComponents
 from preprocessing.dataset import Dataset

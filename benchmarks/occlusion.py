@@ -43,7 +43,7 @@ def parse_arguments():
 
 def with_hand(clip, generator):
     """Frames of a clip with a hand that comes before the mouth: pairs of picture and FREE, OCCLUDED or BETWEEN."""
-    from audio2faces.trained.footage import source_pictures
+    from audio2faces.trained.footage_choice import source_pictures
 
     side, first = generator.choice([-1, 1]), generator.integers(*COMES)
     angle, shade = side * generator.uniform(0.1, 0.7), generator.uniform(0.85, 1.1)
@@ -62,7 +62,7 @@ def with_hand(clip, generator):
 
 def with_caption(clip, generator):
     """The same with letters over the chin."""
-    from audio2faces.trained.footage import source_pictures
+    from audio2faces.trained.footage_choice import source_pictures
 
     for index, (picture, transform) in enumerate(source_pictures(clip, 0, len(clip.times))):
         if not index:

@@ -11,7 +11,8 @@ from audio2faces.generate.source import Source
 from audio2faces.generate.video import Options, generate_video, stream_faces
 from audio2faces.lower_face import painted_mask
 from audio2faces.trained.face import load_model, save_model
-from audio2faces.trained.footage import PICTURES, cut_footage, forth_and_back, source_pictures
+from audio2faces.trained.footage import PICTURES, forth_and_back
+from audio2faces.trained.footage_choice import cut_footage, source_pictures
 from media.reading import read_frames, read_speech, video_info
 from preprocessing.dataset import open_dataset
 from preprocessing.faces.alignment import crop_face

@@ -69,6 +69,11 @@ def is_began(folder: Path) -> bool:
     return read_json(folder / "config.json").get("kind") == "began"
 
 
+def is_talking_face(folder: Path) -> bool:
+    """Whether a folder holds the model of a speaker's talking face."""
+    return (folder / "config.json").is_file() and read_json(folder / "config.json").get("kind") == "audio2faces"
+
+
 def is_onnx(folder: Path) -> bool:
     """Whether the networks of a model are for ONNX Runtime: then neither Keras nor TensorFlow is loaded to run it."""
     return (folder / "regressor.onnx").is_file()

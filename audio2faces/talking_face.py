@@ -9,10 +9,11 @@ from scipy.signal import resample_poly
 
 from audio2faces.config import FROM_NOTHING, STAGES, system_config
 from audio2faces.generate.video import Options, frame_count, generate_video
-from audio2faces.published import DEFAULT_ENCODER, find_model, published_models, runnable
+from audio2faces.published import DEFAULT_ENCODER, find_model, is_talking_face, published_models, runnable
 from audio2faces.speech_encoder.config import with_encoder
 from audio2faces.trained.face import load_model, save_model
 from audio2faces.trained.onnx_network import OnnxNetwork
+from media.sound import Loudness, gain_of
 from preprocessing.clips import Settings
 from preprocessing.dataset import Dataset, open_dataset
 from preprocessing.prepare import prepare_dataset
@@ -115,12 +116,26 @@ class TalkingFace:
         """Faces that speak what samples of sound say, the head held still.
 
         Args:
-            samples: mono, in [-1, 1] [shape=(samples,)].
+            samples: mono, floats in [-1, 1], heard louder where they are quiet, as by `generate` [shape=(samples,)].
             sample_rate: in Hz.
 
         Returns:
             uint8 RGB at `frame_rate` [shape=(frames, size, size, 3)].
+
+        Raises:
+            InputError: the samples are of another shape or type, or there are none.
         """
+        samples = np.asarray(samples)
+        if samples.ndim != 1 or not samples.size or samples.dtype.kind != "f":
+            raise InputError(
+                f"samples of shape {samples.shape} and type {samples.dtype}: give one channel of floats in [-1, 1]"
+            )
+        if sample_rate != int(sample_rate) or sample_rate < 1:
+            raise InputError(f"sample rate {sample_rate}: give a whole number of Hz")
+        sample_rate = int(sample_rate)
+        loudness = Loudness(sample_rate)
+        loudness.update(samples[None])
+        samples = gain_of(loudness.level)[0] * samples
         features = self.model.config.speech.feature_settings
         if sample_rate != features.sample_rate:
             common = gcd(sample_rate, features.sample_rate)
@@ -132,12 +147,12 @@ class TalkingFace:
         """Writes the face as a model folder, which `from_preset` reads; an older one there is replaced.
 
         Raises:
-            InputError: the folder holds something that is not a model, or this one is a BEGAN's or of ONNX files.
+            InputError: the folder holds anything but such a model, or this one is a BEGAN's or of ONNX files.
         """
         folder = Path(folder)
         if not hasattr(self.model, "refiner"):
             raise InputError(f"{self.name}: a model of --mode began is written by its training alone; copy its folder")
-        if folder.exists() and any(folder.iterdir()) and not (folder / "config.json").is_file():
+        if folder.exists() and any(folder.iterdir()) and not is_talking_face(folder):
             raise InputError(f"{folder}: this folder holds something else; choose another")
         if isinstance(self.model.network, OnnxNetwork):
             raise InputError(f"{self.name}: its networks are ONNX files; copy its folder")

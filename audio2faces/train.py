@@ -220,6 +220,11 @@ def check(mode: Any, config: Any, dataset: Any, run_dir: Path, stage: Any) -> No
     for split in ("train", "validation"):
         dataset.split(split)
     if mode == "began":
+        if dataset.size > LARGEST_BEGAN:
+            raise InputError(
+                f"{dataset.folder}: faces of {dataset.size} pixels; mode began draws {LARGEST_BEGAN} at the most, "
+                f"prepare them with --size {LARGEST_BEGAN}"
+            )
         check_size(dataset, config.size)
     if run_dir.is_dir():
         with own_run(run_dir):

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from audio2faces.published import DEFAULT_MODEL, find_model
-from media.reading import read_speech, write_wav
+from media.reading import read_speech
+from media.writing import write_wav
 from runtime.backend import import_keras
 from runtime.program import ArgumentParser
 

@@ -100,8 +100,7 @@ def model_and_clips(arguments, dataset):
 def film(clip, take, seed, folder):
     """Writes a take of a clip and its sound beside it; returns the path of the video."""
     from audio2faces.trained.footage_choice import source_pictures
-    from media.reading import write_wav
-    from media.writing import write_pictures
+    from media.writing import write_pictures, write_wav
     from preprocessing.faces.alignment import inverse_transform
 
     video = folder / "take.mp4"

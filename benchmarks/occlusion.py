@@ -120,8 +120,7 @@ TAKES = {"hand": with_hand, "caption": with_caption}
 
 def film(clip, take, seed, folder):
     """Writes a take of a clip and its sound beside it: path of the video, what is before the mouth in each frame."""
-    from media.reading import write_wav
-    from media.writing import write_pictures
+    from media.writing import write_pictures, write_wav
 
     video, states = folder / "take.mp4", []
 

@@ -16,8 +16,10 @@ from experiments.splits import splits_of, with_splits
 from preprocessing.dataset import open_dataset
 from runtime import tables
 from runtime.backend import import_keras
+from runtime.errors import InputError
 from runtime.files import read_json, write_json
 from runtime.program import ArgumentParser, number, program
+from training.run_folder import in_words
 
 MINUTES = (0.25, 0.5, 1.0, 5.0)
 CHOSEN_BY = 2  # clips at least
@@ -69,17 +71,25 @@ def trained(dataset, encoder, run):
 
 
 def row(dataset, encoder, run):
-    """Measures of a face on the test split, and the minutes that its training took."""
+    """Measures of a face on the test split, and the minutes that its training took.
+
+    Raises:
+        InputError: those in the folder of the run are of other data or another encoder.
+    """
     from audio2faces.evaluate.evaluation import evaluate
     from training.frames import FrameStore
 
+    trained_on = {"data": dataset.fingerprint, "encoder": encoder and str(encoder)}
     if (run / TOOK).exists():
-        return read_json(run / TOOK)["row"]
+        there = read_json(run / TOOK)
+        if differing := {key: (there.get(key), now) for key, now in trained_on.items() if there.get(key) != now}:
+            raise InputError(f"{run / TOOK}: of another training ({in_words(differing)}); choose other --runs")
+        return there["row"]
     model, minutes = trained(dataset, encoder, run)
     report, _ = evaluate([model], FrameStore(dataset), "test")
     methods = report["methods"]
     values = [*(methods["model"][name] for name in MEASURED), minutes]
-    write_json(run / TOOK, {"row": values})
+    write_json(run / TOOK, trained_on | {"row": values})
     return values
 
 

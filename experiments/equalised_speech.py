@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import fftconvolve, firwin2, stft
 
-from media.reading import SPEECH_RATE, read_speech, write_wav
+from media.reading import SPEECH_RATE, read_speech
+from media.writing import write_wav
 from preprocessing.dataset import files_digest, note_in_clips, open_dataset
 from runtime.files import atomic_folder, make_folder
 from runtime.program import ArgumentParser, program

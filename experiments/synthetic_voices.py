@@ -20,7 +20,8 @@ from python_speech_features import mfcc
 from scipy.ndimage import gaussian_filter1d
 
 from measures.sounds import PAUSES, read_labels
-from media.reading import SPEECH_RATE, read_speech, write_wav
+from media.reading import SPEECH_RATE, read_speech
+from media.writing import write_wav
 from preprocessing.dataset import open_dataset, write_dataset
 from runtime.errors import InputError
 from runtime.files import atomic_folder, make_folder

@@ -2,8 +2,7 @@
 
 import contextlib
 import os
-import wave
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice, pairwise
@@ -18,7 +17,7 @@ from av.video.reformatter import VideoReformatter
 from media.audio_channels import Channels, holds_floats
 from media.sound import BLOCK_SECONDS, NORMAL_LEVEL, SILENCE, ChannelAnalysis, Loudness, SoundTrack
 from runtime.errors import InputError
-from runtime.files import atomic_write, check_is_file
+from runtime.files import check_is_file
 
 SPEECH_RATE = 16000  # Hz, what the wide feature maps are computed from
 SPEECH_RATE_2017 = 44100  # Hz, what those of the 2017 presets are computed from
@@ -543,25 +542,3 @@ def sound_duration(path: str | Path) -> float | None:
     """
     with _open_sound(path) as (container, stream, _):
         return _duration(container, stream)
-
-
-def write_wav(path: str | Path, blocks: np.ndarray | Iterable[np.ndarray], sample_rate: int) -> int:
-    """Writes mono sound as a 16-bit wav file, whole or not at all.
-
-    Args:
-        path: of the file.
-        blocks: float samples in [-1, 1] [shape=(n,)], or an iterable of stretches of them.
-        sample_rate: in Hz.
-
-    Returns:
-        number of samples written.
-    """
-    blocks = [blocks] if isinstance(blocks, np.ndarray) else blocks
-    with atomic_write(path) as partial, open(partial, "wb") as binary, wave.open(binary, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(sample_rate)
-        for samples in blocks:
-            pcm = np.clip(np.rint(np.asarray(samples) * 32767), -32768, 32767).astype("<i2")
-            file.writeframes(pcm.tobytes())
-        return file.getnframes()

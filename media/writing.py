@@ -1,10 +1,12 @@
-"""Writes a video of a face that talks, with a comment that says what it is: mp4 (H.264, AAC) or webm (VP8, Opus)."""
+"""Writes sound (wav) and videos (mp4: H.264, AAC; webm: VP8, Opus), with a comment where their face was generated."""
 
 import contextlib
+import io
+import wave
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import av
 import cv2
@@ -12,6 +14,7 @@ import numpy as np
 
 from media.reading import media_path, open_container
 from runtime.errors import InputError
+from runtime.files import atomic_write
 
 SYNTHETIC = "generated from speech by Audio2Faces"  # in the comment of every video with a generated face
 SHORTEST_SIDE = 256  # pixels; smaller faces are scaled up by a whole factor
@@ -142,3 +145,37 @@ class TalkingVideo:
         self._sound_samples += len(samples)
         with self._writing():
             self._container.mux(self._sound.encode(frame))
+
+
+def write_wav(path: str | Path, blocks: np.ndarray | Iterable[np.ndarray], sample_rate: int) -> int:
+    """Writes mono sound as a 16-bit wav file, whole or not at all.
+
+    Args:
+        path: of the file.
+        blocks: float samples in [-1, 1] [shape=(n,)], or an iterable of stretches of them.
+        sample_rate: in Hz.
+
+    Returns:
+        number of samples written.
+    """
+    with atomic_write(path) as partial, open(partial, "wb") as file:
+        return _write_wav(file, blocks, sample_rate)
+
+
+def wav_bytes(samples: np.ndarray, sample_rate: int) -> bytes:
+    """The same in memory."""
+    file = io.BytesIO()
+    _write_wav(file, samples, sample_rate)
+    return file.getvalue()
+
+
+def _write_wav(binary: IO[bytes], blocks: np.ndarray | Iterable[np.ndarray], sample_rate: int) -> int:
+    blocks = [blocks] if isinstance(blocks, np.ndarray) else blocks
+    with wave.open(binary, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sample_rate)
+        for samples in blocks:
+            pcm = np.clip(np.rint(np.asarray(samples) * 32767), -32768, 32767).astype("<i2")
+            file.writeframes(pcm.tobytes())
+        return file.getnframes()

@@ -19,9 +19,9 @@ from media.reading import (
     sound_level,
     stream_speech,
     video_info,
-    write_wav,
 )
 from media.sound import QUIET, gain_of
+from media.writing import write_wav
 from preprocessing.faces.extraction import extract_faces
 from runtime.errors import InputError
 

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -10,7 +10,7 @@ PATIENCE = 1.0  # seconds
 POLL = 0.1  # seconds after which a maker that waits looks whether it is still needed
 
 
-def ahead(items: Iterable[T], count: int = 1) -> Iterator[T]:
+def ahead(items: Iterable[T], count: int = 1) -> Generator[T]:
     """Yields the same items in the same order; a thread makes those that come next.
 
     Args:

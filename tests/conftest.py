@@ -24,7 +24,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that starts the
 
 import numpy as np  # noqa: E402
 
-from media.reading import SPEECH_RATE, read_speech, write_wav  # noqa: E402
+from media.reading import SPEECH_RATE, read_speech  # noqa: E402
+from media.writing import write_wav  # noqa: E402
 from preprocessing.dataset import open_dataset, write_dataset  # noqa: E402
 
 from .media_files import frames_of, write_video  # noqa: E402

@@ -262,7 +262,7 @@ def test_the_presets_of_2017_run(tiny_dataset, tmp_path, preset):
 
 
 def with_sound_at_44_khz(dataset, folder):
-    from media.reading import write_wav
+    from media.writing import write_wav
 
     folder = folder / "dataset"
     folder.mkdir()

@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 
 import numpy as np
 import pytest
@@ -87,6 +88,32 @@ def test_footage_is_not_cut_out_of_another_recording(tmp_path):
     with pytest.raises(InputError, match=r"a\.mp4: its frames are no longer those of a"):
         next(source_pictures(dataset.clips[0], 0, 4))
     assert next(source_pictures(dataset.clips[1], 0, 4)) is not None
+
+
+def test_a_download_that_is_gone_is_not_fetched_again(tmp_path, monkeypatch):
+    dataset = filmed(tmp_path)
+    monkeypatch.setattr("preprocessing.sources.download.try_again", lambda *_: pytest.fail("asked the network"))
+    dataset.clips[0].entry["source"] = "https://example.org/talk.mp4"
+    with pytest.raises(InputError, match="no longer among the downloads"):
+        next(source_pictures(dataset.clips[0], 0, 4))
+
+
+def test_a_full_disk_is_not_taken_for_a_source_that_was_moved(tmp_path, monkeypatch):
+    dataset = filmed(tmp_path)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("audio2faces.trained.footage_choice.write_pictures", full)
+    with pytest.raises(OSError, match="No space left"):
+        cut_footage(dataset, loudness_of(dataset), tmp_path)
+
+
+def test_footage_that_lost_frames_is_called_damaged(filmed_model):
+    footage = load_model(filmed_model).footage
+    shorter = dataclasses.replace(footage, transforms=np.concatenate([footage.transforms, footage.transforms[:1]]))
+    with pytest.raises(InputError, match=r"footage\.mp4: damaged; copy the whole model folder again"):
+        shorter.aligned(16)
 
 
 def test_what_lies_outside_of_the_painted_part_stays_as_it_was_filmed():

@@ -19,8 +19,8 @@ from audio2faces.generate.video import Options, generate_video
 from audio2faces.published import DEFAULT_MODEL, onnx_copy, runnable
 from audio2faces.trained.face import load_model
 from media.pictures import read_png
-from media.reading import read_speech, video_info, write_wav
-from media.writing import FORMATS, TalkingVideo
+from media.reading import read_speech, video_info
+from media.writing import FORMATS, TalkingVideo, write_wav
 from preprocessing.speech.audio_features import speech_maps
 from runtime.errors import InputError
 from training.frames import FrameStore, clip_maps

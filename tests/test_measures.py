@@ -12,7 +12,7 @@ from measures.collapse import sharpness
 from measures.mouth import MouthComponents, measures_of_sums, mouth_measures, mouth_motion, swapped_sums
 from measures.other_voices import agreement, opening_component, speech_span, talker_agreement, talker_opening
 from measures.similarity import flicker, mouth_opening, psnr, ssim, still_region
-from media.reading import write_wav
+from media.writing import write_wav
 from preprocessing.faces.alignment import mouth_slices
 from preprocessing.speech.audio_features import FEATURE_PRESETS, FeatureStatistics
 from training.frames import FrameSet, frame_numbers

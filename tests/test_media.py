@@ -4,15 +4,8 @@ import av
 import numpy as np
 import pytest
 
-from media.reading import (
-    joined_duration,
-    read_frames,
-    read_speech,
-    sound_duration,
-    stream_speech,
-    video_info,
-    write_wav,
-)
+from media.reading import joined_duration, read_frames, read_speech, sound_duration, stream_speech, video_info
+from media.writing import write_wav
 from runtime.errors import InputError
 
 from .conftest import SAMPLES

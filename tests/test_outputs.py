@@ -11,8 +11,7 @@ import pytest
 from audio2faces.generate import __main__ as generate
 from audio2faces.generate.video import Options
 from experiments import ablation
-from media.reading import write_wav
-from media.writing import TalkingVideo, is_synthetic
+from media.writing import TalkingVideo, is_synthetic, write_wav
 from preprocessing.dataset import own_dataset
 from runtime.errors import InputError
 from runtime.files import claimed, exclusive, write_json

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from media.pictures import read_png
-from media.reading import read_speech, video_info, write_wav
+from media.reading import read_speech, video_info
+from media.writing import write_wav
 from preprocessing.dataset import open_dataset, write_dataset
 from preprocessing.faces.tracking import look_of
 from preprocessing.flip.mirror import mirror_clip

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from media.reading import read_frames, read_speech, write_wav
+from media.reading import read_frames, read_speech
+from media.writing import write_wav
 from preprocessing.clips import Settings
 from preprocessing.dataset import open_dataset
 from preprocessing.faces.quality import NO_FACE

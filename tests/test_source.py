@@ -15,7 +15,8 @@ from audio2faces.generate.video import Options, generate_video, smoothed
 from audio2faces.lower_face import CENTRE, RADII, ellipse_mask
 from audio2faces.trained.face import load_model
 from audio2faces.trained.likeness import Likeness
-from media.reading import read_frames, video_info, write_wav
+from media.reading import read_frames, video_info
+from media.writing import write_wav
 from preprocessing.faces.alignment import crop_face, mouth_slices
 from runtime.errors import InputError
 

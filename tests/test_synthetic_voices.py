@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from experiments import synthetic_voices
-from media.reading import read_speech, write_wav
+from media.reading import read_speech
+from media.writing import write_wav
 from preprocessing.dataset import open_dataset
 from runtime.errors import InputError
 

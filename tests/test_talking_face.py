@@ -45,8 +45,23 @@ def test_a_saved_face_is_the_same(face, tmp_path):
     assert np.abs(again.frames(speech).astype(int) - face.frames(speech)).max() <= 1
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "letter.txt").touch()
-    with pytest.raises(InputError, match="holds something else"):
-        face.save_to_preset(tmp_path / "letters")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text('{"mode": "regressor"}')  # of a run, with its checkpoints
+    for place in ("letters", "run"):
+        with pytest.raises(InputError, match="holds something else"):
+            face.save_to_preset(tmp_path / place)
+    assert face.save_to_preset(folder) == folder
+
+
+def test_samples_that_are_no_sound_are_refused_and_quiet_ones_heard(face):
+    speech = read_speech(SAMPLES / "speech.wav")[:16000]
+    for samples in (np.zeros(0, np.float32), np.stack([speech, speech]), (speech * 32767).astype(np.int16)):
+        with pytest.raises(InputError, match="give one channel of floats"):
+            face.frames(samples)
+    with pytest.raises(InputError, match="a whole number of Hz"):
+        face.frames(speech, sample_rate=0)
+    quiet = face.frames(speech / 1000)
+    assert np.abs(quiet.astype(int) - face.frames(speech)).mean() < 2
 
 
 def test_training_ends_in_a_face(tiny_dataset, tiny_system, tmp_path, monkeypatch):
@@ -55,6 +70,8 @@ def test_training_ends_in_a_face(tiny_dataset, tiny_system, tmp_path, monkeypatc
     assert trained.frames(np.zeros(8000)).shape == (12, 16, 16, 3)
     settings = json.loads((tmp_path / "run" / "refiner" / "config.json").read_text())["settings"]
     assert settings["training"]["steps"] == 4
+    with pytest.raises(InputError, match="steps -1: give 1 or more"):
+        TalkingFace.train(tiny_dataset, tmp_path / "other", preset="tiny", steps=-1)
     with pytest.raises(InputError, match="preset 'huge': choose one of "):
         TalkingFace.train(tiny_dataset, tmp_path / "other", preset="huge")
     with pytest.raises(InputError, match="encoder mine: only the presets minutes and hours start from one"):

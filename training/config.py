@@ -114,6 +114,9 @@ class TrainingConfig(Config):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "evaluate_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} {getattr(self, name)}: give 1 or more")
         if self.schedule not in ("cosine", "halved"):
             raise InputError(f"schedule {self.schedule!r}: unknown; choose cosine or halved")
         if self.schedule == "cosine" and (self.halve_every or self.patience):

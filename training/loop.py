@@ -3,6 +3,7 @@
 A `Task` says what differs from one trainable to another; `train` does what is the same.
 """
 
+import contextlib
 import math
 import sys
 import time
@@ -14,19 +15,20 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
+from runtime.ahead import ahead
 from runtime.program import peak_memory
 from runtime.progress import progress
 from training.checkpoints import keep_checkpoint, open_checkpoint, save_weights
 from training.config import TrainingConfig
 from training.devices import Devices, OneDevice
 from training.metrics_log import MetricsLog
-from training.prefetch import prefetched
 from training.run_folder import DivergenceError, seed_layers
 from training.schedule import learning_rate
 from training.trainable import Batch, Trainable
 
 BEST = "best.weights.h5"  # in the folder of a run
 OF_LOOP = ("learning_rate", "steps_per_second", "loading_share")  # columns of metrics.csv that the loop fills itself
+AHEAD = 2  # batches that wait to be used
 CHECKED = 50  # steps after which the losses are read, at the latest
 
 Picture = Callable[[Path], np.ndarray]  # writes a PNG and gives it as uint8 RGB [shape=(height, width, 3)]
@@ -140,7 +142,8 @@ def train(task: Task, run_dir: Path, devices: Devices | None = None) -> Trainabl
         log.add(0, dict.fromkeys(log.columns[1:]) | before)
     reports, read, since, waited, share = [], [], time.monotonic(), 0.0, 0.0
     steps = range(first, settings.steps)
-    with prefetched(task.batch, steps) as batches, progress(settings.steps, "step", task.description, first) as bar:
+    batches = ahead((task.batch(step) for step in steps), AHEAD)
+    with contextlib.closing(batches), progress(settings.steps, "step", task.description, first) as bar:
         for step in steps:
             requested = time.monotonic()
             batch = next(batches)

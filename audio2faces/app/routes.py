@@ -2,15 +2,12 @@
 
 import asyncio
 import contextlib
-import io
 import json
 import tempfile
-import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from starlette.applications import Starlette
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -22,6 +19,7 @@ from audio2faces.app.training_routes import NotHereError, TrainingHandlers, prin
 from audio2faces.app.uploads import FullError
 from audio2faces.published import PICTURE, SAMPLES, described
 from media.reading import SPEECH_RATE, read_speech
+from media.writing import wav_bytes
 from runtime.errors import InputError
 
 PAGE = Path(__file__).parent / "page"
@@ -149,7 +147,7 @@ class RequestHandlers:
         if name not in EXAMPLES:
             raise NotHereError("no such example")
         sound = await asyncio.to_thread(read_speech, SAMPLES / EXAMPLES[name])
-        return Response(_as_wav(sound), media_type="audio/wav")
+        return Response(wav_bytes(sound, SPEECH_RATE), media_type="audio/wav")
 
     async def upload(self, request: Any) -> Any:
         """Stores a file; tells its key."""
@@ -237,14 +235,3 @@ async def _json_of(request: Any) -> Any:
     if not isinstance(content, dict):
         raise InputError("the request is not a JSON object")
     return content
-
-
-def _as_wav(samples: np.ndarray) -> Any:
-    """A 16-bit wav file of float32 samples at 16 kHz, as bytes."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(SPEECH_RATE)
-        sound.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
-    return file.getvalue()

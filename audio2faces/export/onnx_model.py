@@ -7,7 +7,6 @@ import numpy as np
 
 from audio2faces.published import is_onnx
 from audio2faces.trained.face import FaceModel, write_folder
-from audio2faces.trained.model_card import CARD
 from audio2faces.trained.onnx_network import OnnxNetwork
 from runtime.errors import InputError
 from runtime.files import atomic_write
@@ -47,10 +46,7 @@ def write_onnx_model(model: Any, folder: str | Path) -> Path:
         import tf2onnx  # noqa: F401
     except ImportError:
         raise InputError(f"{folder}: {MISSING}") from None
-    write_folder(folder, model, ".onnx", write_network)
-    with atomic_write(folder / CARD) as partial:
-        partial.write_text(NOTICE.format(name=model.name), encoding="utf-8")
-    return folder
+    return write_folder(folder, model, ".onnx", write_network, NOTICE.format(name=model.name))
 
 
 def write_network(path: Path, network: Any) -> None:

@@ -41,7 +41,7 @@ from training.checkpoints import DAMAGED
 
 SCHEMA = 5
 KIND = "audio2faces"
-LIKENESS = "likeness.npy"  # in a model folder
+LIKENESS, CARD = "likeness.npy", "README.md"  # in a model folder
 
 
 @dataclass(frozen=True)
@@ -200,14 +200,17 @@ def save_model(folder: Path, model: FaceModel) -> Path:
     return write_folder(folder, model, ".keras", save_network)
 
 
-def write_folder(folder: Path, model: FaceModel, suffix: str, save: Callable[[Path, Any], None]) -> Path:
-    """Writes a model folder with networks of some kind.
+def write_folder(
+    folder: Path, model: FaceModel, suffix: str, save: Callable[[Path, Any], None], card: str = ""
+) -> Path:
+    """Writes a model folder with networks of some kind, whole or not at all.
 
     Args:
         folder: as for `save_model`.
         model: `FaceModel`.
         suffix: of the networks' files.
         save: function of the path of a network's file, and the network.
+        card: text of its model card, if there is one.
 
     Returns:
         path of the folder.
@@ -221,6 +224,8 @@ def write_folder(folder: Path, model: FaceModel, suffix: str, save: Callable[[Pa
             for name, network in networks.items():
                 save(partial / f"{name}{suffix}", network)
                 bar.update(1)
+        if card:
+            (partial / CARD).write_text(card, encoding="utf-8")
         write_png(partial / PICTURE, model.reference)
         np.save(partial / "reference_map.npy", model.reference_map)
         if model.articulation is not None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from media.reading import read_frames
 from preprocessing.faces.alignment import crop_face
+from runtime.errors import InputError
 
 PICTURES, PLACES = "footage.mp4", "footage.npz"  # in a model folder
 
@@ -41,10 +42,13 @@ class Footage:
         """The aligned face of each frame, uint8 RGB [shape=(frames, size, size, 3)].
 
         Raises:
-            InputError: the video cannot be read.
+            InputError: the video cannot be read, or lacks frames.
         """
         images = (image for _, image in read_frames(self.path))
-        return np.stack([crop_face(*of_frame, size) for of_frame in zip(images, self.transforms, strict=False)])
+        faces = [crop_face(*of_frame, size) for of_frame in zip(images, self.transforms, strict=False)]
+        if len(faces) < len(self.transforms):
+            raise InputError(f"{self.path}: damaged; copy the whole model folder again")
+        return np.stack(faces)
 
     def played(self, numbers: np.ndarray, frame_rate: float) -> np.ndarray:
         """Which of its frames are shown: forth through all of them, back, and forth again.

@@ -17,9 +17,9 @@ from preprocessing.faces.alignment import of_scaled_frame
 from preprocessing.faces.detection import LEFT_EYE, NOSE, RIGHT_EYE
 from preprocessing.faces.pose import yaw
 from preprocessing.flip.mirror import is_mirrored
-from preprocessing.sources.download import fetch
+from preprocessing.sources.download import recorded
 from preprocessing.sources.listing import is_url
-from runtime.errors import InputError
+from runtime.errors import InputError, error_text
 from runtime.files import atomic_write, sha256
 from runtime.progress import with_progress
 from training.frames import frame_numbers
@@ -37,6 +37,10 @@ TURNED, MOVED, SHORT = 4.0, 40.0, 0.1
 JUMP = 0.15  # step of the head, in eye distances, that no head makes: a cut, at which a piece ends
 
 
+class MissingSourceError(InputError):
+    """The source of a clip was moved, deleted or changed."""
+
+
 def cut_footage(dataset: Dataset, loudness: dict[str, np.ndarray], folder: Path) -> Footage | None:
     """Chooses a piece of the training clips and writes it.
 
@@ -49,15 +53,18 @@ def cut_footage(dataset: Dataset, loudness: dict[str, np.ndarray], folder: Path)
 
     Returns:
         `Footage`; None where no source of a clip can be read any more, or none has SHORTEST seconds without a gap.
+
+    Raises:
+        OSError: the video cannot be written.
     """
     clips = [clip for clip in dataset.split("train") if not is_mirrored(clip)]
     some = clips[:: -(-len(clips) // CANDIDATES) or 1]
     pieces = [piece for clip in with_progress(some, "clip", "choosing footage") for piece in _pieces(clip)]
     for _, clip, first, end in sorted(pieces, key=lambda piece: piece[0]):
+        rest = int(loudness[clip.name][first:end].argmin())
         try:
-            rest = int(loudness[clip.name][first:end].argmin())
             return _written(clip, first, end, rest, folder)
-        except (InputError, OSError):  # the source was moved
+        except MissingSourceError:
             continue
     return None
 
@@ -110,18 +117,23 @@ def source_pictures(clip: Clip, first: int, end: int) -> Iterator[tuple[np.ndarr
         [shape=(2, 3)].
 
     Raises:
-        InputError, OSError: the source cannot be read any more, or holds other frames.
+        MissingSourceError: the source cannot be read any more, or holds other frames.
     """
     location, half = clip.entry["source"], 0.5 / clip.entry["fps"]
-    downloads = clip.folder.parent.parent / "downloads"
-    path = fetch(location, downloads).picture if is_url(location) else Path(location)
-    changed = InputError(f"{path}: its frames are no longer those of {clip.name}; prepare it again")
-    if not is_url(location) and clip.entry.get("sha256") not in (None, _digest(path, os.stat(path).st_mtime_ns)):
+    path = Path(location)
+    if is_url(location):
+        fetched = recorded(location, clip.folder.parent.parent / "downloads")
+        if fetched is None:
+            raise MissingSourceError(f"{location}: no longer among the downloads of the dataset; prepare it again")
+        path = fetched.picture
+    changed = MissingSourceError(f"{path}: its frames are no longer those of {clip.name}; prepare it again")
+    digest = _digest(path)
+    if clip.entry.get("sha256") not in (None, digest):
         raise changed
     start, moments = clip.entry["start"] + clip.times[first], clip.times[first:end] - clip.times[first]
     transforms = clip.track["transform"][first:end]
     number = 0
-    for found, image in read_frames(path, [], start, start + moments[-1] + 2 * half):
+    for found, image in _frames(path, start, start + moments[-1] + 2 * half):
         if number < len(moments) and abs(found - moments[number]) <= half:
             picture = fitted(image, LARGEST_SIDE)
             yield picture, of_scaled_frame(transforms[number], image.shape[:2], picture.shape[:2])
@@ -130,8 +142,22 @@ def source_pictures(clip: Clip, first: int, end: int) -> Iterator[tuple[np.ndarr
         raise changed
 
 
+def _frames(path: Path, start: float, end: float) -> Iterator[tuple[float, np.ndarray]]:
+    try:
+        yield from read_frames(path, [], start, end)
+    except (InputError, OSError) as error:
+        raise MissingSourceError(error_text(error)) from error
+
+
+def _digest(path: Path) -> str:
+    try:
+        return _digest_of(path, os.stat(path).st_mtime_ns)
+    except OSError as error:
+        raise MissingSourceError(error_text(error)) from error
+
+
 @lru_cache
-def _digest(path: Path, modified: int) -> str:
+def _digest_of(path: Path, modified: int) -> str:
     """SHA-256 of a file, read once for each time that it was modified."""
     return sha256(path)
 
@@ -140,7 +166,8 @@ def _written(clip: Clip, first: int, end: int, rest: int, folder: Path) -> Foota
     """Writes a piece of a clip, of which `rest` is the number of its quietest frame.
 
     Raises:
-        InputError, OSError: its source cannot be read.
+        MissingSourceError: its source cannot be read.
+        OSError: the video cannot be written.
     """
     path, rate, places, shapes = folder / PICTURES, clip.entry["fps"], [], []
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from audio2faces.config import RegressorConfig
 from audio2faces.evaluate.evaluation import format_table, format_verdict
+from audio2faces.trained.face import CARD
 from preprocessing.dataset import Dataset
 from runtime import __version__
 from runtime.files import atomic_write
 
-CARD = "README.md"  # in the model folder
 SHOWN = (  # methods, where there are any
     "mean face",
     "first frame held",

@@ -28,7 +28,7 @@ def build_encoder(size: int, n: int, code_size: int | None, channels: int = 3, s
     """
     side = size // 2 if sub_pixel else size
     if size % SMALLEST_SIDE or side < SMALLEST_SIDE or side & (side - 1):
-        raise ValueError(f"a picture of {size} pixels cannot be halved down to {SMALLEST_SIDE}; give 32, 64 or 128")
+        raise ValueError(f"a picture of {size} pixels cannot be halved down to {SMALLEST_SIDE}; give 32, 64, 128, 256")
     x = picture = keras.Input((size, size, channels))
     if sub_pixel:
         x = space_to_depth(x)  # (B, size / 2, size / 2, 4 * channels)

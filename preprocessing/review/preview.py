@@ -8,8 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from media.reading import SPEECH_FILES, SPEECH_RATE, sound_duration, stream_speech, write_wav
-from media.writing import SOUND_RATE, TalkingVideo
+from media.reading import SPEECH_FILES, SPEECH_RATE, sound_duration, stream_speech
+from media.writing import SOUND_RATE, TalkingVideo, write_wav
 from preprocessing.dataset import Clip, Dataset
 from preprocessing.review.survey import landmarks_in_crop
 from preprocessing.speech.voice_activity import CHUNK_SECONDS, VOICED, voice_activity

@@ -62,8 +62,7 @@ def fetch(
     """
     if downloader not in DOWNLOADERS:
         raise InputError(f"{downloader}: no downloader; choose one of {', '.join(DOWNLOADERS)}")
-    digest = hashlib.sha256(checked_url(url).encode()).hexdigest()[:8]
-    stem = make_folder(folder).resolve() / f"{url_name(url)}-{digest}"
+    stem = _stem(url, make_folder(folder))
     record = Path(f"{stem}.json")
     if (found := _recorded(record, max_height)) is not None:
         return found
@@ -104,7 +103,18 @@ def _description(fetched: Fetched) -> dict:
     return {**asdict(fetched), **{kind: path.name for kind, path in files.items()}, "bytes": sizes}
 
 
-def _recorded(record: Path, max_height: int) -> Fetched | None:
+def recorded(url: str, folder: Path) -> Fetched | None:
+    """What `fetch` left in a folder, found without the network; None where it or one of its files is gone."""
+    return _recorded(Path(f"{_stem(url, folder)}.json"))
+
+
+def _stem(url: str, folder: Path) -> Path:
+    """Path of the files of an address, without their suffixes."""
+    digest = hashlib.sha256(checked_url(url).encode()).hexdigest()[:8]
+    return folder.resolve() / f"{url_name(url)}-{digest}"
+
+
+def _recorded(record: Path, max_height: int | None = None) -> Fetched | None:
     """The `Fetched` that a record tells of; None if there is none, or its files are gone or of another height."""
     if not record.exists():
         return None
@@ -113,7 +123,7 @@ def _recorded(record: Path, max_height: int) -> Fetched | None:
     broken = [path for path, size in sizes.items() if not path.is_file() or path.stat().st_size != size]
     for path in broken:
         path.unlink(missing_ok=True)  # or the downloader would take it for finished
-    if broken or content["max_height"] != max_height:
+    if broken or max_height not in (None, content["max_height"]):
         return None
     stated = {field.name: content[field.name] for field in fields(Fetched)}
     return Fetched(**{**stated, "picture": folder / content["picture"], "sound": folder / content["sound"]})

@@ -93,8 +93,7 @@ def _differing(name: str, config: SystemConfig, dataset: Dataset, run_dir: Path)
         return settings.differing(run_dir / name, [ENCODER_WEIGHTS])  # compared when the encoder is loaded
     done = run_dir / "regressor" / DONE
     weights = read_json(done).get("weights") if done.exists() else None  # None: not trained yet
-    unknown = ("regressor",) if done.exists() and not weights else ()  # of an older version
-    return dataclasses.replace(settings, notes={"regressor": weights}).differing(run_dir / name, unknown)
+    return dataclasses.replace(settings, notes={"regressor": weights}).differing(run_dir / name)
 
 
 def finish(folder: Path, steps: int, **notes: Any) -> None:

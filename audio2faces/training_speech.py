@@ -11,7 +11,7 @@ from runtime.progress import progress
 from training.frames import FrameSet
 
 CHANGED = 0.5  # share of frames that get a changed version, where there are some
-UNVOICED = 0.05  # share of frames that then get noise or silence and are to show the face at rest
+NONSPEECH = 0.05  # share of frames that then get noise or silence and are to show the face at rest
 
 
 class TrainingSpeech:
@@ -50,10 +50,10 @@ class TrainingSpeech:
                         self.changed[version, first : first + len(maps)] = maps
                         first += len(maps)
                         bar.update(1)
-            self.unvoiced = standardise(unvoiced_maps(features, seed))
+            self.nonspeech = standardise(nonspeech_maps(features, seed))
 
     def __call__(self, indices: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Maps of frames, and which of them are unvoiced: [shape=(n, rows, coefficients)], bool [shape=(n,)]."""
+        """Maps of frames, and which of them are no speech: [shape=(n, rows, coefficients)], bool [shape=(n,)]."""
         count, generator = len(indices), np.random.default_rng((self.seed, step))
         maps = self.recorded[indices]
         if not self.versions:
@@ -61,13 +61,13 @@ class TrainingSpeech:
         changed = generator.random(count) < CHANGED
         versions = generator.integers(self.versions, size=count)
         maps = np.where(changed[:, None, None], self.changed[versions, indices].astype(np.float32), maps)
-        unvoiced = generator.random(count) < UNVOICED
-        maps[unvoiced] = self.unvoiced[generator.integers(len(self.unvoiced), size=unvoiced.sum())]
-        return maps, unvoiced
+        nonspeech = generator.random(count) < NONSPEECH
+        maps[nonspeech] = self.nonspeech[generator.integers(len(self.nonspeech), size=nonspeech.sum())]
+        return maps, nonspeech
 
 
 @lru_cache(1)
-def unvoiced_maps(
+def nonspeech_maps(
     features: FeatureSettings,
     seed: int,
     stretches: int = 200,

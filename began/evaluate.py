@@ -87,7 +87,7 @@ def format_table(methods: dict[str, dict[str, Any]]) -> str:
     return tables.aligned(
         ["faces", *(title for title, _, _ in TABLE)],
         (
-            [name, *("-" if values.get(key) is None else f"{values[key]:.{digits}f}" for _, key, digits in TABLE)]
+            [name, *(tables.cell(values.get(key), digits) for _, key, digits in TABLE)]
             for name, values in methods.items()
         ),
     )

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from media.pictures import read_png, tile
+from media.pictures import read_picture, tile
 from preprocessing.dataset import Clip
 from runtime.files import atomic_write
 from training.frames import SHOWN, clip_maps, shown_moments
@@ -90,7 +90,7 @@ def save_figure(figure: Figure, path: str | Path) -> np.ndarray:
     """Writes a figure as PNG, whole or not at all, and gives the picture as uint8 RGB [shape=(height, width, 3)]."""
     with atomic_write(path) as partial:
         figure.savefig(partial, dpi=110, format="png", bbox_inches="tight")
-    return read_png(path)
+    return read_picture(path)
 
 
 def draw_grid(path: str | Path, face: Any, clips: Sequence[Clip]) -> None:

@@ -15,6 +15,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -23,7 +24,7 @@ import numpy as np
 from began.config import AdversaryConfig, BeganConfig
 from began.model import Began
 from benchmarks.training_rate import arithmetic_layers, bare_seconds, median_seconds, multiplications, product_rate
-from runtime.program import ArgumentParser, peak_memory
+from runtime.program import ArgumentParser, peak_memory, program
 from training.config import SpeechConfig, TrainingConfig
 from training.run_folder import choose_precision
 from training.step import compile_step
@@ -86,9 +87,9 @@ class TorchStep:
     """The two-pass step in another interpreter, one JSON object a line each way."""
 
     def __init__(self, interpreter, settings):
-        program = Path(__file__).with_name("began_torch.py")
+        script = Path(__file__).with_name("began_torch.py")
         self.process = subprocess.Popen(
-            [interpreter, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            [interpreter, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
         self.about = self.ask(settings)
 
@@ -111,6 +112,7 @@ def in_words(values, unit=""):
     return f"{statistics.median(values):.2f}{unit} ({min(values):.2f}-{max(values):.2f})"
 
 
+@program
 def main():
     import tensorflow as tf
 
@@ -180,4 +182,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

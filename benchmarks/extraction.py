@@ -20,7 +20,7 @@ from media.reading import media_path, read_frames, video_info
 from preprocessing.faces.extraction import extract_faces
 from preprocessing.faces.mtcnn_detector import MtcnnDetector
 from preprocessing.faces.tracking import track_faces
-from runtime.program import ArgumentParser, peak_memory
+from runtime.program import ArgumentParser, peak_memory, program
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 SIZES = {"360x288": (360, 288), "1280x720": (1280, 720)}
@@ -108,6 +108,7 @@ class FaceMesh:
         return float(self.process.stdout.readline())
 
 
+@program
 def main():
     """Prints frames/s and their ratios, the medians of paired rounds."""
     parser = ArgumentParser(prog="python -m benchmarks.extraction", description=__doc__)

@@ -20,7 +20,7 @@ from audio2faces.published import DEFAULT_MODEL, find_model
 from media.reading import read_speech
 from media.writing import write_wav
 from runtime.backend import import_keras
-from runtime.program import ArgumentParser
+from runtime.program import ArgumentParser, program
 
 ROOT = Path(__file__).parent.parent
 SPEECH = ROOT / "samples" / "speech.wav"
@@ -51,6 +51,7 @@ def batch_seconds(folder, batch, rounds=20):
     return statistics.median(seconds)
 
 
+@program
 def main():
     parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=find_model, default=DEFAULT_MODEL, help="name or folder")
@@ -79,4 +80,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -19,7 +19,7 @@ from media.reading import media_path, read_speech
 from preprocessing.clips import Settings, SourceTask, content_hash, prepare_source
 from preprocessing.scheduling import run_tasks
 from runtime.files import make_folder
-from runtime.program import ArgumentParser
+from runtime.program import ArgumentParser, program
 
 ROOT = Path(__file__).parent.parent
 CLIP = ROOT / "samples" / "sgac2n.mkv"
@@ -94,6 +94,7 @@ def memory_of(video, folder, seconds):
     return marks, most, time.perf_counter() - start
 
 
+@program
 def main():
     """Prints the ratio and the memory."""
     parser = ArgumentParser(prog="python -m benchmarks.preparation", description=__doc__)

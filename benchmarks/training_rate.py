@@ -7,12 +7,13 @@ forward passes of arithmetic: one forward, one for the gradient of the input, on
 
 import argparse
 import statistics
+import sys
 import time
 
 import keras
 import numpy as np
 
-from runtime.program import ArgumentParser
+from runtime.program import ArgumentParser, program
 from training.step import compile_step
 
 
@@ -91,6 +92,7 @@ def step_seconds(model, config, rounds=30):
     return median_seconds(lambda: float(step(batch)["loss"]), rounds)
 
 
+@program
 def main():
     from audio2faces.config import RegressorConfig
 
@@ -116,4 +118,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

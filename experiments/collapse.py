@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.collapse_rows import VAES, VariantConfig, ladder
-from media.pictures import read_png, tile, write_png
+from media.pictures import read_picture, tile, write_png
 from preprocessing.dataset import open_dataset
 from runtime import tables
 from runtime.backend import import_keras
@@ -175,7 +175,7 @@ def draw(rows, results, climbing):
     shown = [row for row in rows if results[row.name] and not results[row.name][0]["diverged"]]
     if not shown:
         raise InputError(f"{climbing.out}: no finished row; leave out --draw to train some")
-    sheets = [read_png(climbing.path(row, results[row.name][0]["seed"]).with_suffix(".png")) for row in shown]
+    sheets = [read_picture(climbing.path(row, results[row.name][0]["seed"]).with_suffix(".png")) for row in shown]
     figure = Figure(figsize=(8.5, 0.45 * len(sheets)), layout="constrained")
     axes = figure.subplots()
     axes.imshow(np.concatenate(sheets))

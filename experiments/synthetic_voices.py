@@ -135,8 +135,9 @@ def write_clip(folder, clip, samples):
         kept = {name: values[shown] for name, values in track.items() if len(values) == len(clip.times)}
     np.savez(folder / "track.npz", **{**kept, "time": times})
     write_wav(folder / "speech.wav", samples, SPEECH_RATE)
-    entry = {key: clip.entry[key] for key in ("name", "source", "licence", "fps") if key in clip.entry}
-    return {**entry, "start": 0.0, "end": len(times) / rate, "frames_kept": len(times), "frames_dropped": {}}
+    changed = {"start": 0.0, "end": len(times) / rate, "frames_kept": len(times), "frames_dropped": {}}
+    entry = {key: value for key, value in clip.entry.items() if key != "files_sha256"}
+    return {**entry, **changed, "frames_with_several_faces": 0}
 
 
 def write_voice(folder, voice, clips, words, generator):
@@ -153,7 +154,8 @@ def write_voice(folder, voice, clips, words, generator):
             split = "validation" if number_of % VALIDATION == VALIDATION // 2 else "train"
             entries.append({**entry, "split": split})
         size = clips[0].faces.shape[1]
-        records = [{"name": e["name"], "settings": {"size": size}, "clips": [e]} for e in entries]
+        empty = {"settings": {"size": size}, "seconds_not_kept": {}, "left_out": []}
+        records = [{"name": entry["name"], "clips": [entry], **empty} for entry in entries]
         write_dataset(partial, size, records, refused=[])
 
 

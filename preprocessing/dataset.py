@@ -129,6 +129,7 @@ class Dataset:
                     digests[name] = files_digest(self.folder / "clips" / name)
                     bar.update(1)
         entries = self.manifest["clips"]
+        # The None stood for something once: without it, datasets of before would be other ones.
         clips = sorted([entry["name"], entry["split"], digests[entry["name"]], None] for entry in entries)
         return hashlib.sha256(json.dumps(clips).encode()).hexdigest()[:12]
 

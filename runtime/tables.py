@@ -8,6 +8,11 @@ def row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def cell(value: float | None, digits: int) -> str:
+    """A number as a table shows it; "-" where there is none."""
+    return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: never -0
+
+
 def head(titles: Sequence[str], text: int = 1) -> str:
     """The two lines above a table that is printed row by row; its first `text` columns hold words, the rest numbers."""
     return f"{row(titles)}\n|{'---|' * text}{'--:|' * (len(titles) - text)}"

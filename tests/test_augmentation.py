@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from audio2faces.training_speech import TrainingSpeech, unvoiced_maps
+from audio2faces.training_speech import TrainingSpeech, nonspeech_maps
 from media.reading import read_speech
 from preprocessing.speech.audio_features import FEATURE_PRESETS, FeatureStatistics
 from preprocessing.speech.augmentation import (
@@ -109,7 +109,7 @@ def test_everything_drawn_comes_from_the_generator(speech):
 
 
 def test_sound_without_speech_gives_finite_maps_of_all_kinds():
-    maps = unvoiced_maps(FEATURE_PRESETS["wide"], 0, stretches=6)
+    maps = nonspeech_maps(FEATURE_PRESETS["wide"], 0, stretches=6)
     assert maps.shape == (4 + 6 * 12, 35, 13) and np.isfinite(maps).all()
     assert np.ptp(maps[4:, :, 0].mean(axis=1)) > 3  # loud and soft
 
@@ -120,9 +120,9 @@ def test_the_augmentation_of_a_frame_is_a_function_of_seed_and_step(tiny_dataset
     features, versions = tiny_config.speech.feature_settings, tiny_config.versions
     one, other = (TrainingSpeech(frames, features, versions, statistics.standardise) for _ in range(2))
     indices = np.arange(100)
-    maps, unvoiced = one(indices, 7)
+    maps, nonspeech = one(indices, 7)
     again, _ = other(indices, 7)
     np.testing.assert_array_equal(maps, again)
     assert (maps != one(indices, 8)[0]).any()
     same = (maps == one.recorded).all(axis=(1, 2))
-    assert 0.3 < same.mean() < 0.65 and 0 < unvoiced.sum() < 20 and not same[unvoiced].any()
+    assert 0.3 < same.mean() < 0.65 and 0 < nonspeech.sum() < 20 and not same[nonspeech].any()

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from media.pictures import read_png
+from media.pictures import read_picture
 from media.reading import read_frames
 from preprocessing.compare_detectors.__main__ import METHODS, ComparedVideo, TimedDetector, find_faces, format_table
 from preprocessing.compare_detectors.measures import (
@@ -205,7 +205,7 @@ def test_the_program_compares_and_skips_what_it_cannot(tmp_path):
     assert 0 < float(rows["mtcnn, tracked"][7]) < float(rows["viola-jones"][7])  # the tremble of the crop
     assert "1 videos compared, 2 skipped" in done.stdout
     assert f"skipped {blank}: no face found" in done.stderr and f"skipped {broken}: cannot be read" in done.stderr
-    image = read_png(picture)
+    image = read_picture(picture)
     assert image.shape[0] > 500 and len(np.unique(image)) > 10
     assert f"wrote {picture}" in done.stdout
 
@@ -237,6 +237,6 @@ def test_the_picture_shows_what_went_wrong(tmp_path):
     for viola_jones in (right, failing, nothing):
         faces = dict(zip(METHODS, (viola_jones, right, right), strict=True))
         draw_comparison(picture, [ComparedVideo(str(video), true_boxes(right), faces)])
-        pictures.append(read_png(picture))
+        pictures.append(read_picture(picture))
     orange = [((picture[..., 0] > 200) & (picture[..., 2] < 20)).sum() for picture in pictures]
     assert orange[2] < orange[0] < orange[1]  # no box, one, three

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 import audio2faces.figures
 import began.figures
 import began.vae.pictures
-from media.pictures import read_png
+from media.pictures import read_picture
 
 NAMES = (
     "loss", "validation_loss", "correlation", "explained_variance", "amplitude", "real_error", "generated_error",
@@ -64,6 +64,6 @@ def _seen(label, axis):
 
 def test_rows_of_a_regressor_s_samples_have_names(tiny_model_folder):
     (picture, *_) = sorted((tiny_model_folder.parent / "regressor" / "samples").glob("faces-*.png"))
-    image = read_png(picture)
+    image = read_picture(picture)
     margin = image[:, : image.shape[1] // 9]
     assert (margin < 100).any(axis=(1, 2)).sum() > 20  # rows of letters

@@ -18,7 +18,7 @@ from audio2faces.generate.__main__ import model_for_engine
 from audio2faces.generate.video import Options, generate_video
 from audio2faces.published import DEFAULT_MODEL, onnx_copy, runnable
 from audio2faces.trained.face import load_model
-from media.pictures import read_png
+from media.pictures import read_picture
 from media.reading import read_speech, video_info
 from media.writing import FORMATS, TalkingVideo, write_wav
 from preprocessing.speech.audio_features import speech_maps
@@ -102,7 +102,7 @@ def test_the_video_speaks_the_speech(model, tmp_path):
 
     expected = model.faces(speech_maps(speech, np.arange(frames) / 25, model.config.speech.feature_settings))
     for index in (0, 40, frames - 1):
-        np.testing.assert_array_equal(read_png(tmp_path / "frames" / f"frame-{index:06d}.png"), expected[index])
+        np.testing.assert_array_equal(read_picture(tmp_path / "frames" / f"frame-{index:06d}.png"), expected[index])
     shown = frames_of(output)[40].reshape(16, 16, 16, 16, 3)[4:12, :, 4:12].mean(axis=(1, 3))
     assert np.abs(shown - expected[40][4:12, 4:12]).mean() < 10  # the encoder leaves the picture as it is
 
@@ -129,7 +129,7 @@ def test_any_sound_gives_a_video_of_its_length(model, tmp_path, sample_rate, lay
 def test_silence_is_not_an_error(model, tmp_path):
     write_wav(tmp_path / "silence.wav", np.zeros(16000), 16000)
     assert generate_video(model, tmp_path / "silence.wav", tmp_path / "out.mp4", tmp_path / "frames", STILL)[0] == 25
-    middle = [read_png(tmp_path / "frames" / f"frame-{index:06d}.png") for index in (10, 15)]
+    middle = [read_picture(tmp_path / "frames" / f"frame-{index:06d}.png") for index in (10, 15)]
     np.testing.assert_array_equal(*middle)
 
 
@@ -267,7 +267,7 @@ def test_the_evaluation_program_prints_and_writes(tiny_dataset, tiny_model_folde
     assert "| mean face " in done.stdout and "2 b, p and m within speech, 4 open vowels" in done.stdout
     report = json.loads((tmp_path / "e.json").read_text())
     assert report["model"] == "tiny" and report["sounds"]["methods"]["real"]["vowel_opening"] == pytest.approx(1)
-    assert read_png(tmp_path / "e.png").ndim == 3
+    assert read_picture(tmp_path / "e.png").ndim == 3
     shown = frames_of(tmp_path / "e.mp4")
     assert len(shown) == 21 + 17  # the first clip with its dropped frame; 20 frames at 29.97/s
     assert shown[0].shape == (256, 3 * 256 + 2 * 16, 3)
@@ -308,6 +308,6 @@ def test_two_real_clips_go_all_the_way(tmp_path):
         done = run_program(*arguments)
         assert done.returncode == 0, done.stderr
     assert len(os.listdir(tmp_path / "frames")) == 74
-    faces = np.stack([read_png(path) for path in sorted((tmp_path / "frames").iterdir())]).astype(float)
+    faces = np.stack([read_picture(path) for path in sorted((tmp_path / "frames").iterdir())]).astype(float)
     moving = faces.std(axis=0).mean(axis=-1)
     assert moving[44:56, 24:40].mean() > 1.5  # grey levels: the mouth moves

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from began.figures import draw_curves
-from media.pictures import read_png
+from media.pictures import read_picture
 from runtime.errors import InputError
 from training.checkpoints import load_weights, save_weights
 from training.metrics_log import MetricsLog
@@ -41,7 +41,7 @@ def test_what_is_not_known_is_an_empty_cell(tmp_path):
     assert rows == log.rows and rows[1]["amplitude"] is rows[0]["real_error"] is None
     assert learning_rate(TINY.training, 8, [row["m_global"] for row in rows]) > 0
     draw_curves(tmp_path / "curves.png", rows)
-    assert read_png(tmp_path / "curves.png").std() > 1
+    assert read_picture(tmp_path / "curves.png").std() > 1
 
 
 def test_metrics_that_a_spreadsheet_has_rewritten_are_refused(tmp_path):

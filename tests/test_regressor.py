@@ -14,7 +14,7 @@ from audio2faces.config import PRESETS, RegressorConfig
 from audio2faces.regressor.network import Regressor, build_regressor
 from audio2faces.regressor.training import RegressorTask, choose_reference, train_regressor
 from audio2faces.trained.face import load_model
-from audio2faces.training_speech import unvoiced_maps
+from audio2faces.training_speech import nonspeech_maps
 from began.networks.audio_network import build_audio_network
 from began.networks.decoder import build_decoder
 from began.networks.inference import BATCH
@@ -185,7 +185,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
         patch.setattr("audio2faces.regressor.training.batch_indices", interrupted)
         train_regressor(tiny_config, FrameStore(tiny_dataset), tmp_path / "run")
     assert "\nreading mouths: 5/5 clips" in capsys.readouterr().err
-    unvoiced_maps.cache_clear()  # as in another process
+    nonspeech_maps.cache_clear()  # as in another process
     train_regressor(tiny_config, FrameStore(tiny_dataset), tmp_path / "run")
     told = capsys.readouterr().err
     for phase in ("augmenting speech", "synthesising noise and music", "training the regressor", "validation"):

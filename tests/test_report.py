@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from media.pictures import read_png
+from media.pictures import read_picture
 from media.reading import read_speech, video_info
 from media.writing import write_wav
 from preprocessing.dataset import open_dataset, write_dataset
@@ -92,7 +92,7 @@ def test_the_figures_of_three_clips_by_hand(dataset, capsys):
     ):
         assert expected in lines, text
     assert lines[-1] == f"wrote {dataset.folder / 'report.png'}"
-    assert read_png(dataset.folder / "report.png").std() > 20
+    assert read_picture(dataset.folder / "report.png").std() > 20
 
 
 def warnings_of(dataset):

@@ -17,7 +17,7 @@ from began.vae.config import VAE_PRESETS, VaeConfig
 from began.vae.model import MapScaling, Vae, kl_divergence, map_error
 from began.vae.saved_encoder import load_vae_encoder
 from began.vae.training import train_vae
-from media.pictures import read_png
+from media.pictures import read_picture
 from preprocessing.speech.audio_features import FEATURE_PRESETS, FeatureStatistics
 from runtime.errors import InputError
 from training.checkpoints import DAMAGED, open_checkpoint
@@ -147,7 +147,7 @@ def test_a_run_leaves_what_the_contract_says(tiny_run, tiny_dataset):
     pictures = [f"{name}-{step}.png" for name in ("codes", "maps") for step in ("000004", "000008")]
     assert sorted(os.listdir(tiny_run / "samples")) == pictures
     for picture in (*(tiny_run / "samples" / name for name in pictures), tiny_run / "curves.png"):
-        image = read_png(picture)
+        image = read_picture(picture)
         assert min(image.shape[:2]) > 200 and image.std() > 10, picture
     settings = json.loads((tiny_run / "config.json").read_text())
     assert settings["mode"] == "vae" and settings["data"] == tiny_dataset.fingerprint

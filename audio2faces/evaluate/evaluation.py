@@ -338,13 +338,9 @@ def _known(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _formatted(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: never -0
-
-
 def _with_interval(values: Any, key: str, digits: int) -> str:
     """A value and half the width of its interval."""
-    text = _formatted(values[key], digits)
+    text = tables.cell(values[key], digits)
     if key not in values["intervals"] or not digits:
         return text
     low, high = values["intervals"][key]
@@ -355,7 +351,7 @@ def format_table(report: dict[str, Any], intervals: bool = True) -> str:
     """The report as an aligned Markdown table, a line per method; with half the widths of the confidence intervals."""
 
     def cell(values: dict[str, Any], key: str, digits: int) -> str:
-        return _with_interval(values, key, digits) if intervals else _formatted(values[key], digits)
+        return _with_interval(values, key, digits) if intervals else tables.cell(values[key], digits)
 
     return tables.aligned(
         ["method", *(title for title, _, _ in TABLE)],

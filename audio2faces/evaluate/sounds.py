@@ -74,9 +74,6 @@ def format_sounds(report: dict[str, Any]) -> str:
     """The report as a Markdown table, a line per method."""
     table = tables.aligned(
         ["method", *(title for title, _ in COLUMNS)],
-        (
-            [name, *("-" if values[key] is None else f"{values[key]:.2f}" for _, key in COLUMNS)]
-            for name, values in report["methods"].items()
-        ),
+        ([name, *(tables.cell(values[key], 2) for _, key in COLUMNS)] for name, values in report["methods"].items()),
     )
     return f"{report['bilabials']} b, p and m within speech, {report['vowels']} open vowels\n\n{table}"

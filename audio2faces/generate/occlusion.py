@@ -8,10 +8,10 @@ is open in one and shut in the other is a small part of them.
 import cv2
 import numpy as np
 
+from audio2faces.face_details import log_details, normalised
 from audio2faces.lower_face import painted_mask
 
 SIDE = 16  # pixels in which the two faces are compared
-DETAIL = 1.5  # pixels: the standard deviation of a Gaussian; what is coarser is light, and not compared
 LIPS, RADII = (0.5, 0.77), (0.17, 0.11)  # the ellipse in which mouths differ, in units of the side of the crop
 # Where the painted face begins to fade, and where nothing is left of it, chosen with `python -m benchmarks.occlusion`.
 ALIKE, UNLIKE = 0.6, 0.45  # correlation of the details
@@ -48,11 +48,8 @@ def colour_difference(painted: np.ndarray, filmed: np.ndarray) -> float:
 
 def _details(face: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Of mean 0 and length 1 [shape=(values,)]."""
-    grey = cv2.cvtColor(_small(face.astype(np.float32)), cv2.COLOR_RGB2GRAY)
-    logarithm = np.log(grey + 10)  # in which light is added
-    details = logarithm - cv2.GaussianBlur(logarithm, (0, 0), DETAIL)
-    details = (details - np.average(details, weights=weights)) * np.sqrt(weights)
-    return details.ravel() / max(np.linalg.norm(details), 1e-6)
+    details = log_details(face, SIDE)
+    return normalised((details - np.average(details, weights=weights)) * np.sqrt(weights))
 
 
 def _lips(size: int) -> np.ndarray:

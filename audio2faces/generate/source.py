@@ -13,12 +13,12 @@ import numpy as np
 
 from audio2faces.generate.compositing import put_back, put_into
 from audio2faces.generate.occlusion import visibility
-from audio2faces.generate.source_frames import VideoFrames, fitted
+from audio2faces.generate.source_frames import VideoFrames
 from audio2faces.lower_face import painted_mask
 from audio2faces.trained.footage import Footage, forth_and_back
 from audio2faces.trained.likeness import Likeness
 from measures.similarity import mouth_opening
-from media.pictures import read_png
+from media.pictures import fitted, read_picture
 from media.reading import read_frames, video_info
 from preprocessing.faces.alignment import crop_face, of_scaled_frame, resized_transform
 from preprocessing.faces.detectors import make_detector
@@ -151,7 +151,7 @@ def open_source(
     """
     if is_picture(path):
         info, total = None, 1
-        frames: Any = [(0.0, read_png(path))]
+        frames: Any = [(0.0, read_picture(path))]
     else:
         info = video_info(path)
         end = min(LONGEST, seconds or LONGEST)

@@ -6,9 +6,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
+from media.pictures import fitted
 from media.reading import read_frames
 from runtime.errors import InputError
 
@@ -74,20 +74,3 @@ class VideoFrames:
         start = self._times[max(first - RUN_UP, 0)]
         for time, image in read_frames(self._path, start=start):
             yield int(np.abs(self._times - (start + time)).argmin()), fitted(image, max(self.shape))
-
-
-def fitted(image: np.ndarray, longest_side: Any) -> np.ndarray:
-    """An image shrunk to a longest side of so many pixels (None: as it is) and cut to even sides, as videos need them.
-
-    Args:
-        image: uint8 RGB [shape=(height, width, 3)].
-        longest_side: in pixels.
-
-    Returns:
-        uint8 RGB [shape=(height, width, 3)].
-    """
-    if longest_side is not None and max(image.shape) > longest_side:
-        scale = longest_side / max(image.shape)
-        height, width = (max(2, round(scale * side)) for side in image.shape[:2])
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2])

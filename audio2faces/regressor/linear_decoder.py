@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import keras
 import numpy as np
 
-from audio2faces.training_speech import CHANGED, UNVOICED, TrainingSpeech
+from audio2faces.training_speech import CHANGED, NONSPEECH, TrainingSpeech
 from began.networks.audio_network import AUDIO_NETWORK
 from began.networks.inference import in_batches
 from runtime.progress import progress
@@ -78,7 +78,7 @@ def _training_frames(frames: FrameSet, speech: TrainingSpeech) -> Iterator[tuple
         [shape=(n, pixels)].
     """
     count, versions = len(frames), speech.versions
-    spoken, changed = (1 - UNVOICED, CHANGED) if versions else (1.0, 0.0)
+    spoken, changed = (1 - NONSPEECH, CHANGED) if versions else (1.0, 0.0)
     with progress(count, "frame", "fitting the decoder", short=True) as bar:
         for first in range(0, count, AT_ONCE):
             block = np.arange(first, min(first + AT_ONCE, count))
@@ -89,5 +89,5 @@ def _training_frames(frames: FrameSet, speech: TrainingSpeech) -> Iterator[tuple
             bar.update(len(block))
     if versions:
         rest = frames.rest.mean(axis=0).ravel()
-        at_rest = np.broadcast_to(rest, (len(speech.unvoiced), len(rest)))
-        yield UNVOICED / len(at_rest), speech.unvoiced, at_rest
+        at_rest = np.broadcast_to(rest, (len(speech.nonspeech), len(rest)))
+        yield NONSPEECH / len(at_rest), speech.nonspeech, at_rest

@@ -117,8 +117,8 @@ class RegressorTask(Task):
     def batch(self, step: int) -> Batch:
         """See `Task.batch`, and `Regressor` for what is in it."""
         indices = batch_indices(len(self.frames), self.settings.batch_size, step, self.settings.seed)
-        maps, unvoiced = self.speech(indices, step)
-        return {"speech": maps, "motion": self.targets(indices, unvoiced)}
+        maps, nonspeech = self.speech(indices, step)
+        return {"speech": maps, "motion": self.targets(indices, nonspeech)}
 
     def targets(self, indices: np.ndarray, at_rest: np.ndarray) -> np.ndarray:
         """What the regressor is to show in frames [shape=(n, motion_size, motion_size, 3)].

@@ -75,10 +75,10 @@ class SpeechEncoderTask(Task):
         for number in np.unique(speakers):
             voice = self.voices[number]
             indices = generator.integers(len(voice.frames), size=int((speakers == number).sum()))
-            of_voice, unvoiced = self.speech[number](indices, step)
+            of_voice, nonspeech = self.speech[number](indices, step)
             maps.append(of_voice)
             at_rest = voice.rest[voice.frames.clip_of[indices]]
-            mouth.append(np.where(unvoiced[:, None], at_rest, voice.mouth[indices]))
+            mouth.append(np.where(nonspeech[:, None], at_rest, voice.mouth[indices]))
         return {
             "speech": np.concatenate(maps),
             "mouth": np.concatenate(mouth).astype(np.float32),

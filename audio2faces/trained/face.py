@@ -30,7 +30,7 @@ from audio2faces.trained.motion import add_motion
 from audio2faces.trained.onnx_network import OnnxNetwork
 from began import model_folder
 from began.networks.inference import in_batches
-from media.pictures import read_png, write_png
+from media.pictures import read_picture, write_png
 from media.pixels import to_signed, to_uint8
 from preprocessing.speech.audio_features import FeatureStatistics
 from runtime.backend import import_keras
@@ -269,9 +269,7 @@ def load_model(folder: Any) -> Any:
         return face.load_model(folder)
     suffix = ".onnx" if is_onnx(folder) else ".keras"
     try:
-        settings = dict(content["config"])
-        settings.pop("idle", None)  # of models until November 2026, which replayed the motion of the head
-        config = RegressorConfig.from_json(settings)
+        config = RegressorConfig.from_json(content["config"])
         refined, frame_rate, gains = bool(content["refined"]), float(content["frame_rate"]), content["articulation"]
         names = [f"regressor{suffix}", PICTURE, "reference_map.npy"]
         names += [f"refiner{suffix}"] * refined + ["articulation.npy"] * (gains is not None)
@@ -285,7 +283,7 @@ def load_model(folder: Any) -> Any:
         if gains is not None:
             directions, moving = _array(folder / "articulation.npy")
             articulation = Articulation(directions, moving, tuple(map(float, gains)))
-        reference = read_png(folder / PICTURE)
+        reference = read_picture(folder / PICTURE)
         model = FaceModel(
             name=str(content["name"]),
             config=config,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from audio2faces.generate.source_frames import fitted
 from audio2faces.lower_face import upper_face
 from audio2faces.trained.footage import PICTURES, Footage
+from media.pictures import fitted
 from media.reading import read_frames
 from media.writing import write_pictures
 from preprocessing.dataset import Clip, Dataset

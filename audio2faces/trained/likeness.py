@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Self
 
-import cv2
 import numpy as np
 
+from audio2faces.face_details import log_details, normalised
+
 SIDE = 32  # pixels of the faces that are compared: the smallest that models have
-DETAIL = 1.5  # pixels: the standard deviation of a Gaussian; what is coarser is light, and not compared
 CENTRE, RADII = (0.5, 0.62), (0.27, 0.33)  # the ellipse that is compared, eyes to chin, in units of the side
 MOST_FACES = 32  # of a video that are looked at
 DIRECTIONS = 8  # in which a speaker's details change most; more of them are shared by others
@@ -68,10 +68,6 @@ class Likeness:
 
 def _details(face: np.ndarray) -> np.ndarray:
     """Details of a face within the ellipse, of mean 0 and length 1, float32 [shape=(values,)]."""
-    resized = cv2.resize(np.asarray(face, np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    logarithm = np.log(cv2.cvtColor(resized, cv2.COLOR_RGB2GRAY) + 10)  # in which light is added
-    fine = logarithm - cv2.GaussianBlur(logarithm, (0, 0), DETAIL)
     across, down = (np.arange(SIDE) / SIDE - CENTRE[0]) / RADII[0], (np.arange(SIDE) / SIDE - CENTRE[1]) / RADII[1]
-    values: np.ndarray = fine[down[:, None] ** 2 + across**2 < 1]
-    values -= values.mean()
-    return values / max(np.linalg.norm(values), 1e-6)
+    values = log_details(face, SIDE)[down[:, None] ** 2 + across**2 < 1]
+    return normalised(values - values.mean())

@@ -140,7 +140,7 @@ def format_table(measures: dict[str, dict[str, Any]]) -> str:
     return tables.aligned(
         ["detector", *(title for title, _, _ in TABLE)],
         (
-            [method, *("-" if values[key] is None else f"{values[key]:.{digits}f}" for _, key, digits in TABLE)]
+            [method, *(tables.cell(values[key], digits) for _, key, digits in TABLE)]
             for method, values in measures.items()
         ),
     )

@@ -1,6 +1,6 @@
 """Changes speech as other rooms, microphones and voices would: the speech that a model is trained and tested on.
 
-Each change takes mono samples [shape=(n,)] and a NumPy generator, and gives as many samples.
+Each change takes mono samples [shape=(n,)] and gives as many, but for `at_speed`, which gives more or fewer.
 """
 
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import fftconvolve, firwin2
 
+from media.sound import SILENCE
+
 RESPONSE_POINTS = 6  # octaves at which a microphone's response is drawn
 RESPONSE_TAPS = 129
-QUIET = 1e-4  # root mean square below which samples count as silence
 MUSIC_NOTES = 5  # sounding together
 MUSIC_SECONDS = 0.4  # of a note
 
@@ -81,13 +82,15 @@ def reverberate(samples: np.ndarray, sample_rate: int, seconds: float, generator
 def add_noise(samples: np.ndarray, sample_rate: int, ratio: float, generator: np.random.Generator) -> np.ndarray:
     """With `noise` so that speech is `ratio` dB above it; silence stays as it is."""
     level = np.sqrt(np.mean(samples**2)) if len(samples) else 0.0
-    if level < QUIET:
+    if level < SILENCE:
         return samples
     return samples + level * 10 ** (-ratio / 20) * noise(len(samples), sample_rate, generator)
 
 
 def noise(count: int, sample_rate: int, generator: np.random.Generator) -> np.ndarray:
     """Noise of unit power: coloured from white to brown, a hum, or music, each as often [shape=(count,)]."""
+    if not count:
+        return np.zeros(0)
     kind = generator.integers(3)
     if kind == 0:
         sound = coloured(count, generator.uniform(0, 2), generator)
@@ -95,7 +98,7 @@ def noise(count: int, sample_rate: int, generator: np.random.Generator) -> np.nd
         sound = hum(count, sample_rate, generator)
     else:
         sound = music(count, sample_rate, generator)
-    return sound / max(np.sqrt(np.mean(sound**2)), 1e-9) if count else sound
+    return sound / max(np.sqrt(np.mean(sound**2)), 1e-9)
 
 
 def coloured(count: int, slope: float, generator: np.random.Generator) -> np.ndarray:

@@ -9,21 +9,16 @@ was painted; the others stay as filmed and count as they are. Clips with dropped
 """
 
 import sys
-import tempfile
-from pathlib import Path
+from functools import partial
 
 import cv2
 import numpy as np
 
-from audio2faces.published import DEFAULT_MODEL, find_model
+from benchmarks.takes import filmed_again, model_and_clips, parse_arguments
 from preprocessing.dataset import open_dataset
 from runtime.backend import import_keras
-from runtime.errors import InputError
-from runtime.program import ArgumentParser, number, program
-from runtime.progress import progress
+from runtime.program import program
 
-RATE = 16000  # of the sound of a take, in Hz
-QUALITY = 12  # constant rate factor of a take
 SLOWEST = 2.5  # seconds of a whole swing, at least, of what moves
 ZOOM, ROLL, SHIFT = 0.2, 10.0, 0.08  # share; degrees; share of the height: the largest of "camera"
 TURN, NOD = 40.0, 12.0  # degrees: the largest of "turned"
@@ -32,99 +27,50 @@ BRIGHT, TINT = 0.4, 0.15  # share of the brightness, of that of red against blue
 TAKES = ("as filmed", "camera", "turned", "light")
 
 
-def parse_arguments():
-    """Reads the command line."""
-    parser = ArgumentParser(prog="python -m benchmarks.moving_head", description=__doc__)
-    parser.add_argument("--model", type=find_model, default=DEFAULT_MODEL, metavar="MODEL", help="name or folder")
-    parser.add_argument("--data", metavar="DATASET", required=True, help="faces of the model's size, sources in place")
-    parser.add_argument("--split", choices=["validation", "test"], default="test", help="default: test")
-    parser.add_argument(
-        "--clips",
-        type=number(1, 10**6, int),
-        default=40,
-        metavar="N",
-        help="clips that are filmed again, at most (default: 40)",
-    )
-    parser.add_argument("--keep", metavar="FOLDER", help="keep the painted videos of the first clip")
-    return parser.parse_args()
-
-
 @program
 def main():
     """Prints the measures of each kind of take."""
-    arguments = parse_arguments()
+    arguments = parse_arguments("moving_head", __doc__)
     dataset = open_dataset(arguments.data)
     import_keras()
     from audio2faces.evaluate.evaluation import format_table, measure
-    from audio2faces.generate.video import Options, generate_video
     from measures.mouth import MouthComponents
 
     model, clips = model_and_clips(arguments, dataset)
     components = MouthComponents.fit(dataset.split("train"))
+    painted = {take: [] for take in TAKES}
+    films = {take: partial(pictures, take=take) for take in TAKES}
+    for take, clip, video, _ in filmed_again(films, clips, model, arguments.keep):
+        painted[take].append(paint(model, video, clip))
     rows, counted = {}, {}
-    with tempfile.TemporaryDirectory() as scratch, progress(len(TAKES) * len(clips), "take", "filming again") as bar:
-        for take in TAKES:
-            real, made, painted, others = [], [], [], []
-            for number, clip in enumerate(clips):
-                video = film(clip, take, number, Path(scratch))
-                of_clip = paint(model, video, clip)
-                for several, one in zip((real, made, painted, others), of_clip, strict=True):
-                    several.append(one)
-                if arguments.keep and not number:
-                    kept = Path(arguments.keep) / f"{take.replace(' ', '-')}.mp4"
-                    kept.parent.mkdir(parents=True, exist_ok=True)
-                    options = Options(source=video, frame_rate=clip.entry["fps"])
-                    generate_video(model, video.with_suffix(".wav"), kept, options=options)
-                bar.update(1)
-            rows[take] = measure(real, made, components)
-            counted[take] = np.mean(painted), sum(others)
+    for take, of_clips in painted.items():
+        real, made, shares, others = zip(*of_clips, strict=True)
+        rows[take] = measure(real, made, components)
+        counted[take] = np.mean(shares), sum(others)
     print(f"{model.name} on {len(clips)} {arguments.split} clips\n\n{format_table({'methods': rows})}\n")
     for take, (share, noted) in counted.items():
         print(f"{take}: {share:.1%} of the frames painted, {noted} of {len(clips)} takes taken for another person's")
 
 
-def model_and_clips(arguments, dataset):
-    """The model that paints into takes, and the clips without dropped frames that are filmed again."""
-    from audio2faces.trained.face import FaceModel, load_model
-    from training.frames import frame_numbers
-
-    model = load_model(arguments.model)
-    if not isinstance(model, FaceModel):
-        raise InputError(f"{arguments.model}: made with --mode began, which paints into no take")
-    whole = [clip for clip in dataset.split(arguments.split) if frame_numbers(clip)[-1] == len(clip.times) - 1]
-    if not whole:
-        raise InputError(f"{dataset.folder}: every {arguments.split} clip has dropped frames")
-    return model, whole[: arguments.clips]
-
-
-def film(clip, take, seed, folder):
-    """Writes a take of a clip and its sound beside it; returns the path of the video."""
+def pictures(clip, generator, take):
+    """Yields pairs: the pictures of a take of a clip, and None."""
     from audio2faces.trained.footage_choice import source_pictures
-    from media.writing import write_pictures, write_wav
     from preprocessing.faces.alignment import inverse_transform
 
-    video = folder / "take.mp4"
-    seconds, generator = clip.times - clip.times[0], np.random.default_rng(seed)
-
-    def filmed():
-        names = ("zoom", "roll", "x", "y", "turn", "nod", "left", "right", "tint")
-        swings = {name: swing(seconds, generator) for name in names}
-        for index, (picture, transform) in enumerate(source_pictures(clip, 0, len(clip.times))):
-            if not index:
-                centre = inverse_transform(transform) @ [clip.faces.shape[1] / 2, clip.faces.shape[1] / 2, 1]
-            height, width = picture.shape[:2]
-            now = {name: values[index] for name, values in swings.items()}
-            if take == "light":
-                yield lit(picture, now)
-                continue
-            moved = homography(now, take, centre, height)
-            yield cv2.warpPerspective(
-                picture, moved, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-            )
-
-    write_pictures(video, filmed(), clip.entry["fps"], QUALITY)
-    write_wav(video.with_suffix(".wav"), clip.speech(RATE)[round(clip.times[0] * RATE) :], RATE)
-    return video
+    seconds = clip.times - clip.times[0]
+    names = ("zoom", "roll", "x", "y", "turn", "nod", "left", "right", "tint")
+    swings = {name: swing(seconds, generator) for name in names}
+    for index, (picture, transform) in enumerate(source_pictures(clip, 0, len(clip.times))):
+        if not index:
+            centre = inverse_transform(transform) @ [clip.faces.shape[1] / 2, clip.faces.shape[1] / 2, 1]
+        height, width = picture.shape[:2]
+        now = {name: values[index] for name, values in swings.items()}
+        if take == "light":
+            yield lit(picture, now), None
+            continue
+        moved = homography(now, take, centre, height)
+        size = width, height
+        yield cv2.warpPerspective(picture, moved, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), None
 
 
 def swing(seconds, generator):

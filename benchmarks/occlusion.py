@@ -8,37 +8,20 @@ because no face is found in it, or because the painted face does not agree with 
 """
 
 import sys
-import tempfile
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from audio2faces.published import DEFAULT_MODEL, find_model
-from benchmarks.moving_head import model_and_clips
+from benchmarks.takes import filmed_again, model_and_clips, parse_arguments
 from preprocessing.dataset import open_dataset
 from runtime import tables
 from runtime.backend import import_keras
-from runtime.program import ArgumentParser, number, program
-from runtime.progress import progress
+from runtime.program import program
 
-RATE = 16000  # of the sound of a take, in Hz
-QUALITY = 12  # constant rate factor of a take
 COMES, STAYS, MOVES = (15, 25), 20, 8  # frames: when a hand comes, how long it stays, how long it comes and goes
 CAPTION, LETTERS = (20, 55), "bin blue at f two now"  # frames with it
 MOUTH, CHIN, CHEEK = (0.5, 0.78), (0.5, 0.93), (0.3, 0.62)  # in units of the side of the crop
 FREE, OCCLUDED, BETWEEN = 0, 1, 2
-
-
-def parse_arguments():
-    """Reads the command line."""
-    parser = ArgumentParser(prog="python -m benchmarks.occlusion", description=__doc__)
-    parser.add_argument("--model", type=find_model, default=DEFAULT_MODEL, metavar="MODEL", help="name or folder")
-    parser.add_argument("--data", metavar="DATASET", required=True, help="faces of the model's size, sources in place")
-    parser.add_argument("--split", choices=["validation", "test"], default="test", help="default: test")
-    parser.add_argument("--clips", type=number(1, 10**6, int), default=40, metavar="N", help="at most (default: 40)")
-    parser.add_argument("--keep", metavar="FOLDER", type=Path, help="keep the painted videos of the first clip")
-    return parser.parse_args()
 
 
 def with_hand(clip, generator):
@@ -118,22 +101,6 @@ def draw_hand(picture, at, length, angle, colour, generator):
 TAKES = {"hand": with_hand, "caption": with_caption}
 
 
-def film(clip, take, seed, folder):
-    """Writes a take of a clip and its sound beside it: path of the video, what is before the mouth in each frame."""
-    from media.writing import write_pictures, write_wav
-
-    video, states = folder / "take.mp4", []
-
-    def pictures():
-        for picture, state in TAKES[take](clip, np.random.default_rng(seed)):
-            states.append(state)
-            yield picture
-
-    write_pictures(video, pictures(), clip.entry["fps"], QUALITY)
-    write_wav(video.with_suffix(".wav"), clip.speech(RATE)[round(clip.times[0] * RATE) :], RATE)
-    return video, np.array(states)
-
-
 def shown_of(model, video, rate):
     """How much of the painted face each frame of a take shows: by what it looks like, and by the face found in it."""
     from audio2faces.generate.source import open_source
@@ -152,32 +119,19 @@ def shown_of(model, video, rate):
 @program
 def main():
     """Prints a row of each kind of take."""
-    arguments = parse_arguments()
+    arguments = parse_arguments("occlusion", __doc__)
     dataset = open_dataset(arguments.data)
     import_keras()
-    from audio2faces.generate.video import Options, generate_video
-
     model, clips = model_and_clips(arguments, dataset)
-    rows = []
-    with tempfile.TemporaryDirectory() as scratch, progress(len(TAKES) * len(clips), "take", "filming again") as bar:
-        for take in TAKES:
-            states, shown, opacity = [], [], []
-            for seed, clip in enumerate(clips):
-                video, of_clip = film(clip, take, seed, Path(scratch))
-                values, found = shown_of(model, video, clip.entry["fps"])
-                states.append(of_clip[: len(values)])
-                shown.append(values * found)
-                opacity.append(found)
-                if arguments.keep and not seed:
-                    arguments.keep.mkdir(parents=True, exist_ok=True)
-                    options = Options(source=video, frame_rate=clip.entry["fps"])
-                    generate_video(model, video.with_suffix(".wav"), arguments.keep / f"{take}.mp4", options=options)
-                bar.update(1)
-            rows.append((take, *map(np.concatenate, (states, shown, opacity))))
+    frames = {take: [] for take in TAKES}
+    for take, clip, video, states in filmed_again(TAKES, clips, model, arguments.keep):
+        shown, opacity = shown_of(model, video, clip.entry["fps"])
+        frames[take].append((np.array(states[: len(shown)]), shown * opacity, opacity))
     print(f"{model.name} on {len(clips)} {arguments.split} clips\n")
     titles = ["take", "occluded: frames", "as filmed", "no face found", "free: frames", "as filmed", "faded"]
     print(tables.head(titles))
-    for take, states, shown, opacity in rows:
+    for take, of_clips in frames.items():
+        states, shown, opacity = map(np.concatenate, zip(*of_clips, strict=True))
         occluded, free = states == OCCLUDED, states == FREE
         cells = [
             f"{occluded.sum()}", *(f"{(values[occluded] == 0).mean():.3f}" for values in (shown, opacity)),

@@ -5,7 +5,6 @@ to choose by; a face is trained on them by the preset for so much speech, the re
 split. Trainings that are done are not done again.
 """
 
-import contextlib
 import sys
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.splits import splits_of, with_splits
+from experiments.trained_face import train_face
 from preprocessing.dataset import open_dataset
 from runtime import tables
 from runtime.backend import import_keras
@@ -54,22 +54,6 @@ def shorter(dataset, minutes):
     return with_splits(dataset, part)
 
 
-def trained(dataset, encoder, run):
-    """A face of a dataset, from an encoder or from nothing, and the minutes that its training took."""
-    from audio2faces.config import system_config
-    from audio2faces.speech_encoder.config import with_encoder
-    from audio2faces.train_system import train_system
-    from audio2faces.trained.face import load_model
-
-    config = system_config(dataset.training_minutes, from_nothing=not encoder, size=dataset.size)
-    started = time.monotonic()
-    with contextlib.redirect_stdout(sys.stderr):  # the table is printed alone
-        model = load_model(
-            train_system(with_encoder(config, encoder) if encoder else config, dataset, run, "regressor")
-        )
-    return model, (time.monotonic() - started) / 60
-
-
 def row(dataset, encoder, run):
     """Measures of a face on the test split, and the minutes that its training took.
 
@@ -85,7 +69,9 @@ def row(dataset, encoder, run):
         if differing := {key: (there.get(key), now) for key, now in trained_on.items() if there.get(key) != now}:
             raise InputError(f"{run / TOOK}: of another training ({in_words(differing)}); choose other --runs")
         return there["row"]
-    model, minutes = trained(dataset, encoder, run)
+    started = time.monotonic()
+    model = train_face(dataset, run, encoder, "regressor")
+    minutes = (time.monotonic() - started) / 60
     report, _ = evaluate([model], FrameStore(dataset), "test")
     methods = report["methods"]
     values = [*(methods["model"][name] for name in MEASURED), minutes]

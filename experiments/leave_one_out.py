@@ -9,7 +9,6 @@ the talker's own mouth, over whole clips and while speaking. Beside it stands ho
 its validation clips.
 """
 
-import contextlib
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from audio2faces.config import RegressorConfig
 from experiments.splits import splits_of, with_splits
+from experiments.trained_face import train_face
 from preprocessing.dataset import open_dataset
 from runtime import tables
 from runtime.backend import import_keras
@@ -70,23 +70,6 @@ def shared_correlations(model, task, dataset, features):
             made.append(np.asarray(output)[:, 0])
             speaking.append(speech_span(maps))
     return agreement(real, made), agreement(real, made, speaking)
-
-
-def trained_face(dataset, encoder, speech, run, adapted):
-    """A face from an encoder by the preset for so much speech, the regressor alone.
-
-    Returns:
-        (face, values): and what was measured of it on validation clips.
-    """
-    from audio2faces.config import starting_from, system_config
-    from audio2faces.train_system import train_system
-    from audio2faces.trained.face import load_model
-
-    config = system_config(dataset.training_minutes, size=dataset.size)
-    config = starting_from(config, str(encoder), speech).updated(regressor={"adapted": adapted})
-    with contextlib.redirect_stdout(sys.stderr):  # the table is printed alone
-        folder = train_system(config, dataset, run, "regressor")
-    return load_model(folder), read_json(run / "evaluation.json")["methods"]["model"]
 
 
 def driven_agreement(face, talker, seen):
@@ -145,12 +128,14 @@ def measure(left_out, others, driven, training, runs, adapted):
     load_weights(run / BEST, model)
     dataset = halves(left_out)
     share = "" if adapted == RegressorConfig.adapted else f"-{adapted:g}"
-    face, _ = trained_face(dataset, encoder, config.speech, runs / f"face-{name}{share}", adapted)
+    face = train_face(dataset, runs / f"face-{name}{share}", encoder, "regressor", adapted=adapted)
     report, _ = evaluate([face], FrameStore(dataset), "test")
     values = report["methods"]["model"]
     row = [*shared_correlations(model, task, left_out, features), *(values[key] for key in MEASURES)]
     if driven:
-        other, own = trained_face(driven, encoder, config.speech, runs / f"driven-by-{name}{share}", adapted)
+        run = runs / f"driven-by-{name}{share}"
+        other = train_face(driven, run, encoder, "regressor", adapted=adapted)
+        own = read_json(run / "evaluation.json")["methods"]["model"]
         row += [*driven_agreement(other, left_out, driven.split("train")), *(own[key] for key in MEASURES)]
     return row
 

@@ -11,7 +11,6 @@ much speech and from an encoder that has not heard the speaker, and the network 
 by --model have mostly learned from both.
 """
 
-import contextlib
 import sys
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import cv2
 import numpy as np
 
 from experiments.splits import splits_of, with_splits
+from experiments.trained_face import train_face
 from measures.sounds import read_labels
 from preprocessing.dataset import check_size, open_dataset
 from preprocessing.faces.alignment import mouth_slices
@@ -196,18 +196,6 @@ def masked_crossentropy(targets, logits):
     return -ops.sum(ops.one_hot(words, len(WORDS)) * ops.log_softmax(masked), axis=-1)
 
 
-def half_face(dataset, encoder, run):
-    """A face of one half of the clips."""
-    from audio2faces.config import system_config
-    from audio2faces.speech_encoder.config import with_encoder
-    from audio2faces.train_system import train_system
-    from audio2faces.trained.face import load_model
-
-    config = system_config(dataset.training_minutes, size=dataset.size)
-    with contextlib.redirect_stdout(sys.stderr):  # the table is printed alone
-        return load_model(train_system(with_encoder(config, encoder), dataset, run))
-
-
 def rows(reader, models, dataset, others):
     """Yields (what is read, accuracies)."""
     from audio2faces.evaluate.baselines import mean_face
@@ -254,7 +242,7 @@ def main():
     models = [load_model(find_model(name)) for name in arguments.model]
     for model in models:
         check_size(dataset, model.config.size, model.name)
-    models.insert(0, half_face(one, arguments.encoder, arguments.run))
+    models.insert(0, train_face(one, arguments.run, arguments.encoder))  # of one half of the clips
     reader = Reader(other.split("train"), arguments.words, arguments.epochs)
     print(tables.head(["read", "all words", "command", "colour", "preposition", "letter", "digit", "adverb"]))
     print(tables.row(["chance", *(f"{share:.2f}" for share in (CHANCE, *(1 / len(slot) for slot in SLOTS)))]))

@@ -15,7 +15,7 @@ SIDE = 16  # pixels in which the two faces are compared
 LIPS, RADII = (0.5, 0.77), (0.17, 0.11)  # the ellipse in which mouths differ, in units of the side of the crop
 # Where the painted face begins to fade, and where nothing is left of it, chosen with `python -m benchmarks.occlusion`.
 ALIKE, UNLIKE = 0.6, 0.45  # correlation of the details
-NEAR, FAR = 10.0, 12.0  # grey levels by which the colours around the lips differ
+NEAR, FAR = 8.0, 9.5  # grey levels by which the colours around the lips differ
 
 
 def visibility(painted: np.ndarray, filmed: np.ndarray) -> float:

@@ -4,8 +4,8 @@ Clips of a split are filmed again by a simulated camera, so that what the hidden
 are changed smoothly, each clip in its own way. "camera" zooms, rolls and shifts; "turned" is a plane that turns aside
 by up to 40 degrees and nods, as a head does in perspective; in "light" brightness and tint swing, from side to side.
 The face is found anew in each take, as `generate.py --source` finds it, and its own speech is painted into it;
-generated and real faces are compared in the crops of that take. "painted" is the share of the frames into which a mouth
-was painted; the others stay as filmed and count as they are. Clips with dropped frames are left out.
+generated and real faces are compared in the crops of that take, in the frames into which a mouth was painted, whose
+share is printed. The others stay as filmed. Clips with dropped frames are left out.
 """
 
 import sys
@@ -44,9 +44,11 @@ def main():
         painted[take].append(paint(model, video, clip))
     rows, counted = {}, {}
     for take, of_clips in painted.items():
-        real, made, shares, others = zip(*of_clips, strict=True)
-        rows[take] = measure(real, made, components)
-        counted[take] = np.mean(shares), sum(others)
+        real, made, painted_there, others = zip(*of_clips, strict=True)
+        kept = [number for number, there in enumerate(painted_there) if there.sum() > 1]
+        faces = ([of_clip[number][painted_there[number]] for number in kept] for of_clip in (real, made))
+        rows[take] = measure(*faces, components)
+        counted[take] = np.mean(np.concatenate(painted_there)), sum(others)
     print(f"{model.name} on {len(clips)} {arguments.split} clips\n\n{format_table({'methods': rows})}\n")
     for take, (share, noted) in counted.items():
         print(f"{take}: {share:.1%} of the frames painted, {noted} of {len(clips)} takes taken for another person's")
@@ -111,7 +113,7 @@ def lit(picture, swings):
 
 
 def paint(model, video, clip):
-    """Of a take: (real faces, generated ones, share of the frames painted, whether another person is noted)."""
+    """Of a take: (real faces, generated ones, whether each frame is painted, whether another person is noted)."""
     from audio2faces.generate.source import open_source
     from audio2faces.generate.video import Options, stream_faces
     from preprocessing.faces.alignment import crop_face
@@ -119,14 +121,14 @@ def paint(model, video, clip):
     size, rate = model.config.size, clip.entry["fps"]
     source = open_source(video, size, None, likeness=model.likeness)
     paints = model.paints and not source.another
-    made, painted = [], 0.0
+    made, painted = [], []
     for faces in stream_faces(model, video.with_suffix(".wav"), rate, Options(), source=source):
         for face in faces[: len(source.times) - len(made)]:
             time, opacity = source.times[len(made)], source.opacity[len(made)]
             shown = source.visibility(face, time) if paints else None
-            painted += opacity > 0 and shown != 0
+            painted.append(opacity > 0 and shown != 0)
             made.append(crop_face(source.with_face(face, time, shown), source.transforms[len(made)], size))
-    return source.faces[: len(made)], np.stack(made), painted / len(made), source.another
+    return source.faces[: len(made)], np.stack(made), np.array(painted), source.another
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from audio2faces.published import DEFAULT_MODEL, onnx_copy, published_models
 from audio2faces.trained.face import load_model
 from began.validation import evaluate as measure_generators
 from preprocessing.dataset import open_dataset
-from training.frames import FrameStore
+from preprocessing.faces.alignment import mouth_slices
+from training.frames import FrameStore, clip_maps
 
 from .conftest import ROOT, SAMPLES, run_program
 
@@ -44,6 +45,23 @@ def larger_dataset(tmp_path_factory):
 def test_training_without_data_prepares_the_samples(sample_dataset):
     assert [len(sample_dataset.split(name)) for name in ("train", "validation", "test")] == [9, 1, 2]
     assert all(entry["frames_kept"] == 75 for entry in sample_dataset.manifest["clips"])
+
+
+def test_the_painted_mouth_is_the_same_in_any_light(larger_dataset):
+    model, clip = load_model(FACES[128]), larger_dataset.split("test")[0]
+    faces = clip.faces[::10]
+    motion = model.motion(clip_maps(clip, model.config.speech.feature_settings)[::10])
+    plain = model.render(motion, reference=faces[0], frames=faces)
+    mouth = (slice(None), *mouth_slices(128))
+    moved = np.abs(plain - faces.astype(float))[mouth].mean()
+    for tint in ((0.6, 0.5, 0.7), (1.1, 1.2, 0.9)):
+
+        def lit(images, tint=tint):
+            return np.clip(np.rint(images * np.array(tint)), 0, 255).astype(np.uint8)
+
+        relit = model.render(motion, reference=lit(faces[0]), frames=lit(faces))
+        difference = np.abs(relit / np.array(tint) - plain)[mouth].mean()
+        assert difference < moved, (tint, difference, moved)
 
 
 @pytest.mark.parametrize("size", FACES)

@@ -11,8 +11,8 @@ from keras import ops
 
 from audio2faces.config import PRESETS, RefinerConfig
 from audio2faces.lower_face import hidden_mask, painted_mask
-from audio2faces.refiner.light import Light
-from audio2faces.refiner.network import Refiner, build_refiner, detail_error
+from audio2faces.refiner.light import Light, lit
+from audio2faces.refiner.network import LIGHT, Refiner, build_refiner, detail_error
 from audio2faces.refiner.training import RefinerTask, augmented
 from audio2faces.regressor.training import RegressorTask, TrainedRegressor
 from audio2faces.train_system import train_system
@@ -71,11 +71,13 @@ def test_the_light_of_a_frame_is_found_whatever_the_mouth_does(size):
     frame = (reference + 1) * light - 1
     frame[round(0.55 * size) :] = generator.uniform(-1, 1)  # an open mouth
     frame[round(0.34 * size) : round(0.4 * size), round(0.3 * size) : round(0.4 * size)] -= 0.5  # and a shut eye
-    found = ops.convert_to_numpy(Light(size)([reference[None], frame[None]]))
-    assert found.shape == (1, 1, size, 3)
+    measure = Light(size)
+    measure.adapt(reference)
+    slightly = ((reference + 1) * (1 + 0.04 * columns[:, None]) - 1).astype(np.float32)  # as within a take
+    found = ops.convert_to_numpy(measure(np.stack([frame, slightly])))
+    assert found.shape == (2, 1, size, 3)
     np.testing.assert_allclose(found[0, 0], light, rtol=0.12)
-    slightly = (reference + 1) * (1 + 0.04 * columns[:, None]) - 1  # as within a take
-    np.testing.assert_allclose(ops.convert_to_numpy(Light(size)([reference[None], slightly[None]])), 1, rtol=1e-6)
+    np.testing.assert_allclose(found[1], 1, rtol=1e-6)
 
 
 def test_a_refiner_paints_the_same_mouth_in_any_light():
@@ -84,11 +86,15 @@ def test_a_refiner_paints_the_same_mouth_in_any_light():
     for weight in refiner.trainable_weights:
         weight.assign(generator.normal(0, 0.05, weight.shape))
     reference = cv2.GaussianBlur(generator.uniform(-0.5, 0.5, (64, 64, 3)), (0, 0), 3)[None].astype(np.float32)
-    moving = reference + 0.1
+    refiner.get_layer(LIGHT).adapt(reference[0])
+    moving, dim = reference + 0.1, 0.7
     light = np.array([1.5, 1.2, 0.6], np.float32)
-    plain, tinted = (refiner.predict_on_batch([moving, reference, (reference + 1) * one - 1]) for one in (1, light))
+    plain = refiner.predict_on_batch([moving, reference, reference])
+    tinted = refiner.predict_on_batch([moving, reference, lit(reference, light)])
     np.testing.assert_allclose((tinted + 1) / light, plain + 1, rtol=0.1)
     assert np.abs(tinted - plain).max() > 0.3
+    from_dim = refiner.predict_on_batch([lit(moving, dim), lit(reference, dim), reference])
+    np.testing.assert_allclose(from_dim + 1, plain + 1, rtol=0.1)
 
 
 def test_a_refiner_paints_the_lower_face_alone_and_sees_nothing_of_what_is_hidden():

@@ -1,7 +1,8 @@
-"""The light of a frame against that of the reference: the refiner sees every frame in the light that it was trained in.
+"""The light of a face: the refiner sees all faces in the light that it was trained in.
 
-Light multiplies. Its logarithm is compared where both faces are seen, from the eyes to the mouth, and fitted for each
-colour by a constant and a slope from left to right. Differences as small as those within a take stay as they are.
+Light multiplies. The logarithm of brightness is compared with the usual one between the eyes and the mouth, where
+nothing is hidden, and fitted for each colour by a constant and a slope from left to right. Differences as small as
+those within a take stay as they are.
 """
 
 from typing import Any
@@ -25,10 +26,10 @@ def design(places: np.ndarray) -> np.ndarray:
 
 @keras.saving.register_keras_serializable("audio2faces")
 class Light(layers.Layer):
-    """By what the pixels of a frame are brighter than those of the reference, in each colour and column.
+    """By what the pixels of faces are brighter than usual, in each colour and column.
 
-    Inputs are (reference, frame) [batch, size, size, 3] in [-1, 1]; the output is float32 [batch, 1, size, 3], 1 where
-    they are alike. What lies below ROWS, the mouth, is not read.
+    The input is faces [batch, size, size, 3] in [-1, 1]; the output is float32 [batch, 1, size, 3], 1 for the usual
+    light, which `adapt` sets. What lies below ROWS, the mouth, is not read.
 
     Args:
         size: of the faces in pixels, at least CELLS.
@@ -37,14 +38,19 @@ class Light(layers.Layer):
     def __init__(self, size: int, **options: Any) -> None:
         super().__init__(**{**options, "dtype": "float32"})
         self.size = size
+        shape = (ROWS[1] - ROWS[0], COLUMNS[1] - COLUMNS[0], 3)
+        self.usual = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="usual")
 
-    def call(self, inputs: list[Any]) -> Any:
+    def adapt(self, face: np.ndarray) -> None:
+        """Makes the light of a face [shape=(size, size, 3)], float32 in [-1, 1], the usual one."""
+        self.usual.assign(self._logarithm(ops.convert_to_tensor(face[None]))[0])
+
+    def call(self, faces: Any) -> Any:
         """Fits a line to each colour by least squares, less and less to outliers (Huber 1964)."""
-        reference, frame = (self._logarithm(faces) for faces in inputs)
-        difference = frame - reference  # (B, rows, columns, 3)
+        difference = self._logarithm(faces) - self.usual  # (B, rows, columns, 3)
         columns = design((np.arange(*COLUMNS) + 0.5) * (self.size // CELLS) / self.size)
         inverse, columns = (ops.convert_to_tensor(matrix) for matrix in (np.linalg.pinv(columns), columns))
-        explained, fitted = difference, difference
+        explained = difference
         for _ in range(ROUNDS):
             line = ops.matmul(inverse, ops.mean(explained, axis=1))  # (B, 2, 3)
             fitted = ops.expand_dims(ops.matmul(columns, line), 1)
@@ -61,7 +67,7 @@ class Light(layers.Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """One row of a face."""
-        batch, _, columns, colours = input_shape[0]
+        batch, _, columns, colours = input_shape
         return batch, 1, columns, colours
 
     def get_config(self) -> dict[str, Any]:

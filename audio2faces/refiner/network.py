@@ -25,6 +25,7 @@ from training.trainable import Batch, Trainable
 WINDOW = 0.375, 0.125  # of the face's side: the refiner computes below the first, and so far from the left and right
 HALVED = 128  # pixels of the largest faces that it computes at half their size
 SQUARE = 0.5, 0.25  # likewise: what the discriminator sees
+LIGHT = "light"  # name of the layer
 MARGIN = 0.06  # of the face's side: detail is compared in the mouth box and so much around it
 BLOCKS_2017 = 4  # residual blocks
 COARSE = 32  # pixels of the small faces
@@ -57,15 +58,17 @@ def build_unet(config: RefinerConfig) -> keras.Model:
     It sees the painted part and some skin around it, and computes at half its size, a quarter and an eighth, with n, 2n
     and 2n channels; of faces larger than HALVED at half of these. The two ends are sub-pixel (arXiv 1609.05158). Its
     last convolution starts at zero: an untrained refiner paints the moving face as it is. All of this happens in the
-    light of the reference; the result is in that of the frame.
+    usual light; the result is in that of the frame.
     """
     size, n = config.size, config.n
     folds = 1 if size <= HALVED else 2
     moving, reference, frame = (keras.Input((size, size, 3)) for _ in range(3))
-    light = Light(size)([reference, frame])
+    measure = Light(size, name=LIGHT)
+    light, of_reference = measure(frame), measure(reference)
     rows, columns = window(size)
     around = (rows.start, size - rows.stop), (columns.start, size - columns.stop)
-    faces = moving, reference, HiddenLowerFace(size)(lit(frame, 1 / light))
+    even = [lit(face, 1 / of_reference) for face in (moving, reference)]
+    faces = *even, HiddenLowerFace(size)(lit(frame, 1 / light))
     seen = [layers.Cropping2D(around, dtype="float32")(face) for face in faces]  # small motion counts
     x = layers.Concatenate()(seen)
     for _ in range(folds):
@@ -81,7 +84,7 @@ def build_unet(config: RefinerConfig) -> keras.Model:
     for _ in range(folds):
         x = depth_to_space(x)
     added = layers.ZeroPadding2D(around, dtype="float32")(x)
-    face = lit(layers.Add(dtype="float32")([moving, added]), light)
+    face = lit(layers.Add(dtype="float32")([even[0], added]), light)
     painted = PaintedLowerFace(size)([frame, face])
     return keras.Model([moving, reference, frame], painted, name="refiner")
 

@@ -13,7 +13,7 @@ import numpy as np
 from audio2faces.config import RefinerConfig
 from audio2faces.figures import draw_refiner_curves
 from audio2faces.lower_face import painted_mask, upper_face
-from audio2faces.refiner.network import Refiner, build_refiner
+from audio2faces.refiner.network import LIGHT, Refiner, build_refiner
 from audio2faces.refiner.validation import RefinerValidation
 from audio2faces.regressor.training import TrainedRegressor, in_float32
 from audio2faces.stages import MODES
@@ -67,8 +67,11 @@ class RefinerTask(Task):
             self.clipping = None
 
     def build(self, **options: Any) -> Refiner:
-        """See `Task.build`."""
-        return Refiner(self.config, **options)
+        """See `Task.build`: the usual light is that of the face's reference."""
+        model = Refiner(self.config, **options)
+        if self.face.config.motion:
+            model.generator.get_layer(LIGHT).adapt(to_signed(self.face.reference))
+        return model
 
     def prepare(self) -> None:
         """See `Task.prepare`."""

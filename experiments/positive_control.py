@@ -3,9 +3,10 @@
 The classes are the speakers of several datasets (--data, once for each) or the ten digits of scikit-learn (--digits).
 Each class gives as many pictures, of 32 pixels. Networks, latent code, losses and control are those of the paper
 (Berthelot, Schumm, Metz, arXiv 1703.10717): no speech, z uniform in [-1, 1], a linear bottleneck as long as z, nothing
-but the adversary to learn from. A sample counts for the class of the nearest training picture; how often that is right
-for real pictures that were held out is printed beside it. Trainings keep their checkpoints in --runs and resume from
-them.
+but the adversary to learn from. With --spread the generator is also rewarded for pictures that are as different from
+each other as real ones, which the paper's is not. A sample counts for the class of the nearest training picture; how
+often that is right for real pictures that were held out is printed beside it. Trainings keep their checkpoints in
+--runs and resume from them.
 """
 
 import sys
@@ -36,6 +37,7 @@ def parse_arguments():
     parser.add_argument("--data", metavar="DATASET", action="append", default=[], help="of one speaker; give several")
     parser.add_argument("--digits", action="store_true", help="the digits of scikit-learn in their place")
     parser.add_argument("--gamma", type=number(0.0, 1.0), action="append", help=f"default: {GAMMAS}, in turn")
+    parser.add_argument("--spread", type=number(0.0, 1e6), default=0.0, metavar="WEIGHT", help="default: 0")
     parser.add_argument("--steps", type=number(1, 10**6, int), default=20000, help="default: 20000")
     parser.add_argument("--channels", type=number(1, 256, int), default=32, help="n of both networks (default: 32)")
     parser.add_argument("--seed", type=number(0, 2**32 - 1, int), default=0, help="default: 0")
@@ -59,8 +61,11 @@ def main():
     held = f"{folder}: another process is at work there; wait for it, or choose another --runs"
     with exclusive(folder, held):
         for gamma in arguments.gamma or GAMMAS:
-            config = with_precision(config_of(gamma, arguments.steps, arguments.channels, arguments.seed))
-            run = folder / f"{'digits' if arguments.digits else 'speakers'}-gamma-{gamma:g}-seed-{arguments.seed}"
+            config = config_of(gamma, arguments.steps, arguments.channels, arguments.seed, arguments.spread)
+            config = with_precision(config)
+            spread = f"-spread-{arguments.spread:g}" if arguments.spread else ""
+            kind = "digits" if arguments.digits else f"{len(train)}-speakers"
+            run = folder / f"{kind}-gamma-{gamma:g}{spread}-seed-{arguments.seed}"
             task = ControlTask(config, train, held_out)
             open_run(run, RunSettings("began", config, task.fingerprint))
             model = take_steps(task, run)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from experiments.control_pictures import SIZE, digits, evenly, speakers
-from experiments.control_task import SAMPLES, ControlTask, config_of
+from experiments.control_task import SAMPLES, ControlTask, config_of, spread_loss
 from runtime.errors import InputError
 from training.run_folder import with_precision
 
@@ -76,3 +76,11 @@ def test_ten_digits_come_from_scikit_learn():
 
 def test_pictures_are_drawn_evenly():
     assert evenly(np.arange(10), 4).tolist() == [0, 3, 6, 9] and evenly(np.arange(3), 9).tolist() == [0, 1, 2]
+
+
+def test_pictures_as_different_as_real_ones_cost_nothing():
+    def pair(level):
+        return np.stack([np.zeros((SIZE, SIZE, 3), np.float32), np.full((SIZE, SIZE, 3), level, np.float32)])
+
+    losses = [float(spread_loss(pair(0.4), pair(level))) for level in (0.0, 0.1, 0.4, 0.9)]
+    assert losses == pytest.approx([1.0, 0.75, 0.0, 0.0], abs=1e-6)

@@ -38,6 +38,7 @@ class Adversary(keras.layers.Layer):
         super().__init__(name="adversary", dtype="float32")
         self.config, self.discriminator, self.mean_over_replicas = config, discriminator, mean_over_replicas
         self.k = add_scalar(self, "k", config.smallest_k)
+        self._features = features_of(discriminator.get_layer("encoder")) if config.matched else None
         self.built = True
 
     def adversarial_loss(
@@ -88,6 +89,25 @@ class Adversary(keras.layers.Layer):
         m_global = global_convergence(real_error, generated_error, config.gamma)
         return dict(zip(WATCHED, (real_error, generated_error, m_global, k), strict=True))
 
+    def feature_error(self, real: Any, generated: Any) -> Any:
+        """Mean |f(x) - f(G)| over the maps f of D's encoder, each in units of mean |f(x)|; D learns nothing from it.
+
+        Args:
+            real: x [batch, size, size, 3] in [-1, 1].
+            generated: the same faces by the generator, same shape.
+
+        Returns:
+            error: a scalar, of the first maps and of the deep ones alike.
+        """
+        weights = [ops.stop_gradient(ops.convert_to_tensor(weight)) for weight in self._features.trainable_variables]
+        of_both = ops.concatenate([real, generated])
+        maps, _ = self._features.stateless_call(weights, self._features.non_trainable_variables, of_both)
+        errors = []
+        for features in maps:
+            of_real, of_generated = ops.split(ops.cast(features, "float32"), 2)
+            errors.append(ops.mean(ops.abs(of_real - of_generated)) / (ops.mean(ops.abs(of_real)) + 1e-6))
+        return sum(errors) / len(errors)
+
     def reconstructed(self, faces: Any, speech: Any = None) -> Any:
         """What D makes of faces [batch, size, size, 3], given their speech: same shape."""
         return self.discriminator(self._seen(faces, speech), training=False)[0]
@@ -103,3 +123,9 @@ class Adversary(keras.layers.Layer):
             weights, discriminator.non_trainable_variables, self._seen(faces, speech), training=training
         )
         return reconstruction_error(faces, reconstructed), code
+
+
+def features_of(encoder: keras.Model) -> keras.Model:
+    """The maps of an encoder's convolutions, by the same weights: pictures -> a list, the first map first."""
+    convolutions = [layer.output for layer in encoder.layers if isinstance(layer, keras.layers.Conv2D)]
+    return keras.Model(encoder.input, convolutions, name="features")

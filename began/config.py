@@ -33,6 +33,7 @@ class AdversaryConfig(Config):
     smallest_k: float = 0.0
     weight: float = 0.3  # of L(G(z)) for the generator; 0 leaves it to its other losses
     conditional: bool = False  # the discriminator is given the speech
+    matched: float = 0.0  # weight of the error of D's features of generated faces for a refiner
     mismatched: float = 0.0  # weight of real faces with foreign speech among its negatives, against 1 of generated ones
     defects: tuple[str, ...] = ()  # of NO_BOTTLENECK, WIDE_ERRORS, CODE_MATCHING
 

@@ -83,6 +83,14 @@ def bare_step_seconds(model, batch_size):
     )
 
 
+def torch_settings(config):
+    """What the two-pass step has to know of a configuration."""
+    settings = {name: getattr(config, name) for name in ("size", "z_size", "skips")}
+    settings |= {name: getattr(config.adversary, name) for name in ("n", "code_size", "gamma", "lambda_k")}
+    settings |= {"batch_size": config.training.batch_size, "threads": len(os.sched_getaffinity(0))}
+    return settings | {"precision": "float32"}
+
+
 class TorchStep:
     """The two-pass step in another interpreter, one JSON object a line each way."""
 
@@ -147,10 +155,7 @@ def main():
 
     other = None
     if arguments.torch:
-        settings = {name: getattr(config, name) for name in ("size", "z_size", "skips")}
-        settings |= {name: getattr(config.adversary, name) for name in ("n", "code_size", "gamma", "lambda_k")}
-        settings["batch_size"] = config.training.batch_size
-        other = TorchStep(arguments.torch, {**settings, "threads": threads, "precision": arguments.torch_precision})
+        other = TorchStep(arguments.torch, torch_settings(config) | {"precision": arguments.torch_precision})
         if other.about["weights"] != weights:
             raise SystemExit(f"error: the networks differ: {weights} weights here, {other.about['weights']} there")
         print(f"PyTorch {other.about['version']}, {arguments.torch_precision}, {other.about['memory_format']}")

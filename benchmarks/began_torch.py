@@ -1,8 +1,10 @@
-"""The other side of benchmarks.began_step: BEGAN's usual two-pass step in PyTorch, in an interpreter of its own.
+"""BEGAN's usual two-pass step in PyTorch, in an interpreter of its own, which benchmarks.began_step compares with.
 
-Reads JSON objects from standard input, one a line: first the settings, then {"steps": n} each round; answers each with
-one line. The networks are those of began/networks/ (encoder.py, decoder.py), as in the paper. The step is that of the
-public PyTorch versions: D learns from real faces and from detached generated ones, and judges these once more for G.
+Reads JSON objects from standard input, one a line: first the settings, then {"steps": n} each round, or {"samples":
+path, "count": n} for generated pictures; answers each with one line. With "pictures", a path, in the settings it learns
+from these, as experiments.positive_control asks. The networks are those of began/networks/ (encoder.py, decoder.py), as
+in the paper. The step is that of the public PyTorch versions: D learns from real faces and from detached generated
+ones, and judges these once more for G.
 """
 
 import json
@@ -11,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -66,7 +69,8 @@ class TwoPassStep:
     """Both players with an Adam each.
 
     Args:
-        settings: dictionary of size, n, z_size, code_size, skips, batch_size, gamma, lambda_k, precision.
+        settings: dictionary of size, n, z_size, code_size, skips, batch_size, gamma, lambda_k, precision; "pictures"
+            may name a .npy file of uint8 RGB [shape=(n, size, size, 3)], of which each step draws a batch.
         memory_format: of faces and kernels.
     """
 
@@ -83,6 +87,9 @@ class TwoPassStep:
             torch.optim.Adam(player.parameters(), lr=1e-4, betas=(0.5, 0.999), foreach=True) for player in self.players
         ]
         self.faces = torch.rand(settings["batch_size"], 3, size, size).mul(2).sub(1).to(memory_format=memory_format)
+        self.pictures, self.errors = None, (0.0, 0.0)
+        if path := settings.get("pictures"):
+            self.pictures = torch.from_numpy(np.load(path)).permute(0, 3, 1, 2).contiguous(memory_format=memory_format)
 
     @property
     def weights(self):
@@ -90,8 +97,11 @@ class TwoPassStep:
         return sum(weight.numel() for player in self.players for weight in player.parameters())
 
     def __call__(self):
-        """One step on the same real faces and new z."""
+        """One step on new z, and on the same random faces where there are no pictures."""
         settings = self.settings
+        if self.pictures is not None:
+            drawn = self.pictures[torch.randint(len(self.pictures), (settings["batch_size"],))]
+            self.faces = drawn.float().div(127.5).sub(1)
         for optimizer in self.optimizers:
             optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=settings["precision"] == "mixed_bfloat16"):
@@ -104,12 +114,19 @@ class TwoPassStep:
             judged = self.error(generated)
         judged.backward()
         self.optimizers[0].step()
-        balance = settings["gamma"] * real_error.item() - generated_error.item()
+        self.errors = real_error.item(), generated_error.item()
+        balance = settings["gamma"] * self.errors[0] - self.errors[1]
         self.k = min(max(self.k + settings["lambda_k"] * balance, 0.0), 1.0)
 
     def error(self, faces):
         """Mean |v - D(v)|."""
         return (faces.float() - self.discriminator(faces).float()).abs().mean()
+
+    def samples(self, count):
+        """Generated pictures, uint8 RGB [shape=(count, size, size, 3)]."""
+        with torch.no_grad():
+            generated = self.generator(torch.rand(count, self.settings["z_size"]).mul(2).sub(1))
+        return generated.add(1).mul(127.5).clamp(0, 255).round().byte().permute(0, 2, 3, 1).numpy()
 
     def seconds(self, steps):
         """Median time of some steps."""
@@ -144,9 +161,14 @@ def main():
     step, memory_format = faster(settings)
     answer = {"version": torch.__version__, "memory_format": memory_format, "weights": step.weights}
     print(json.dumps(answer), flush=True)
-    for line in sys.stdin:
-        seconds = step.seconds(json.loads(line)["steps"])
-        print(json.dumps({"seconds": seconds, "peak": peak_memory()}), flush=True)
+    for question in map(json.loads, sys.stdin):
+        if "samples" in question:
+            np.save(question["samples"], step.samples(question["count"]))
+            real_error, generated_error = step.errors
+            answer = {"real_error": real_error, "generated_error": generated_error, "k": step.k}
+        else:
+            answer = {"seconds": step.seconds(question["steps"]), "peak": peak_memory()}
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,8 @@ LATE: dict[str, dict] = {
     "ten times the weight": {"adversary": {**ADVERSARY, "weight": 10.0}},
     "ten times the weight, gamma 0.5": {"adversary": {**ADVERSARY, "weight": 10.0, "gamma": 0.5}},
     "an adversary that does not hear": {"adversary": {**ADVERSARY, "conditional": False, "mismatched": 0.0}},
+    "its features matched": {"adversary": {**ADVERSARY, "matched": 0.1}},
+    "its features matched, ten times the weight": {"adversary": {**ADVERSARY, "matched": 1.0}},
 }
 REFERENCES = ("", ", on the clip's first frame")
 

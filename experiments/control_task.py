@@ -132,25 +132,29 @@ class ControlTask(Task):
         generate = partial(model.generator, training=False)
         return to_uint8(in_batches(lambda z: np.asarray(generate(z)), draw(SAMPLES, 0)))
 
-    def shares(self, model):
-        """The share of each class among the samples, by name."""
-        of_samples = self.class_of[nearest(self.samples(model), self.pictures)]
+    def shares(self, samples):
+        """The share of each class among samples, by name."""
+        of_samples = self.class_of[nearest(samples, self.pictures)]
         return {name: float(np.mean(of_samples == index)) for index, name in enumerate(self.names)}
 
-    def validate(self, model):
-        """See `Task.validate`; pictures: samples above the nearest training pictures."""
-        samples, shares = self.samples(model), list(self.shares(model).values())
-        values = {
+    def measures(self, samples):
+        """What `measured` names, of samples."""
+        shares = list(self.shares(samples).values())
+        return {
             "classes": sum(share > 0 for share in shares),
             "rarest": min(shares) * len(shares),
             "diversity": diversity(samples[:COMPARED], self.real),
             "sharpness": ratio(sharpness(samples), sharpness(self.real)),
         }
+
+    def validate(self, model):
+        """See `Task.validate`; pictures: samples above the nearest training pictures."""
+        samples = self.samples(model)
         shown = samples[: 3 * SHOWN].reshape(3, SHOWN, *samples.shape[1:])
         rows = {}
         for number, row in enumerate(shown, 1):
             rows |= {f"samples {number}": row, f"nearest {number}": self.pictures[nearest(row, self.pictures)]}
-        return values, {"samples": partial(draw_rows, rows=rows)}
+        return self.measures(samples), {"samples": partial(draw_rows, rows=rows)}
 
     def draw_curves(self, path, rows):
         """See `Task.draw_curves`."""

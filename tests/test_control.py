@@ -34,7 +34,7 @@ def test_samples_count_for_the_class_of_the_nearest_picture(task):
     assert task.told == 1.0
     levels = np.array([18, 20, 20, 130]) / 127.5 - 1
     model = Fixed(np.broadcast_to(levels[:, None, None, None], (4, SIZE, SIZE, 3)).astype(np.float32))
-    assert task.shares(model) == pytest.approx({"20": 0.75, "120": 0.25, "220": 0}, abs=4 / SAMPLES)
+    assert task.shares(task.samples(model)) == pytest.approx({"20": 0.75, "120": 0.25, "220": 0}, abs=4 / SAMPLES)
     values, _ = task.validate(model)
     assert (values["classes"], values["rarest"]) == (2, 0) and 0 < values["diversity"] < 1
     collapsed, _ = task.validate(Fixed(np.zeros((1, SIZE, SIZE, 3), np.float32)))

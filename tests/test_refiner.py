@@ -7,6 +7,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from audio2faces.config import PRESETS, RefinerConfig
@@ -139,7 +140,7 @@ def test_the_refiner_of_2017_is_residual_and_sees_the_moving_face_alone():
     "changes",
     [
         {"adversary": {"weight": 1.0}},
-        {"adversary": {"weight": 0.5}},
+        {"adversary": {"weight": 0.5, "matched": 0.5}},
         {"network": "2017", "adversary": {"weight": 1.0, "conditional": False, "mismatched": 0.0}},
     ],
 )
@@ -168,6 +169,21 @@ def test_the_discriminator_sees_the_mouth_alone():
     assert elsewhere[rows, columns].max() == 0
     assert generated_error({**batch, "moving": batch["moving"] + elsewhere}) == before
     assert generated_error({**batch, "moving": batch["moving"] + 1 - elsewhere}) != before
+
+
+def test_features_of_the_discriminator_are_matched_and_teach_it_nothing():
+    adversary = new_model(config_of(size=32, adversary={"weight": 1.0, "matched": 1.0})).adversary
+    real, other = np.random.default_rng(0).uniform(-1, 1, (2, 2, 16, 16, 3)).astype(np.float32)
+    assert float(adversary.feature_error(real, real)) == 0 < float(adversary.feature_error(real, other))
+    with tf.GradientTape() as tape:
+        faces = tf.Variable(other)
+        error = adversary.feature_error(real, faces)
+    gradients = tape.gradient(error, [faces, *adversary.discriminator.trainable_variables])
+    assert np.abs(gradients[0]).max() > 0 and all(gradient is None for gradient in gradients[1:])
+    layers = adversary.discriminator.get_layer("encoder").layers
+    first = next(layer for layer in layers if isinstance(layer, keras.layers.Conv2D))
+    first.kernel.assign(100 * first.kernel)  # no map weighs more for being larger
+    assert float(adversary.feature_error(real, other)) < 3 * float(error)
 
 
 def test_without_an_adversary_there_is_no_discriminator():

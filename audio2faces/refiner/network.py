@@ -209,6 +209,8 @@ class Refiner(Trainable):
                 real, [refined], x["speech"], x["foreign_speech"], training
             )
             balance, loss = self.adversary.balance(real_error, refined_error, training), adversarial_loss + loss
+            if self.config.adversary.matched:
+                loss = loss + self.config.adversary.matched * self.adversary.feature_error(real, refined)
         self.report(**balance, paired_error=paired_error)
         return loss
 

@@ -31,9 +31,9 @@ from media.pixels import to_signed
 from preprocessing.faces.alignment import mouth_slices
 from preprocessing.speech.audio_features import FeatureStatistics
 from runtime.errors import InputError
-from training.checkpoints import load_weights
+from training.checkpoints import BEST, load_weights
 from training.frames import REST_FRAMES, FrameSet, FrameStore, batch_indices, loudness
-from training.loop import BEST, Picture, Task, train
+from training.loop import Picture, Task, train
 from training.run_arrays import computed_once
 from training.run_folder import RunSettings, open_run, with_precision
 from training.trainable import Batch

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from audio2faces.published import DEFAULT_MODEL
 from benchmarks.audio_maps import SPEECH
-from media.reading import read_speech
+from media.reading import SPEECH_RATE_2017, read_speech
 from preprocessing.speech.audio_features import FEATURE_PRESETS, FeatureStatistics, speech_maps
 from runtime.files import atomic_write, read_json
 from runtime.program import ArgumentParser, program
@@ -28,8 +28,8 @@ def extent_of(settings):
 
 def draw_sound(axes, names, shown):
     """The waveform `shown` ms around the moment, with the windows of the presets."""
-    speech = read_speech(SPEECH, 44100)
-    time = 1000 * (np.arange(len(speech)) / 44100 - MOMENT)
+    speech = read_speech(SPEECH, SPEECH_RATE_2017)
+    time = 1000 * (np.arange(len(speech)) / SPEECH_RATE_2017 - MOMENT)
     chosen = np.abs(time) <= shown
     axes.plot(time[chosen], speech[chosen], color="#444444", linewidth=0.7)
     for name in names:

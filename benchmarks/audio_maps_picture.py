@@ -15,7 +15,7 @@ from runtime.program import ArgumentParser, program
 MOMENT = 1.52  # s: a vowel, with a pitch period of 8 ms
 COLOURS = {"wider": "#9ec1dd", "wide": "#2a78b5", "2017-long": "#c98a1b", "2017": "#d1495b"}  # of the windows
 OF_2017 = ("2017", "2017-long")
-SHOWN = 300  # ms of sound on either side of the moment
+EITHER_SIDE = 300  # ms of sound before and after the moment
 
 
 def extent_of(settings):
@@ -78,7 +78,7 @@ def draw_maps(path):
         [["sound", "sound"], ["raw", "standardised"], ["near 2017", "near 2017-long"], ["2017", "2017-long"]],
         height_ratios=[0.9, 1.3, 0.45, 1.3],
     )
-    draw_sound(panels["sound"], COLOURS, SHOWN)
+    draw_sound(panels["sound"], COLOURS, EITHER_SIDE)
     settings = FEATURE_PRESETS[heard]
     draw_map(figure, panels["raw"], maps[heard], settings, title_of(heard))
     draw_map(figure, panels["standardised"], standardised, settings, f"{heard}, standardised: the input of grid-s1-128")

@@ -24,7 +24,7 @@ from audio2faces.trained.face import FaceModel
 from audio2faces.trained.likeness import Likeness
 from audio2faces.training_speech import TrainingSpeech
 from began.figures import draw_rows
-from began.networks.inference import BATCH, without_xla
+from began.networks.inference import in_batches, without_xla
 from measures.collapse import sharpness
 from measures.mouth import MouthComponents
 from media.pixels import to_signed
@@ -189,8 +189,7 @@ class TrainedRegressor:
 
     def motion(self, indices: np.ndarray) -> np.ndarray:
         """Motion of training frames as their speech tells it [shape=(n, motion_size, motion_size, 3)]."""
-        parts = np.array_split(self.maps[indices], -(-len(indices) // BATCH))
-        return np.concatenate([self.network.predict_on_batch(part) for part in parts]).astype(np.float32)
+        return in_batches(self.network.predict_on_batch, self.maps[indices], padded=False).astype(np.float32)
 
     def face(self, name: str) -> FaceModel:
         """The `FaceModel` without articulation and refiner, named after its run."""

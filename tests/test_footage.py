@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from audio2faces.evaluate.comparison_video import write_comparison
 from audio2faces.export.saved_model import write_saved_model
-from audio2faces.figures import write_comparison
 from audio2faces.generate.compositing import put_back
 from audio2faces.generate.source import Source
 from audio2faces.generate.video import Options, generate_video, stream_faces

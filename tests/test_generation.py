@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from audio2faces.evaluate.comparison_video import write_comparison
 from audio2faces.evaluate.evaluation import evaluate, format_table
-from audio2faces.figures import write_comparison
 from audio2faces.generate.__main__ import model_for_engine
 from audio2faces.generate.video import Options, generate_video
 from audio2faces.published import DEFAULT_MODEL, onnx_copy, runnable

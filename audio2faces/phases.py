@@ -11,7 +11,7 @@ ENCODER_STEPS = 28
 FITTED = 3000  # frames of a version
 REGRESSOR_STEPS = 140  # frames in steps, audio network and decoder together
 REFINER_STEPS = 12  # of 48 channels
-SHOWN = 60  # frames that the evaluation generates and measures
+EVALUATED = 60  # frames that the evaluation generates and measures
 
 
 def training_phases(config: SystemConfig, dataset: Dataset, stages: tuple[str, ...]) -> list[tuple[str, float]]:
@@ -47,4 +47,4 @@ def training_phases(config: SystemConfig, dataset: Dataset, stages: tuple[str, .
         ]
     if "refiner" in stages:
         phases.append(("training the refiner", pixels * refiner.training.steps * refiner.n / 48 / REFINER_STEPS))
-    return [*phases, ("evaluating", pixels * held_out / SHOWN), ("measuring", pixels * held_out / SHOWN)]
+    return [*phases, ("evaluating", pixels * held_out / EVALUATED), ("measuring", pixels * held_out / EVALUATED)]

@@ -13,6 +13,7 @@ from audio2faces.published import DEFAULT_ENCODER, find_model, is_talking_face, 
 from audio2faces.speech_encoder.config import with_encoder
 from audio2faces.trained.face import load_model, save_model
 from audio2faces.trained.onnx_network import OnnxNetwork
+from media.reading import SPEECH_RATE
 from media.sound import Loudness, gain_of
 from preprocessing.clips import Settings
 from preprocessing.dataset import Dataset, open_dataset
@@ -112,7 +113,7 @@ class TalkingFace:
         generate_video(self.model, speech, output, options=Options(**options))
         return Path(output)
 
-    def frames(self, samples: np.ndarray, sample_rate: int = 16000) -> np.ndarray:
+    def frames(self, samples: np.ndarray, sample_rate: int = SPEECH_RATE) -> np.ndarray:
         """Faces that speak what samples of sound say, the head held still.
 
         Args:

@@ -32,11 +32,11 @@ SAMPLE_LICENCE = "GRID corpus (Cooke, Barker, Cunningham, Shao 2006), CC BY 4.0"
 
 NOTHING = "nothing"  # of --from
 OF_BEGAN = ("audio_encoder", "repair")  # arguments that no other mode takes
-LEAST_SECONDS = 20  # of training speech
+ENOUGH_SPEECH = 20  # seconds of it in the training clips
 LARGEST_BEGAN = 128  # pixels
 LEARNED = "learned"  # the default of --audio-encoder
 COUNT = number(1, math.inf, int)
-MODES: dict[str, tuple] = {  # mode: presets, function that trains (module, name), preset with --data (None: by amount)
+TRAININGS: dict[str, tuple] = {  # by mode: presets, what trains (module, name), preset with --data (None: by amount)
     "vae": (began.vae.config.VAE_PRESETS, ("began.vae.training", "train_vae"), "convolutional"),
     "began": (began.config.PRESETS, ("began.training", "train_began"), "conditional"),
     "audio2faces": (audio2faces.config.PRESETS, ("audio2faces.train_system", "train_system"), None),
@@ -49,7 +49,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--mode",
         default="audio2faces",
-        choices=list(MODES),
+        choices=list(TRAININGS),
         help="audio2faces: speech to face, a regressor and a refiner; began: a generator of faces from speech, against "
         "a discriminator; vae: a code of the speech alone (default: audio2faces)",
     )
@@ -66,7 +66,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar="NAME",
         help="settings. audio2faces: minutes, hours (default: by the amount of speech, minutes below "
         f"{audio2faces.config.LITTLE:.0f} of it) or 2017; other modes: sample (default without --data), "
-        + ", ".join(f"{default} (default for {mode})" for mode, (_, _, default) in MODES.items() if default)
+        + ", ".join(f"{default} (default for {mode})" for mode, (_, _, default) in TRAININGS.items() if default)
         + " and more",
     )
     parser.add_argument(
@@ -116,7 +116,7 @@ def chosen_config(arguments: argparse.Namespace, minutes: float = 0.0) -> Any:
     Raises:
         InputError: the mode has no such preset, or no such setting.
     """
-    presets, _, default = MODES[arguments.mode]
+    presets, _, default = TRAININGS[arguments.mode]
     default = audio2faces.config.default_preset(minutes) if default is None else default if arguments.data else "sample"
     preset = arguments.preset or default
     if preset not in presets:
@@ -196,7 +196,7 @@ def main() -> None:
 
     print("loading Keras", file=sys.stderr)
     import_keras()
-    module, name = MODES[arguments.mode][1]
+    module, name = TRAININGS[arguments.mode][1]
     train = getattr(importlib.import_module(module), name)
     model = train(config, dataset, run_dir, *([arguments.stage] if arguments.stage else []))
     if arguments.mode == "vae":
@@ -238,10 +238,10 @@ def check(mode: Any, config: Any, dataset: Any, run_dir: Path, stage: Any) -> No
 def little_speech(dataset: Dataset) -> str:
     """What to say of a dataset whose speech is too little for a face; empty where it is enough."""
     seconds = 60 * dataset.training_minutes
-    if seconds >= LEAST_SECONDS:
+    if seconds >= ENOUGH_SPEECH:
         return ""
     return (
-        f"{dataset.folder}: {seconds:.0f} s of training speech; a mouth that follows needs {LEAST_SECONDS} or more: "
+        f"{dataset.folder}: {seconds:.0f} s of training speech; a mouth that follows needs {ENOUGH_SPEECH} or more: "
         "prepare more video of this speaker"
     )
 

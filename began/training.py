@@ -26,11 +26,11 @@ from preprocessing.dataset import Dataset, check_size
 from preprocessing.speech.audio_features import FeatureStatistics
 from runtime.errors import InputError
 from runtime.progress import progress, with_progress
-from training.checkpoints import load_weights
+from training.checkpoints import BEST, load_weights
 from training.config import OF_VAE, SpeechConfig
 from training.devices import Devices, OneDevice, open_devices
 from training.frames import FrameStore, batch_indices
-from training.loop import BEST, Picture, Task, train
+from training.loop import Picture, Task, train
 from training.run_arrays import computed_once
 from training.run_folder import RunSettings, check_run, open_run, own_run, with_precision
 from training.schedule import learning_rate

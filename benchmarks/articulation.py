@@ -11,7 +11,7 @@ from runtime.files import check_output
 from runtime.program import ArgumentParser, program
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
-SHOWN = ("correlation", "opening_correlation", "amplitude", "explained_variance", "swap", "mouth_sharpness")
+MEASURES = ("correlation", "opening_correlation", "amplitude", "explained_variance", "swap", "mouth_sharpness")
 
 
 @program
@@ -43,15 +43,15 @@ def main():
     components = MouthComponents.fit(dataset.split("train"))
     references = real_measures(real, components, [frame_numbers(clip) for clip in clips])
     print(f"{model.name}, {len(clips)} {arguments.split} clips; its own strength is {model.articulation.strength:g}\n")
-    print(tables.head(["strength", *(name.replace("_", " ") for name in SHOWN)]))
+    print(tables.head(["strength", *(name.replace("_", " ") for name in MEASURES)]))
     rows = []
     for strength in STRENGTHS:
         stronger = model.articulated(strength)
         values = measure(real, [stronger.faces(of_clip) for of_clip in maps], components, references)
-        rows.append([values[name] for name in SHOWN])
+        rows.append([values[name] for name in MEASURES])
         print(tables.row([f"{strength:g}", *(f"{value:.3f}" for value in rows[-1])]), flush=True)
     if arguments.plot:
-        amplitude, explained = (np.array(rows)[:, SHOWN.index(name)] for name in ("amplitude", "explained_variance"))
+        amplitude, explained = (np.array(rows)[:, MEASURES.index(name)] for name in ("amplitude", "explained_variance"))
         figure = Figure(figsize=(4.5, 3.2), layout="constrained")
         axes = figure.subplots()
         axes.plot(amplitude, explained, "o-")

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from audio2faces.published import DEFAULT_MODEL
 from benchmarks.audio_maps import SPEECH
-from media.reading import read_speech
+from media.reading import SPEECH_RATE_2017, read_speech
 from preprocessing.speech.audio_features import FEATURE_PRESETS, FeatureStatistics, speech_maps
 from runtime.files import atomic_write, read_json
 from runtime.program import ArgumentParser, program
@@ -15,7 +15,7 @@ from runtime.program import ArgumentParser, program
 MOMENT = 1.52  # s: a vowel, with a pitch period of 8 ms
 COLOURS = {"wider": "#9ec1dd", "wide": "#2a78b5", "2017-long": "#c98a1b", "2017": "#d1495b"}  # of the windows
 OF_2017 = ("2017", "2017-long")
-SHOWN = 300  # ms of sound on either side of the moment
+EITHER_SIDE = 300  # ms of sound before and after the moment
 
 
 def extent_of(settings):
@@ -28,8 +28,8 @@ def extent_of(settings):
 
 def draw_sound(axes, names, shown):
     """The waveform `shown` ms around the moment, with the windows of the presets."""
-    speech = read_speech(SPEECH, 44100)
-    time = 1000 * (np.arange(len(speech)) / 44100 - MOMENT)
+    speech = read_speech(SPEECH, SPEECH_RATE_2017)
+    time = 1000 * (np.arange(len(speech)) / SPEECH_RATE_2017 - MOMENT)
     chosen = np.abs(time) <= shown
     axes.plot(time[chosen], speech[chosen], color="#444444", linewidth=0.7)
     for name in names:
@@ -78,7 +78,7 @@ def draw_maps(path):
         [["sound", "sound"], ["raw", "standardised"], ["near 2017", "near 2017-long"], ["2017", "2017-long"]],
         height_ratios=[0.9, 1.3, 0.45, 1.3],
     )
-    draw_sound(panels["sound"], COLOURS, SHOWN)
+    draw_sound(panels["sound"], COLOURS, EITHER_SIDE)
     settings = FEATURE_PRESETS[heard]
     draw_map(figure, panels["raw"], maps[heard], settings, title_of(heard))
     draw_map(figure, panels["standardised"], standardised, settings, f"{heard}, standardised: the input of grid-s1-128")

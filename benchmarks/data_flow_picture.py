@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from audio2faces.published import DEFAULT_MODEL, SAMPLES
-from media.reading import read_frames, read_speech
+from media.reading import SPEECH_RATE, read_frames, read_speech
 from preprocessing.faces.detectors import make_detector
 from preprocessing.faces.extraction import extract_faces
 from preprocessing.speech.audio_features import speech_maps
@@ -100,7 +100,7 @@ def draw(path):
         axes.set(xlim=(90, 330), ylim=(288, 48))
 
     def wave(axes):
-        axes.plot(np.arange(len(speech)) / 16000, speech, color="#444444", linewidth=0.3)
+        axes.plot(np.arange(len(speech)) / SPEECH_RATE, speech, color="#444444", linewidth=0.3)
         half = features.span / features.sample_rate / 2
         axes.axvspan(FRAME / 25 - half, FRAME / 25 + half, color="#2a78b5", alpha=0.3)
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from media.reading import read_frames
-from preprocessing.compare_detectors.__main__ import find_faces
+from preprocessing.compare_detectors.comparison import find_faces
 from preprocessing.compare_detectors.measures import measure, true_boxes
 from preprocessing.faces.detectors import DETECTORS, make_detector
 from runtime import tables

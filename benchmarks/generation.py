@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from audio2faces.published import DEFAULT_MODEL, find_model
-from media.reading import read_speech
+from media.reading import SPEECH_RATE, read_speech
 from media.writing import write_wav
 from runtime.backend import import_keras
 from runtime.program import ArgumentParser, program
@@ -69,8 +69,8 @@ def main():
               f"({min(ratios):.2f} to {max(ratios):.2f}, {arguments.pairs} pairs)")  # fmt: skip
 
         speech = read_speech(SPEECH)
-        repeats = round(arguments.minutes * 60 * 16000 / len(speech))
-        write_wav(f"{folder}/long.wav", np.tile(speech, repeats), 16000)
+        repeats = round(arguments.minutes * 60 * SPEECH_RATE / len(speech))
+        write_wav(f"{folder}/long.wav", np.tile(speech, repeats), SPEECH_RATE)
         _, printed = seconds_of(*generate, f"{folder}/long.wav")
         rate = re.search(r"\((\d+) frames/s\)", printed).group(1)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

@@ -19,11 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from audio2faces.app.live import HEADER, SOUND_HEADER
-from media.reading import read_speech
+from media.reading import SPEECH_RATE, read_speech
 from runtime.program import ArgumentParser, program
 
 STEP = 320  # samples
-RATE = 16000
 ALLOWED = 0.35  # seconds
 FLAGS = ("headless=new", "no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking",
          "use-fake-device-for-media-stream", "use-fake-ui-for-media-stream")  # fmt: skip
@@ -38,7 +37,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=60.0, help="default: 60")
     parser.add_argument("--browser", action="store_true", help="measure in the page (needs chromedriver and selenium)")
     arguments = parser.parse_args()
-    samples = np.resize(read_speech(arguments.speech), int(arguments.seconds * RATE)).astype("<f4")
+    samples = np.resize(read_speech(arguments.speech), int(arguments.seconds * SPEECH_RATE)).astype("<f4")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "audio2faces.app", "--port", str(port)]
@@ -47,11 +46,11 @@ def main():
         try:
             if arguments.browser:
                 return _look(f"http://127.0.0.1:{port}", arguments)
-            url = f"ws://127.0.0.1:{port}/live?model={arguments.model}&rate={RATE}"
+            url = f"ws://127.0.0.1:{port}/live?model={arguments.model}&rate={SPEECH_RATE}"
             about, arrivals, computing = asyncio.run(_talk(url, samples))
         finally:
             server.terminate()
-    expected = int(np.ceil((len(samples) / RATE - about["look_ahead"]) * about["frame_rate"]))
+    expected = int(np.ceil((len(samples) / SPEECH_RATE - about["look_ahead"]) * about["frame_rate"]))
     delays = np.array([arrived - number / about["frame_rate"] for number, arrived in arrivals])
     in_order = [number for number, _ in arrivals] == list(range(len(arrivals)))
     print(f"{arguments.model}: {len(arrivals)} of {expected} frames in {arguments.seconds:g} s, in order: {in_order}")
@@ -78,7 +77,7 @@ async def _talk(url, samples):
 
         listening = asyncio.create_task(listen())
         for first in range(0, len(samples), STEP):
-            heard = (first + STEP) / RATE  # when the last of these samples has been spoken
+            heard = (first + STEP) / SPEECH_RATE  # when the last of these samples has been spoken
             await asyncio.sleep(max(0, begun + heard - time.monotonic()))
             await live.send(SOUND_HEADER.pack(first) + samples[first : first + STEP].tobytes())
         await asyncio.sleep(2)

@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 
 from benchmarks.extraction import SIZES, scaled_video
-from media.reading import media_path, read_speech
+from media.reading import SPEECH_RATE, media_path, read_speech
 from preprocessing.clips import Settings, SourceTask, content_hash, prepare_source
 from preprocessing.scheduling import run_tasks
 from runtime.files import make_folder
@@ -28,13 +28,13 @@ CLIP = ROOT / "samples" / "sgac2n.mkv"
 def repeated_video(clip, path, minutes):
     """Writes a 720p video with sound that repeats a clip: its encoded packets are copied, not encoded again."""
     picture = scaled_video(clip, path.with_name("once.mp4"), SIZES["1280x720"])
-    speech = read_speech(clip)[: 3 * 16000]
+    speech = read_speech(clip)[: 3 * SPEECH_RATE]
     with av.open(media_path(picture)) as once, av.open(media_path(path), "w") as container:
         source = once.streams.video[0]
         packets = [packet for packet in once.demux(source) if packet.dts is not None]
         length = sum(packet.duration for packet in packets)
         video = container.add_stream_from_template(source)
-        sound = container.add_stream("aac", rate=16000, layout="mono")
+        sound = container.add_stream("aac", rate=SPEECH_RATE, layout="mono")
         for turn in range(round(minutes * 60 / float(length * source.time_base))):
             for packet in packets:
                 copy = av.Packet(bytes(packet))
@@ -42,7 +42,7 @@ def repeated_video(clip, path, minutes):
                 copy.time_base, copy.stream, copy.is_keyframe = packet.time_base, video, packet.is_keyframe
                 container.mux(copy)
             frame = av.AudioFrame.from_ndarray(speech[None], format="fltp", layout="mono")
-            frame.sample_rate, frame.time_base = 16000, Fraction(1, 16000)
+            frame.sample_rate, frame.time_base = SPEECH_RATE, Fraction(1, SPEECH_RATE)
             frame.pts = turn * len(speech)
             container.mux(sound.encode(frame))
         container.mux(sound.encode(None))

@@ -53,7 +53,8 @@ def main():
     import_keras()
     import tensorflow as tf
 
-    from audio2faces.export.__main__ import export, write_litert, write_onnx
+    from audio2faces.export.saved_model import write_saved_model
+    from audio2faces.export.single_file import write_litert, write_onnx
     from audio2faces.trained.face import FaceModel, load_model
 
     model = load_model(arguments.model)
@@ -61,7 +62,7 @@ def main():
         raise InputError(f"{arguments.model}: made with --mode began; give one of --mode audio2faces")
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
-        folders = [export(model, scratch / "saved", dtype=dtype) for dtype in ("float32", "float16")]
+        folders = [write_saved_model(model, scratch / "saved", dtype=dtype) for dtype in ("float32", "float16")]
         write_onnx(model, scratch / "face.onnx")
         write_litert(model, scratch / "face.tflite")
         print(f"{model.name}, {len(clips)} test clips\n\n| SavedModel | greatest difference | values that differ |")

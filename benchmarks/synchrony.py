@@ -19,7 +19,7 @@ from runtime.progress import progress
 SHIFTS = (-80, -60, -40, -20, 0, 20, 40, 60, 80)  # ms by which the speech is heard later than recorded
 APART = 40  # ms
 BETTER = 0.03  # of correlation
-SHOWN = ("correlation", "opening_correlation", "amplitude", "explained_variance", "swap")
+MEASURES = ("correlation", "opening_correlation", "amplitude", "explained_variance", "swap")
 
 
 @program
@@ -63,13 +63,13 @@ def main():
             print(f"| {clip.name} | {abs(shift)} ms {side} | {fit:.3f} | {unmoved:.3f} |")
     counts = ", ".join(f"{shift:+d}: {sum(found == shift for found, _, _ in best)}" for shift in SHIFTS)
     print(f"\nclips by best shift in ms: {counts}\n")
-    print(tables.head(["clips", *(name.replace("_", " ") for name in SHOWN)]))
+    print(tables.head(["clips", *(name.replace("_", " ") for name in MEASURES)]))
     for name, chosen in (("all", np.full(len(clips), True)), ("without those", ~np.array(apart))):
         kept = [index for index in range(len(clips)) if chosen[index]]
         real = [np.asarray(clips[k].faces) for k in kept]
         references = real_measures(real, components, [frame_numbers(clips[k]) for k in kept])
         values = measure(real, [made[k] for k in kept], components, references)
-        print(tables.row([f"{name} ({len(kept)})", *(f"{values[key]:.3f}" for key in SHOWN)]))
+        print(tables.row([f"{name} ({len(kept)})", *(f"{values[key]:.3f}" for key in MEASURES)]))
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from audio2faces.published import DEFAULT_MODEL, find_model
+from media.reading import SPEECH_RATE
 from runtime.errors import InputError
 from runtime.program import ArgumentParser, number
 from runtime.progress import progress
 
-RATE = 16000  # of the sound of a take, in Hz
 QUALITY = 12  # constant rate factor of a take
 
 
@@ -68,8 +68,8 @@ def filmed_again(takes, clips, model, keep):
             for seed, clip in enumerate(clips):
                 known: list = []
                 write_pictures(video, pictures(), clip.entry["fps"], QUALITY)
-                sound = clip.speech(RATE)[round(clip.times[0] * RATE) :]
-                write_wav(video.with_suffix(".wav"), sound, RATE)
+                sound = clip.speech()[round(clip.times[0] * SPEECH_RATE) :]
+                write_wav(video.with_suffix(".wav"), sound, SPEECH_RATE)
                 if keep and not seed:
                     keep.mkdir(parents=True, exist_ok=True)
                     options = Options(source=video, frame_rate=clip.entry["fps"])

@@ -21,7 +21,7 @@ from preprocessing.recording import Recording, record
 from preprocessing.segments import SHORTEST, Segment, cut_segment, find_segments
 from preprocessing.sources.intervals import clip_name
 from preprocessing.speech.voice_activity import voice_activity
-from preprocessing.split_by_time import GAP_REASON, LEAST_SECONDS, TOLERANCE, Part, divide
+from preprocessing.split_by_time import DIVIDED_FROM, GAP_REASON, TOLERANCE, Part, divide
 from runtime.errors import InputError
 from runtime.files import atomic_folder, scratch_folder, sha256, write_json
 from runtime.interrupts import raise_if_interrupted
@@ -224,7 +224,7 @@ def _take(task: SourceTask, index: int, start: float, end: float | None, scratch
 def _parts(task: SourceTask, takes: list[_Take], skipped: Any) -> list[tuple[_Take, Part]]:
     """The (take, `Part`) of each clip, in the order of time; what gaps between splits cost is added to `skipped`."""
     whole = task.settings.segments == "whole"
-    enough = task.divided and sum(take.seconds for take in takes) >= LEAST_SECONDS - TOLERANCE
+    enough = task.divided and sum(take.seconds for take in takes) >= DIVIDED_FROM - TOLERANCE
     parts, take_of = [], {}
     for take in takes:
         for segment in take.segments:

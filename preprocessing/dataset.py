@@ -16,7 +16,7 @@ import numpy as np
 
 from media.reading import SPEECH_FILES, SPEECH_RATE, read_speech
 from preprocessing.sources.intervals import safe_name
-from preprocessing.split_by_time import GAP, LEAST_SECONDS
+from preprocessing.split_by_time import DIVIDED_FROM, GAP
 from runtime.array_file import ArrayFile
 from runtime.errors import InputError
 from runtime.files import exclusive, read_json, read_lines, sha256, write_json
@@ -25,7 +25,7 @@ from runtime.progress import progress
 SCHEMA = 3
 SPLITS = ("train", "validation", "test")
 SIZES = (32, 64, 128, 256)  # sides of faces in pixels that networks are made for
-MORE_CLIPS = f"prepare a video of {LEAST_SECONDS:g} s or more, or more clips, or give --splits"
+MORE_CLIPS = f"prepare a video of {DIVIDED_FROM:g} s or more, or more clips, or give --splits"
 LEARNED_FROM = ("faces.npy", *SPEECH_FILES.values())  # and the times of the faces
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # what the process lacks; no file is at fault
 
@@ -257,11 +257,11 @@ def missing_splits(manifest: dict) -> str | None:
     for clip in clips:
         of_source[clip["source"]] += clip["end"] - clip["start"]
     seconds, longest = of_source.total(), max(of_source.values(), default=0.0)
-    if longest >= LEAST_SECONDS:
+    if longest >= DIVIDED_FROM:
         remedy = "too little of the video can be used, or it was prepared with --segments whole; see --report"
-    elif seconds < LEAST_SECONDS:
+    elif seconds < DIVIDED_FROM:
         remedy = (
-            f"{LEAST_SECONDS - seconds:.1f} s are missing to {LEAST_SECONDS:g} s: one video of {LEAST_SECONDS:g} s is "
+            f"{DIVIDED_FROM - seconds:.1f} s are missing to {DIVIDED_FROM:g} s: one video of {DIVIDED_FROM:g} s is "
             "divided among all three"
         )
     else:

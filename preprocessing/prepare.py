@@ -28,7 +28,7 @@ from preprocessing.scheduling import run_tasks
 from preprocessing.sources.download import fetch
 from preprocessing.sources.intervals import overlapping, safe_name, without_times
 from preprocessing.sources.listing import Source, identity, is_url, read_sources, url_name
-from preprocessing.split_by_time import LEAST_SECONDS, TOLERANCE
+from preprocessing.split_by_time import DIVIDED_FROM, TOLERANCE
 from runtime.errors import InputError
 from runtime.files import make_folder
 from runtime.interrupts import raise_if_interrupted
@@ -70,7 +70,7 @@ def prepare_dataset(
         sources: what `sources.listing.read_sources` takes: video files, folders, addresses, lists.
         folder: the dataset's folder, made where missing.
         splits: folder with train.txt, validation.txt and test.txt; None for 80/10/10, by time in recordings of
-            `split_by_time.LEAST_SECONDS` or more and by a hash of the name in others. A clip that has a split keeps it
+            `split_by_time.DIVIDED_FROM` or more and by a hash of the name in others. A clip that has a split keeps it
             then.
         settings: a `clips.Settings`; None for the default.
         licence: a note on the licence of the videos, kept in the manifest.
@@ -337,7 +337,7 @@ def _segments(segments: str, intervals: tuple, picture: str) -> str:
     if segments != "auto":
         return segments
     longest = max((end - start for start, end in intervals), default=0.0) or _duration(picture)
-    return "speech" if longest >= LEAST_SECONDS - TOLERANCE else "whole"
+    return "speech" if longest >= DIVIDED_FROM - TOLERANCE else "whole"
 
 
 def _listed(name: str, stem: str) -> bool:

@@ -18,7 +18,7 @@ LONGEST = 20.0  # seconds; a longer one is cut where the voice is weakest, so th
 
 SEGMENTS = ("auto", "speech", "whole")  # the ways to cut a video into clips
 
-SILENT = "no voice"
+NOT_SPEAKING = "no voice"
 SEVERAL_FACES = "several faces"
 TOO_SHORT = f"part shorter than {SHORTEST:g} s"
 
@@ -71,7 +71,7 @@ def find_segments(
             if part.end - part.start >= SHORTEST:
                 segments.append(part)
                 kept |= (times >= part.start) & (times < part.end)
-    left_out = np.where(why != "", why, np.where(spoken, TOO_SHORT, SILENT))[~kept]
+    left_out = np.where(why != "", why, np.where(spoken, TOO_SHORT, NOT_SPEAKING))[~kept]
     seconds = Counter(left_out.tolist())
     return segments, {reason: round(count * float(frame_seconds), 2) for reason, count in seconds.items()}
 

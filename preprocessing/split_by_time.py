@@ -10,8 +10,8 @@ from itertools import groupby, pairwise
 import numpy as np
 
 GAP = 0.6  # seconds between blocks: the widest feature map spans .263 s to each side, a mouth moves .3 s ahead
-LEAST_SECONDS = 20.0  # of a recording that gives all three splits
-TOLERANCE = 0.5  # seconds that a recording of LEAST_SECONDS may be shorter: the last frame ends before the sound does
+DIVIDED_FROM = 20.0  # seconds of a recording that gives all three splits
+TOLERANCE = 0.5  # seconds that a recording of DIVIDED_FROM may be shorter: the last frame ends before the sound does
 ROUND = 300.0  # seconds kept of a recording after which its blocks begin anew, so that none is far from the others
 SHARES = (0.1, 0.15, 0.2, 0.25, 0.3)  # of validation, and of test: the first that leaves each a part
 GAP_REASON = f"gap of {GAP:g} s between splits"

@@ -6,7 +6,7 @@ import pytest
 
 from media.pictures import read_picture
 from media.reading import read_frames
-from preprocessing.compare_detectors.__main__ import METHODS, ComparedVideo, TimedDetector, find_faces, format_table
+from preprocessing.compare_detectors.comparison import METHODS, ComparedVideo, TimedDetector, find_faces, format_table
 from preprocessing.compare_detectors.measures import (
     REACH,
     centres,
@@ -174,7 +174,7 @@ class CountingDetector:
 
 def test_seconds_are_counted_after_a_first_call_of_each_kind(monkeypatch):
     clock = iter(range(100))
-    monkeypatch.setattr("preprocessing.compare_detectors.__main__.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("preprocessing.compare_detectors.comparison.time.perf_counter", lambda: next(clock))
     detector = CountingDetector()
     timed = TimedDetector(detector)
     frames = [(index / 25, np.zeros((8, 8, 3), np.uint8)) for index in range(70)]

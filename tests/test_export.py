@@ -14,8 +14,10 @@ import pytest
 import tensorflow as tf
 
 from audio2faces.config import PRESETS
-from audio2faces.export.__main__ import export, main, write_litert, write_onnx
+from audio2faces.export.__main__ import main
 from audio2faces.export.onnx_model import write_onnx_model
+from audio2faces.export.saved_model import write_saved_model
+from audio2faces.export.single_file import write_litert, write_onnx
 from audio2faces.export.warm_up import prediction_log
 from audio2faces.generate.video import Options, stream_faces
 from audio2faces.regressor.network import build_regressor
@@ -43,7 +45,7 @@ def samples():
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """Version 1 of the published model of 64 pixels."""
-    return export(load_model(MODELS / "grid-s1-64"), tmp_path_factory.mktemp("served") / "face")
+    return write_saved_model(load_model(MODELS / "grid-s1-64"), tmp_path_factory.mktemp("served") / "face")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ def whole(signatures, samples, lengths=None):
 @pytest.mark.parametrize("name", ["grid-s1-64", "began-grid-s1"])
 def test_tensorflow_alone_makes_the_frames_of_generate(name, tmp_path, samples):
     model = load_model(MODELS / name)
-    folder = export(model, tmp_path / "served")
+    folder = write_saved_model(model, tmp_path / "served")
     np.save(tmp_path / "samples.npy", samples)
     script = """
         import sys, numpy as np, tensorflow as tf
@@ -86,7 +88,7 @@ def test_tensorflow_alone_makes_the_frames_of_generate(name, tmp_path, samples):
 
 def test_half_the_size_gives_the_same_frames(exported, served, samples, tmp_path):
     model = load_model(MODELS / "grid-s1-64")  # its weights were rounded to float16 when it was written
-    folder = export(model, tmp_path, dtype="float16", still=True)
+    folder = write_saved_model(model, tmp_path, dtype="float16", still=True)
     sizes = [sum(p.stat().st_size for p in (f / "variables").iterdir()) for f in (folder, exported)]
     assert sizes[0] < 0.55 * sizes[1]
     frames = whole(tf.saved_model.load(str(folder)).signatures, samples)["frames"][0]
@@ -154,10 +156,10 @@ def test_maps_give_the_faces_of_the_model(served, samples):
 
 def test_versions_count_up_and_are_never_replaced(tiny_model_folder, tmp_path):
     model = load_model(tiny_model_folder)
-    assert [export(model, tmp_path / "out").name for _ in range(2)] == ["1", "2"]
-    assert export(model, tmp_path / "out", version=7).name == "7"
+    assert [write_saved_model(model, tmp_path / "out").name for _ in range(2)] == ["1", "2"]
+    assert write_saved_model(model, tmp_path / "out", version=7).name == "7"
     with pytest.raises(InputError, match="exists; leave out --model-version to write the next one"):
-        export(model, tmp_path / "out", version=2)
+        write_saved_model(model, tmp_path / "out", version=2)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["1", "2", "7"]
 
 
@@ -173,7 +175,7 @@ def test_the_2017_networks_are_exported_at_their_own_rate(tiny_dataset, tmp_path
         reference=np.zeros((16, 16, 3), np.uint8),
         reference_map=frames.maps[0][0],
     )
-    folder = export(face, tmp_path)
+    folder = write_saved_model(face, tmp_path)
     about = json.loads((folder / "assets.extra" / "model.json").read_text())
     assert about["sample_rate"] == 44100 and (about["rows"], about["coefficients"]) == (35, 11)
     speech = read_speech(SPEECH, 44100).astype(np.float32)
@@ -354,7 +356,10 @@ def test_a_model_for_onnx_runtime_speaks_without_tensorflow(tmp_path, samples):
 def test_a_full_disk_is_not_blamed_on_tensorflow(tiny_model_folder, tmp_path):
     model = load_model(tiny_model_folder)
     (tmp_path / "out.tflite").write_text("the old one")
-    for function, place, named in ((export, "served", "served/1"), (write_litert, "out.tflite", "out.tflite")):
+    for function, place, named in (
+        (write_saved_model, "served", "served/1"),
+        (write_litert, "out.tflite", "out.tflite"),
+    ):
         with full_disk(), pytest.raises(OSError) as caught:
             function(model, tmp_path / place)
         assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(tmp_path / named))

@@ -389,11 +389,14 @@ def test_the_cascade_finds_what_the_package_finds_on_every_speaker(detector, spe
     assert boxes < 1 and points < 1
 
 
-def test_a_raised_smallest_size_does_not_hide_a_large_face(detector):
-    """The package's pyramid becomes smaller than its network's input here: an error or no face, as oneDNN is set."""
+@pytest.mark.parametrize("times", [2, 4])
+def test_a_face_that_is_large_in_a_small_frame_is_found(detector, times):
+    """There the pyramid has few levels, down to the size of P-Net's input."""
     frame = frames_of(SAMPLES / "sgac2n.mkv")[0]
-    ((face,),) = detector.detect([frame], smallest=40)
+    ((face,),) = detector.detect([frame])
+    ((found,),) = detector.detect([cv2.resize(frame, None, fx=1 / times, fy=1 / times, interpolation=cv2.INTER_AREA)])
     assert 80 < face.box[2] - face.box[0] < 140
+    np.testing.assert_allclose(times * found.box, face.box, atol=8)
 
 
 def test_following_finds_the_same_face_and_tells_when_it_is_gone(detector):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from audio2faces.export.__main__ import export
-from audio2faces.figures import write_comparison
+from audio2faces.evaluate.comparison_video import write_comparison
+from audio2faces.export.saved_model import write_saved_model
 from audio2faces.generate.compositing import put_back
 from audio2faces.generate.source import Source
 from audio2faces.generate.video import Options, generate_video, stream_faces
@@ -204,7 +204,7 @@ def test_a_face_alone_is_that_of_the_footage_also_where_it_is_exported(filmed_mo
     shown = model.footage.played(np.arange(len(faces)), model.frame_rate)
     np.testing.assert_array_equal(faces[:, outside], aligned[shown][:, outside])
     assert (faces[:, ~outside] != aligned[shown][:, ~outside]).any()
-    signatures = tf.saved_model.load(str(export(model, tmp_path / "served"))).signatures
+    signatures = tf.saved_model.load(str(write_saved_model(model, tmp_path / "served"))).signatures
     samples = read_speech(SPEECH).astype(np.float32)
     made = signatures["serving_default"](samples=samples[None], lengths=np.int32([len(samples)]))["frames"].numpy()[0]
     assert np.abs(made.astype(int) - faces).max() <= 1

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from audio2faces.evaluate.comparison_video import write_comparison
 from audio2faces.evaluate.evaluation import evaluate, format_table
-from audio2faces.figures import write_comparison
 from audio2faces.generate.__main__ import model_for_engine
 from audio2faces.generate.video import Options, generate_video
 from audio2faces.published import DEFAULT_MODEL, onnx_copy, runnable
@@ -229,7 +229,8 @@ def test_evaluation_sets_the_model_beside_its_baselines(model, tiny_dataset):
 def test_an_evaluation_shows_the_faces_that_the_model_draws(model, tiny_dataset):
     clips = tiny_dataset.split("test")
     maps = [clip_maps(clip, model.config.speech.feature_settings) for clip in clips]
-    first = [model.motion(of_clip, still=model.predict_motion(of_clip[:1])[0]) for of_clip in maps]
+    predicted = [model.predict_motion(of_clip) for of_clip in maps]
+    first = [model.relative_motion(of_clip, still=of_clip[0]) for of_clip in predicted]
     _, faces = evaluate([model], FrameStore(tiny_dataset), "test")
     for clip, of_clip, motion, *made in zip(
         clips, maps, first, faces["model, refined"], faces["model, refined, on the clip's first frame"], strict=True

@@ -9,7 +9,7 @@ from preprocessing.clips import Settings
 from preprocessing.dataset import open_dataset
 from preprocessing.faces.quality import NO_FACE
 from preprocessing.prepare import prepare_dataset
-from preprocessing.segments import LONGEST, SEVERAL_FACES, SILENT, TOO_SHORT, find_segments
+from preprocessing.segments import LONGEST, NOT_SPEAKING, SEVERAL_FACES, TOO_SHORT, find_segments
 from preprocessing.speech.voice_activity import CHUNK_SECONDS, voice_activity
 
 from .conftest import SAMPLES
@@ -38,7 +38,7 @@ def test_voice_is_kept_with_a_margin_and_short_pauses_with_it():
     segments, left_out = segments_of(10, [(2.0, 4.0), (4.5, 6.0)])
     ((start, end),) = segments
     assert start == pytest.approx(1.75, abs=0.05) and end == pytest.approx(6.25, abs=0.07)
-    assert left_out == {SILENT: pytest.approx(10 - (end - start), abs=0.05)}
+    assert left_out == {NOT_SPEAKING: pytest.approx(10 - (end - start), abs=0.05)}
     assert len(segments_of(10, [(2.0, 4.0), (5.5, 7.0)])[0]) == 2  # a pause of 1.5 s parts them
 
 
@@ -81,11 +81,11 @@ def test_where_the_sound_ends_before_the_picture_nobody_speaks():
     voice = np.full(int(10 / CHUNK_SECONDS), 0.9)
     ((segment),), left_out = find_segments(times, np.full(len(times), ""), np.ones(len(times)), voice)
     assert segment.start == 0 and segment.end == pytest.approx(10.25, abs=0.1)
-    assert left_out == {SILENT: pytest.approx(49.75, abs=0.1)}
+    assert left_out == {NOT_SPEAKING: pytest.approx(49.75, abs=0.1)}
 
 
 def test_nothing_to_keep():
-    assert segments_of(5, []) == ([], {SILENT: 5.0})
+    assert segments_of(5, []) == ([], {NOT_SPEAKING: 5.0})
     assert find_segments([], [], [], []) == ([], {})
 
 
@@ -140,7 +140,7 @@ def test_a_real_video_falls_into_its_speaking_parts(meeting, tmp_path):
     (source,) = dataset.manifest["sources"]
     left_out = source["seconds_not_kept"]
     assert left_out[NO_FACE] == pytest.approx(3, abs=0.3) and left_out[SEVERAL_FACES] == pytest.approx(3.4, abs=0.7)
-    assert left_out[SILENT] > 3
+    assert left_out[NOT_SPEAKING] > 3
     for clip in dataset.clips:
         faces, speech = clip.faces, clip.speech()
         assert abs(len(faces) / FRAME_RATE - len(speech) / 16000) < 0.08

@@ -11,6 +11,11 @@ from typing import Any
 from runtime.errors import InputError
 from runtime.files import atomic_write
 
+# In the folder of a run.
+CHECKPOINT = "checkpoint.weights.h5"  # of the last validation
+PREVIOUS = "previous.weights.h5"  # of the one before
+BEST = "best.weights.h5"  # of the validation with the best measure
+
 # What reading a damaged file of weights, arrays or networks raises.
 DAMAGED = (KeyError, TypeError, ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
@@ -49,11 +54,16 @@ def load_weights(path: Path, model: Any) -> None:
 
 def keep_checkpoint(run_dir: Path, model: Any) -> None:
     """Saves a checkpoint; the last one stays as the one before. Ended at any moment, one of them is there."""
-    newest, checkpoint = run_dir / "newest.weights.h5", run_dir / "checkpoint.weights.h5"
+    newest, checkpoint = run_dir / "newest.weights.h5", run_dir / CHECKPOINT
     save_weights(newest, model)
     if checkpoint.exists():
-        checkpoint.replace(run_dir / "previous.weights.h5")
+        checkpoint.replace(run_dir / PREVIOUS)
     newest.replace(checkpoint)
+
+
+def kept_checkpoints(run_dir: Path) -> list[Path]:
+    """The checkpoints that a run can resume from, the last one first."""
+    return [path for name in (CHECKPOINT, PREVIOUS) if (path := run_dir / name).exists()]
 
 
 def open_checkpoint(run_dir: Path, new_model: Callable[[], Any]) -> Any:
@@ -69,10 +79,7 @@ def open_checkpoint(run_dir: Path, new_model: Callable[[], Any]) -> Any:
         InputError: both are damaged.
     """
     complaints = []
-    for name in ("checkpoint", "previous"):
-        path = run_dir / f"{name}.weights.h5"
-        if not path.exists():
-            continue
+    for path in kept_checkpoints(run_dir):
         model = new_model()
         try:
             load_weights(path, model)
@@ -81,7 +88,7 @@ def open_checkpoint(run_dir: Path, new_model: Callable[[], Any]) -> Any:
             continue
         if complaints:
             print(f"warning: {complaints[0]}; resuming from {path}", file=sys.stderr)
-            (run_dir / "checkpoint.weights.h5").unlink(missing_ok=True)  # or it would become the one before
+            (run_dir / CHECKPOINT).unlink(missing_ok=True)  # or it would become the one before
         return model
     if complaints:
         raise InputError(f"{'; '.join(map(str, complaints))}; remove the run to train from the start")

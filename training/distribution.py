@@ -16,8 +16,8 @@ from typing import Any
 import tensorflow as tf
 
 from runtime.errors import InputError
+from training.checkpoints import kept_checkpoints
 
-CHECKPOINTS = ("checkpoint.weights.h5", "previous.weights.h5")  # what a run goes on from
 SEED_STRIDE = 1_000_003  # between the seeds of two devices, so that each draws noise and dropout of its own
 LOST = (  # what TensorFlow raises when another process is gone
     tf.errors.AbortedError,
@@ -160,7 +160,7 @@ class SeveralDevices:
         try:
             yield
         except self.lost as error:
-            kept = [path for name in CHECKPOINTS if (path := self.run_dir / name).exists()]
+            kept = kept_checkpoints(self.run_dir)
             remedy = f"resume from {kept[0]}" if kept else "start over, for there is no checkpoint yet"
             raise InputError(
                 f"{self.run_dir}: another process of this run ended or cannot be reached ({first_line(error)}); "

@@ -18,7 +18,7 @@ import numpy as np
 from runtime.ahead import ahead
 from runtime.program import peak_memory
 from runtime.progress import progress
-from training.checkpoints import keep_checkpoint, open_checkpoint, save_weights
+from training.checkpoints import BEST, keep_checkpoint, open_checkpoint, save_weights
 from training.config import TrainingConfig
 from training.devices import Devices, OneDevice
 from training.metrics_log import MetricsLog
@@ -26,7 +26,6 @@ from training.run_folder import DivergenceError, seed_layers
 from training.schedule import learning_rate
 from training.trainable import Batch, Trainable
 
-BEST = "best.weights.h5"  # in the folder of a run
 OF_LOOP = ("learning_rate", "steps_per_second", "loading_share")  # columns of metrics.csv that the loop fills itself
 AHEAD = 2  # batches that wait to be used
 CHECKED = 50  # steps after which the losses are read, at the latest

@@ -69,9 +69,10 @@ def main() -> None:
 def measure(arguments: argparse.Namespace, dataset: Any, folders: Any) -> None:
     """Loads the models, prints the table and writes the requested files."""
     import_keras()
+    from audio2faces.evaluate.comparison_video import write_comparison
     from audio2faces.evaluate.evaluation import evaluate, format_table, format_verdict
     from audio2faces.evaluate.sounds import evaluate_sounds, format_sounds
-    from audio2faces.figures import draw_strip, write_comparison
+    from audio2faces.figures import draw_strip
     from audio2faces.trained.face import FaceModel, load_model
     from training.frames import FrameStore
 

@@ -13,7 +13,7 @@ from runtime.files import atomic_write
 
 OPSET = 18
 LARGE = 1000  # values from which on weights are stored as float16, as in .keras files of a model folder
-NOTICE = """# {name}, for ONNX Runtime
+CARD_TEXT = """# {name}, for ONNX Runtime
 
 The networks of the model {name} as ONNX files, written by `audio2faces.export`, and its other files as they are. It
 makes the same faces within one grey level, and needs neither Keras nor TensorFlow. Data, licence, measures and limits
@@ -46,7 +46,7 @@ def write_onnx_model(model: Any, folder: str | Path) -> Path:
         import tf2onnx  # noqa: F401
     except ImportError:
         raise InputError(f"{folder}: {MISSING}") from None
-    return write_folder(folder, model, ".onnx", write_network, NOTICE.format(name=model.name))
+    return write_folder(folder, model, ".onnx", write_network, CARD_TEXT.format(name=model.name))
 
 
 def write_network(path: Path, network: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+WARM_SECONDS = 1.0  # of silence in each request
 PACKAGE = "audio2faces.warm_up"
 TENSOR_FILE, TENSOR = "tensorflow/core/framework/tensor.proto", ".tensorflow.TensorProto"
 STRING, MESSAGE, SINGLE, REPEATED = 9, 11, 1, 3  # of google.protobuf.FieldDescriptorProto
@@ -19,6 +20,22 @@ MESSAGES = {  # each with its fields: name, number, type (of a string None)
     "PredictLog": (("request", 1, "PredictRequest"),),
     "PredictionLog": (("predict_log", 6, "PredictLog"),),
 }
+
+
+def warm_up_requests(face: Any) -> dict[str, dict[str, np.ndarray]]:
+    """A small request for each signature of an `export.graph.ServedFace`: its inputs by their names."""
+    count = int(WARM_SECONDS * face.features.sample_rate)
+    around = face.context + face.look_ahead
+    return {
+        "serving_default": {"samples": np.zeros((1, count), np.float32), "lengths": np.array([count], np.int32)},
+        "stream": {
+            "samples": np.zeros((1, count + around), np.float32),
+            "lengths": np.array([count + around], np.int32),
+            "start": np.array([0], np.int32),
+            "last": np.array([False]),
+        },
+        "features": {"maps": np.zeros((1, face.features.rows, face.features.coefficients), np.float32)},
+    }
 
 
 def prediction_log(model: str, signature: str, inputs: Mapping[str, np.ndarray]) -> bytes:

@@ -23,7 +23,7 @@ from runtime.program import ArgumentParser, command, number, program
 from runtime.progress import progress
 
 SOUNDS = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".mp4", ".mkv", ".mov", ".webm", ".avi", ".mpg")
-SHORTEST_SIDE, LARGEST_SIDE = 64, 8192  # pixels of a source
+SMALLEST_SOURCE, LARGEST_SOURCE = 64, 8192  # pixels of its longest side
 STRONGEST = 3.0  # articulation
 LONGEST_SMOOTHING = 1.0  # seconds
 MOST_WORKERS = 64
@@ -47,10 +47,11 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--longest-side",
-        type=number(SHORTEST_SIDE, LARGEST_SIDE, int),
+        type=number(SMALLEST_SOURCE, LARGEST_SOURCE, int),
         metavar="PIXELS",
         default=LONGEST_SIDE,
-        help=f"shrink a larger --source to so many pixels, {SHORTEST_SIDE} to {LARGEST_SIDE} (default: {LONGEST_SIDE})",
+        help=f"shrink a larger --source to so many pixels, {SMALLEST_SOURCE} to {LARGEST_SOURCE} "
+        f"(default: {LONGEST_SIDE})",
     )
     parser.add_argument("--frames", metavar="FOLDER", help="also write every picture as PNG")
     parser.add_argument(

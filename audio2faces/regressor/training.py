@@ -24,16 +24,16 @@ from audio2faces.trained.face import FaceModel
 from audio2faces.trained.likeness import Likeness
 from audio2faces.training_speech import TrainingSpeech
 from began.figures import draw_rows
-from began.networks.inference import BATCH, without_xla
+from began.networks.inference import in_batches, without_xla
 from measures.collapse import sharpness
 from measures.mouth import MouthComponents
 from media.pixels import to_signed
 from preprocessing.faces.alignment import mouth_slices
 from preprocessing.speech.audio_features import FeatureStatistics
 from runtime.errors import InputError
-from training.checkpoints import load_weights
+from training.checkpoints import BEST, load_weights
 from training.frames import REST_FRAMES, FrameSet, FrameStore, batch_indices, loudness
-from training.loop import BEST, Picture, Task, train
+from training.loop import Picture, Task, train
 from training.run_arrays import computed_once
 from training.run_folder import RunSettings, open_run, with_precision
 from training.trainable import Batch
@@ -189,8 +189,7 @@ class TrainedRegressor:
 
     def motion(self, indices: np.ndarray) -> np.ndarray:
         """Motion of training frames as their speech tells it [shape=(n, motion_size, motion_size, 3)]."""
-        parts = np.array_split(self.maps[indices], -(-len(indices) // BATCH))
-        return np.concatenate([self.network.predict_on_batch(part) for part in parts]).astype(np.float32)
+        return in_batches(self.network.predict_on_batch, self.maps[indices], padded=False).astype(np.float32)
 
     def face(self, name: str) -> FaceModel:
         """The `FaceModel` without articulation and refiner, named after its run."""

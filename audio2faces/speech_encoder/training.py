@@ -16,9 +16,9 @@ from began.figures import draw_panels
 from began.networks.audio_network import build_learned_audio_network
 from preprocessing.dataset import Dataset
 from preprocessing.speech.audio_features import FeatureStatistics
-from training.checkpoints import load_weights
+from training.checkpoints import BEST, load_weights
 from training.frames import FrameStore
-from training.loop import BEST, Picture, Task, train
+from training.loop import Picture, Task, train
 from training.run_folder import RunSettings, open_run, own_run, with_precision
 from training.trainable import Batch
 

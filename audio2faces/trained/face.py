@@ -83,21 +83,21 @@ class FaceModel:
         """
         return self._run(self.network, self.config.speech.standardiser(self.statistics)(maps))
 
-    def motion(self, maps: np.ndarray, still: np.ndarray | None = None) -> np.ndarray:
-        """Motion since the moment of the reference, or faces, if not `config.motion`.
-
-        Args:
-            maps: as for `predict_motion`.
-            still: what `predict_motion` gave for the moment of another reference
-                [shape=(motion_size, motion_size, 3)]; 0 for the mean face.
-
-        Returns:
-            as `predict_motion`.
-        """
-        return self.relative_motion(self.predict_motion(maps), still)
+    def motion(self, maps: np.ndarray) -> np.ndarray:
+        """Motion since the moment of the reference, or faces, if not `config.motion`: as `predict_motion`."""
+        return self.relative_motion(self.predict_motion(maps))
 
     def relative_motion(self, predicted: np.ndarray, still: float | np.ndarray | None = None) -> np.ndarray:
-        """The same of what `predict_motion` gave."""
+        """Motion since the moment of a reference, or faces, if not `config.motion`.
+
+        Args:
+            predicted: what `predict_motion` gave.
+            still: what it gave for the moment of another reference [shape=(motion_size, motion_size, 3)]; 0 for the
+                mean face; None for the model's own reference.
+
+        Returns:
+            of the shape of `predicted`.
+        """
         if not self.config.motion:
             return predicted
         motion = predicted - (self._reference_motion if still is None else still)

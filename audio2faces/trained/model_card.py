@@ -10,7 +10,7 @@ from preprocessing.dataset import Dataset
 from runtime import __version__
 from runtime.files import atomic_write
 
-SHOWN = (  # methods, where there are any
+METHODS = (  # on the card, where there are any
     "mean face",
     "first frame held",
     "nearest audio",
@@ -35,7 +35,7 @@ def write_card(folder: Path, config: RegressorConfig, dataset: Dataset, report: 
     if config.encoder:
         start = f"the speech encoder {Path(config.encoder).name}{', which was left as it is' if config.frozen else ''}"
     measured = f"{report['clips']} validation clip{'s' * (report['clips'] != 1)} ({report['frames']} frames)"
-    shown = {name: values for name, values in report["methods"].items() if name in SHOWN}
+    shown = {name: values for name, values in report["methods"].items() if name in METHODS}
     lines = [
         f"# {report['model']}",
         "",

@@ -12,9 +12,9 @@ from began.vae.saved_encoder import save_vae
 from began.vae.validation import VaeValidation
 from preprocessing.dataset import Dataset
 from preprocessing.speech.audio_features import FeatureStatistics
-from training.checkpoints import load_weights
+from training.checkpoints import BEST, load_weights
 from training.frames import FrameStore, batch_indices
-from training.loop import BEST, Picture, Task, train
+from training.loop import Picture, Task, train
 from training.run_folder import RunSettings, open_run, own_run
 from training.trainable import Batch
 

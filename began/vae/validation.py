@@ -9,6 +9,7 @@ import numpy as np
 
 from began.vae.model import MapScaling, Vae, kl_divergence, map_error
 from began.vae.pictures import draw_codes, draw_reconstructions
+from media.reading import SPEECH_RATE
 from preprocessing.dataset import Clip
 from preprocessing.speech.audio_features import FeatureStatistics
 from training.frames import FrameSet, SmallerClip, shown_moments
@@ -98,8 +99,7 @@ def _standardised(scaling: MapScaling) -> Callable[[np.ndarray], np.ndarray]:
 
 def loudness(clip: Clip | SmallerClip) -> np.ndarray:
     """Level of a clip's sound in the 40 ms around each of its frames: decibels below full scale [shape=(frames,)]."""
-    sample_rate = 16000
-    energy = np.concatenate([[0.0], np.cumsum(np.square(clip.speech(sample_rate), dtype=float))])
-    ends = np.rint(np.asarray(clip.times)[:, None] * sample_rate + [-0.02 * sample_rate, 0.02 * sample_rate])
+    energy = np.concatenate([[0.0], np.cumsum(np.square(clip.speech(), dtype=float))])
+    ends = np.rint(np.asarray(clip.times)[:, None] * SPEECH_RATE + [-0.02 * SPEECH_RATE, 0.02 * SPEECH_RATE])
     first, last = np.clip(ends, 0, len(energy) - 1).astype(int).T
     return 10 * np.log10((energy[last] - energy[first]) / np.maximum(last - first, 1) + 1e-9)

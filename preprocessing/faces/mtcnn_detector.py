@@ -35,18 +35,17 @@ class MtcnnDetector:
 
         return FaceNetworks()
 
-    def detect(self, images: Sequence, smallest: float = SMALLEST_FACE) -> list:
+    def detect(self, images: Sequence) -> list:
         """The faces of each image with score >= MINIMUM_SCORE; see `detection.Detector.detect`.
 
         Args:
             images: list of uint8 RGB arrays of one size [shape=(height, width, 3)].
-            smallest: height in pixels of the smallest face to find, 12 or more.
         """
         faces = []
         if len(images):
             per_batch = max(1, BATCH_PIXELS // (images[0].shape[0] * images[0].shape[1]))
             for first in range(0, len(images), per_batch):
-                faces += self._detect(np.stack(images[first : first + per_batch]), smallest)
+                faces += self._detect(np.stack(images[first : first + per_batch]))
         return faces
 
     def follow(self, images: Sequence, search_boxes: list[np.ndarray]) -> list:
@@ -82,8 +81,8 @@ class MtcnnDetector:
         found_by_onet = self._networks.output(region, np.arange(len(images)), boxes - [left, top, left, top])
         return _faces(search_boxes, *found_by_onet)
 
-    def _detect(self, images: np.ndarray, smallest: float) -> list:
-        index, boxes = self._proposals(images, smallest)
+    def _detect(self, images: np.ndarray) -> list:
+        index, boxes = self._proposals(images)
         if len(boxes):
             offsets, scores = self._networks.refine(images, index, _between_centres(boxes, images.shape[1:]))
             sure = scores > REFINED_SCORE
@@ -102,11 +101,11 @@ class MtcnnDetector:
                     faces[index[i]].append(found_by_onet[i])
         return [sorted(of_image, key=lambda face: -face.area) for of_image in faces]
 
-    def _proposals(self, images: np.ndarray, smallest: float) -> tuple[np.ndarray, np.ndarray]:
+    def _proposals(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Index of the image and square box of each place that P-Net proposes on any level of the pyramid."""
         height, width = images.shape[1:3]
         found = [(np.zeros(0, int), np.zeros((0, 4)), np.zeros(0))]
-        scale = CELL / smallest
+        scale = CELL / SMALLEST_FACE
         while min(height, width) * scale >= CELL:
             index, boxes, scores = self._networks.propose(images, int(height * scale), int(width * scale))
             best = suppress(index, boxes, scores, OVERLAP_IN_LEVEL)

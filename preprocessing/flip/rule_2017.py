@@ -47,11 +47,6 @@ def distances_2017(faces: np.ndarray, references: np.ndarray) -> np.ndarray:
     return np.abs(strip_histograms(faces) - strip_histograms(references).mean(axis=0)).sum(axis=1)
 
 
-def mirrored_2017(faces: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Whether each face is mirrored by the 2017 rule: its distance is greater than the threshold [shape=(frames,)]."""
-    return distances_2017(faces, references) > threshold_2017(faces.shape[1])
-
-
 def choose_references(faces: np.ndarray) -> np.ndarray:
     """Chooses the eight faces whose strips are most like those of all others; in 2017 they were picked by eye.
 

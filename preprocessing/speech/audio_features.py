@@ -13,6 +13,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from python_speech_features import get_filterbanks, lifter
 from scipy.fft import dct
 
+from media.reading import SPEECH_RATE, SPEECH_RATE_2017
+
 PRE_EMPHASIS = 0.97
 MEL_FILTERS = 26  # the library's default, as is the lifter
 LIFTER = 22
@@ -25,7 +27,7 @@ SMALLEST_DEVIATION = 1e-3  # a coefficient that never varies is not blown up
 class FeatureSettings:
     """How maps are computed. The default is the preset "wide": 35 rows, 10 ms apart, of 25 ms each: 0.365 s."""
 
-    sample_rate: int = 16000  # Hz
+    sample_rate: int = SPEECH_RATE  # Hz
     frame_length: int = 400  # samples of one row: 25 ms, a few pitch periods
     hop_length: int = 160  # samples between rows: 10 ms
     n_fft: int = 512  # at least frame_length, or the library cuts the frame
@@ -61,9 +63,9 @@ class FeatureSettings:
 FEATURE_PRESETS = {
     "wide": FeatureSettings(),
     "wider": FeatureSettings(rows=51),  # 0.525 s
-    "2017": FeatureSettings(44100, 88, 44, dropped=1, rows=35, window="rectangular"),
-    "2017-networks": FeatureSettings(44100, 88, 44, dropped=2, rows=35, window="rectangular"),
-    "2017-long": FeatureSettings(44100, 176, 88, dropped=1, rows=32, window="rectangular"),
+    "2017": FeatureSettings(SPEECH_RATE_2017, 88, 44, dropped=1, rows=35, window="rectangular"),
+    "2017-networks": FeatureSettings(SPEECH_RATE_2017, 88, 44, dropped=2, rows=35, window="rectangular"),
+    "2017-long": FeatureSettings(SPEECH_RATE_2017, 176, 88, dropped=1, rows=32, window="rectangular"),
 }
 WINDOWS: dict[str, Any] = {"hamming": np.hamming, "rectangular": np.ones}
 

@@ -35,7 +35,7 @@ PANELS = {
 class ControlConfig(BeganConfig):
     """A BEGAN's settings, and what the paper's has not."""
 
-    spread: float = 0.0  # weight of `spread_loss`
+    energy: float = 0.0  # weight of `energy_distance`
 
 
 class ControlBegan(Began):
@@ -46,41 +46,49 @@ class ControlBegan(Began):
     def generator_losses(self, batch, made, training):
         """See `Began.generator_losses`."""
         loss, paired_error = super().generator_losses(batch, made, training)
-        return loss + self.config.spread * spread_loss(batch["face"], made["face"]), paired_error
+        return loss + self.config.energy * energy_distance(batch["face"], made["face"]), paired_error
 
 
-def spread_loss(real, generated):
-    """max(0, 1 - s(G) / s(x)): 0 as soon as generated pictures are as different from each other as real ones.
+def energy_distance(real, generated):
+    """2 E|x - G| - E|G - G'|, the part of the energy distance that generated pictures change.
+
+    Its mean is lowest where they have the distribution of the real ones (Szekely and Rizzo, Energy statistics, 2013):
+    each is drawn to the real ones and kept from the other generated ones.
 
     Args:
         real: x [batch, size, size, 3].
-        generated: G, same shape.
+        generated: G, same shape, at least two.
 
     Returns:
-        loss: a scalar; s is the mean absolute difference between a picture and the next one of its batch.
+        a scalar; |x| is the root mean square over a picture.
     """
-    spread, real_spread = (ops.mean(ops.abs(faces - ops.roll(faces, 1, axis=0))) for faces in (generated, real))
-    return ops.relu(1 - spread / real_spread)
+
+    def distances(pictures, others):
+        return ops.sqrt(ops.mean(ops.square(pictures[:, None] - others[None]), axis=(2, 3, 4)) + 1e-6)
+
+    count = ops.cast(ops.shape(generated)[0], "float32")
+    apart = ops.sum(distances(generated, generated)) / (count * (count - 1))  # a picture's with itself is 0
+    return 2 * ops.mean(distances(real, generated)) - apart
 
 
-def config_of(gamma, steps, channels, seed, spread=0.0):
+def config_of(gamma, steps, channels, seed, rate=1e-4, energy=0.0, weight=1.0):
     """The paper's settings with these: 64 numbers of z, rate halved when M_global stalls, k from 0."""
     return ControlConfig().updated(
-        spread=spread,
+        energy=energy,
         size=SIZE,
         speech={"code_size": 0},
         z="uniform",
         z_size=Z_SIZE,
         generator_n=channels,
         sub_pixel=False,
-        adversary={"n": channels, "code_size": Z_SIZE, "gamma": gamma, "lambda_k": LAMBDA_K, "weight": 1.0},
+        adversary={"n": channels, "code_size": Z_SIZE, "gamma": gamma, "lambda_k": LAMBDA_K, "weight": weight},
         paired=0.0,
         training={
             "steps": steps,
-            "learning_rate": 1e-4,
+            "learning_rate": rate,
             "halve_every": 0,
             "patience": 5,
-            "smallest_rate": 1e-5,
+            "smallest_rate": rate / 10,
             "evaluate_every": min(1000, steps),
             "seed": seed,
         },

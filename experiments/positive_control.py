@@ -3,9 +3,10 @@
 The classes are the speakers of several datasets (--data, once for each) or the ten digits of scikit-learn (--digits).
 Each class gives as many pictures, of 32 pixels. Networks, latent code, losses and control are those of the paper
 (Berthelot, Schumm, Metz, arXiv 1703.10717): no speech, z uniform in [-1, 1], a linear bottleneck as long as z, nothing
-but the adversary to learn from. With --spread the generator is also rewarded for pictures that are as different from
-each other as real ones, which the paper's is not. With --torch, the path of an interpreter that has PyTorch, the same
-networks learn there instead, in two passes by code that shares nothing with ours (benchmarks/began_torch.py).
+but the adversary to learn from. With --energy the generator also lowers the energy distance between generated and real
+pictures, which rewards variety and which the paper's does not know; --weight 0 leaves it that alone. With --torch, the
+path of an interpreter that has PyTorch, the same networks learn there instead, in two passes by code that shares
+nothing with ours (benchmarks/began_torch.py).
 
 A sample counts for the class of the nearest training picture; how often that is right for real pictures that were held
 out is printed beside it. Trainings keep their checkpoints in --runs and resume from them; those in PyTorch start over.
@@ -43,7 +44,9 @@ def parse_arguments():
     parser.add_argument("--data", metavar="DATASET", action="append", default=[], help="of one speaker; give several")
     parser.add_argument("--digits", action="store_true", help="the digits of scikit-learn in their place")
     parser.add_argument("--gamma", type=number(0.0, 1.0), action="append", help=f"default: {GAMMAS}, in turn")
-    parser.add_argument("--spread", type=number(0.0, 1e6), default=0.0, metavar="WEIGHT", help="default: 0")
+    parser.add_argument("--energy", type=number(0.0, 1e6), default=0.0, metavar="WEIGHT", help="default: 0")
+    parser.add_argument("--weight", type=number(0.0, 1e6), default=1.0, help="of L(G) for the generator (default: 1)")
+    parser.add_argument("--rate", type=number(0.0, 1.0), default=1e-4, help="learning rate (default: the paper's 1e-4)")
     parser.add_argument("--torch", metavar="PYTHON", help="an interpreter that has PyTorch, to learn there")
     parser.add_argument("--steps", type=number(1, 10**6, int), default=20000, help="default: 20000")
     parser.add_argument("--channels", type=number(1, 256, int), default=32, help="n of both networks (default: 32)")
@@ -59,8 +62,8 @@ def main():
     if bool(arguments.data) == arguments.digits:
         raise InputError("give --data several times, or --digits")
     train, held_out = digits() if arguments.digits else speakers([open_dataset(folder) for folder in arguments.data])
-    if arguments.torch and arguments.spread:
-        raise InputError("--spread: not in PyTorch; leave out one of the two")
+    if arguments.torch and (arguments.energy or arguments.weight != 1 or arguments.rate != 1e-4):
+        raise InputError("--torch: takes no --energy, --weight or --rate; leave these out")
     import_keras()
     from experiments.control_task import ControlTask, config_of
     from training.run_folder import with_precision
@@ -69,11 +72,11 @@ def main():
     held = f"{folder}: another process is at work there; wait for it, or choose another --runs"
     with exclusive(folder, held):
         for gamma in arguments.gamma or GAMMAS:
-            config = config_of(gamma, arguments.steps, arguments.channels, arguments.seed, arguments.spread)
-            config = with_precision(config)
+            own = arguments.rate, arguments.energy, arguments.weight
+            config = with_precision(config_of(gamma, arguments.steps, arguments.channels, arguments.seed, *own))
             kind = "digits" if arguments.digits else f"{len(train)}-speakers"
-            variant = "-torch" if arguments.torch else f"-spread-{arguments.spread:g}" if arguments.spread else ""
-            run = folder / f"{kind}-gamma-{gamma:g}{variant}-seed-{arguments.seed}"
+            variant = "torch" if arguments.torch else "rate-{:g}-energy-{:g}-weight-{:g}".format(*own)
+            run = folder / f"{kind}-gamma-{gamma:g}-{variant}-seed-{arguments.seed}"
             task = ControlTask(config, train, held_out)
             if arguments.torch:
                 samples, balance = learned_in_torch(task, arguments.torch, make_folder(run))

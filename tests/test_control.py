@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from experiments.control_pictures import SIZE, digits, evenly, speakers
-from experiments.control_task import SAMPLES, ControlTask, config_of, spread_loss
+from experiments.control_task import SAMPLES, ControlTask, config_of, energy_distance
 from runtime.errors import InputError
 from training.run_folder import with_precision
 
@@ -78,9 +78,10 @@ def test_pictures_are_drawn_evenly():
     assert evenly(np.arange(10), 4).tolist() == [0, 3, 6, 9] and evenly(np.arange(3), 9).tolist() == [0, 1, 2]
 
 
-def test_pictures_as_different_as_real_ones_cost_nothing():
-    def pair(level):
-        return np.stack([np.zeros((SIZE, SIZE, 3), np.float32), np.full((SIZE, SIZE, 3), level, np.float32)])
+def test_the_energy_distance_by_hand():
+    def pair(*levels):
+        return np.stack([np.full((SIZE, SIZE, 3), level, np.float32) for level in levels])
 
-    losses = [float(spread_loss(pair(0.4), pair(level))) for level in (0.0, 0.1, 0.4, 0.9)]
-    assert losses == pytest.approx([1.0, 0.75, 0.0, 0.0], abs=1e-6)
+    assert float(energy_distance(pair(0, 1), pair(0, 1))) == pytest.approx(2 * 0.5 - 1, abs=5e-3)
+    assert float(energy_distance(pair(0, 1), pair(0, 0))) == pytest.approx(2 * 0.5 - 0, abs=5e-3)  # one of two pictures
+    assert float(energy_distance(pair(0, 1), pair(1, 4))) == pytest.approx(2 * 2.0 - 3, abs=5e-3)

@@ -71,8 +71,18 @@ def energy_distance(real, generated):
     return 2 * ops.mean(distances(real, generated)) - apart
 
 
-def config_of(gamma, steps, channels, seed, rate=1e-4, energy=0.0, weight=1.0):
-    """The paper's settings with these: 64 numbers of z, rate halved when M_global stalls, k from 0."""
+def config_of(gamma, steps, rate, channels=32, energy=0.0, weight=1.0, seed=0):
+    """The paper's settings with these: 64 numbers of z, rate halved when M_global stalls, k from 0.
+
+    Args:
+        gamma: L(G) / L(x) that the control aims at.
+        steps: of the training.
+        rate: learning rate at its beginning.
+        channels: of both networks.
+        energy: weight of `energy_distance`.
+        weight: of L(G) for the generator.
+        seed: of weights, batches and z.
+    """
     return ControlConfig().updated(
         energy=energy,
         size=SIZE,
@@ -168,10 +178,11 @@ class ControlTask(Task):
         """See `Task.draw_curves`."""
         draw_panels(path, rows, PANELS, columns=2, from_zero=True)
 
-    def last_m_global(self, run):
-        """M_global over the last steps of a run."""
+    def last_balance(self, run):
+        """L(x), L(G) and k over the last steps of a run."""
         with open(run / "metrics.csv", newline="", encoding="utf-8") as file:
-            return float(list(csv.DictReader(file))[-1]["m_global"])
+            last = list(csv.DictReader(file))[-1]
+        return {name: float(last[name]) for name in ("real_error", "generated_error", "k")}
 
 
 def draw(count, seed):

@@ -1,6 +1,9 @@
+from argparse import Namespace
+
 import numpy as np
 import pytest
 
+from experiments import positive_control
 from experiments.control_pictures import SIZE, digits, evenly, speakers
 from experiments.control_task import SAMPLES, ControlTask, config_of, energy_distance
 from runtime.errors import InputError
@@ -17,7 +20,9 @@ def coloured(levels, count=6):
 
 @pytest.fixture
 def task():
-    return ControlTask(with_precision(config_of(0.5, 4, 2, seed=0)), coloured((20, 120, 220)), coloured((23, 123), 1))
+    return ControlTask(
+        with_precision(config_of(0.5, 4, 1e-4, channels=2)), coloured((20, 120, 220)), coloured((23, 123), 1)
+    )
 
 
 class Fixed:
@@ -85,3 +90,18 @@ def test_the_energy_distance_by_hand():
     assert float(energy_distance(pair(0, 1), pair(0, 1))) == pytest.approx(2 * 0.5 - 1, abs=5e-3)
     assert float(energy_distance(pair(0, 1), pair(0, 0))) == pytest.approx(2 * 0.5 - 0, abs=5e-3)  # one of two pictures
     assert float(energy_distance(pair(0, 1), pair(1, 4))) == pytest.approx(2 * 2.0 - 3, abs=5e-3)
+
+
+def test_rows_are_trained_once_and_drawn(tmp_path, capsys):
+    rows = ["gamma 0.7", "energy distance, no adversary"]
+    arguments = Namespace(rows=rows, steps=2, seed=0, torch=None, picture=tmp_path / "samples.png")
+    pictures = coloured((20, 220))
+    for striped in pictures.values():
+        striped[:, ::2] = 0  # or there is no sharpness to compare with
+    positive_control.measure(arguments, pictures, pictures, tmp_path)
+    first = capsys.readouterr()
+    assert "100.0% of the held-out ones" in first.out
+    assert all(f"| {row} |" in first.out for row in rows) and arguments.picture.exists()
+    positive_control.measure(arguments, pictures, pictures, tmp_path)
+    again = capsys.readouterr()
+    assert again.out == first.out and "2/2 steps" not in again.err

@@ -8,6 +8,7 @@ from began.vae.config import VAE_PRESETS, VaeConfig
 from training.config import OF_VAE
 
 STEPS = 3000
+FAST = 5e-4  # learning rate, of rows that are to settle within STEPS
 SMALL = {  # of every row; the sub-pixel ends save time and are no suspect
     "size": 32,
     "generator_n": 16,
@@ -32,6 +33,7 @@ class VariantConfig(BeganConfig):
     swapped: bool = False  # D also sees faces of one clip's z and another's speech
     code_consistency: float = 0.0  # weight of |Enc(G(c)) - c|
     mode_seeking: float = 0.0  # weight of d(z, z') / d(G, G')
+    energy: float = 0.0  # weight of the energy distance between generated and real faces
     ramp_steps: int = 0  # steps over which the code of the speech is ramped up from 0
 
     @property
@@ -71,6 +73,7 @@ def ladder() -> list[Row]:
         if not name.startswith(("B3", "B4", "B8")):  # these come one by one below
             all_repaired = repaired(all_repaired, name)
     modern = all_repaired.updated(**MODERN)
+    fast: dict[str, Any] = {"training": {"learning_rate": FAST}}
     hearing = modern.updated(adversary={"conditional": True, "mismatched": 0.5})
     paired = hearing.updated(paired=1.0)
     conditional = _small(PRESETS["conditional"])
@@ -88,11 +91,15 @@ def ladder() -> list[Row]:
         Row("modern + three times the steps", modern.updated(training={"steps": 3 * STEPS})),
         Row("modern + k held at .1", modern.updated(adversary={"smallest_k": 0.1})),
         Row("modern + a control 50 times as fast", modern.updated(adversary={"lambda_k": 0.05})),
+        Row("modern + ten times the steps", modern.updated(training={"steps": 10 * STEPS})),
+        Row("modern + learning rate .0005", modern.updated(**fast)),
+        Row("modern + learning rate .0005, energy distance", modern.updated(**fast, energy=1.0), seeds=3),
         Row("modern + frozen VAE", modern.updated(speech=convolutional)),
         Row("modern + mismatched: D hears, foreign pairs", hearing),
         Row("mismatched + paired: error against the face", paired, seeds=3),
         Row("paired + code consistency", paired.updated(code_consistency=0.1)),
         Row("paired + mode seeking", paired.updated(mode_seeking=0.02)),
+        Row("paired + learning rate .0005, energy distance", paired.updated(**fast, energy=1.0), seeds=3),
         Row("paired + z exchanged: D sees faces of foreign z", paired.updated(swapped=True)),
         Row("paired + speech ramped in", paired.updated(ramp_steps=STEPS // 2)),
         Row("conditional: the default", conditional, seeds=3),

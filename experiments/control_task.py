@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from keras import ops
 
 from began.config import BeganConfig
 from began.figures import draw_panels, draw_rows
 from began.model import Began
 from began.networks.inference import in_batches
 from experiments.control_pictures import SIZE, evenly
+from experiments.variants import energy_distance
 from measures.collapse import diversity, nearest, ratio, sharpness
 from media.pixels import to_signed, to_uint8
 from training.frames import SHOWN, batch_indices
@@ -47,28 +47,6 @@ class ControlBegan(Began):
         """See `Began.generator_losses`."""
         loss, paired_error = super().generator_losses(batch, made, training)
         return loss + self.config.energy * energy_distance(batch["face"], made["face"]), paired_error
-
-
-def energy_distance(real, generated):
-    """2 E|x - G| - E|G - G'|, the part of the energy distance that generated pictures change.
-
-    Its mean is lowest where they have the distribution of the real ones (Szekely and Rizzo, Energy statistics, 2013):
-    each is drawn to the real ones and kept from the other generated ones.
-
-    Args:
-        real: x [batch, size, size, 3].
-        generated: G, same shape, at least two.
-
-    Returns:
-        a scalar; |x| is the root mean square over a picture.
-    """
-
-    def distances(pictures, others):
-        return ops.sqrt(ops.mean(ops.square(pictures[:, None] - others[None]), axis=(2, 3, 4)) + 1e-6)
-
-    count = ops.cast(ops.shape(generated)[0], "float32")
-    apart = ops.sum(distances(generated, generated)) / (count * (count - 1))  # a picture's with itself is 0
-    return 2 * ops.mean(distances(real, generated)) - apart
 
 
 def config_of(gamma, steps, rate, channels=32, energy=0.0, weight=1.0, seed=0):

@@ -5,7 +5,8 @@ import pytest
 
 from experiments import positive_control
 from experiments.control_pictures import SIZE, digits, evenly, speakers
-from experiments.control_task import SAMPLES, ControlTask, config_of, energy_distance
+from experiments.control_task import SAMPLES, ControlTask, config_of
+from experiments.variants import energy_distance
 from runtime.errors import InputError
 from training.run_folder import with_precision
 

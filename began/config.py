@@ -62,6 +62,7 @@ class BeganConfig(Config):
     adversary: AdversaryConfig = AdversaryConfig()
     paired: float = 40.0  # weight of (x - G)^2 against the face of the same moment
     mouth_weight: float = 16.0  # of a pixel in the mouth box there
+    detail: float = 0.0  # weight of the error of the strength of detail
     defects: tuple[str, ...] = ()  # of IN_ORDER, FAST_DECAY, FORGETTING, NORMAL_KERNELS
     training: TrainingConfig = TrainingConfig(
         steps=12000, schedule="halved", halve_every=4000, patience=3, smallest_rate=2e-5

@@ -1,7 +1,7 @@
 """A trained generator, in memory and on disk: the model folder holds nothing of the discriminator.
 
 config.json      schema, kind, name, frame rate, settings, feature statistics, sound needed around a frame
-generator.keras  from standardised maps and z to faces, float32
+generator.keras  from standardised maps and z to faces, float32 rounded to float16
 codes.npy        codes of training faces, of which z is made; not where z is uniform noise
 """
 
@@ -21,7 +21,7 @@ from preprocessing.speech.audio_features import FeatureStatistics
 from runtime.errors import InputError
 from runtime.files import atomic_folder, write_json
 from training.checkpoints import DAMAGED
-from training.network_files import load_network
+from training.network_files import load_network, save_network
 
 MIXED = 0.3  # share of the other face's deviation in z
 
@@ -132,7 +132,7 @@ def write_model(folder: Path, face: BeganFace, model: Began) -> Path:
     """
     config, features = face.config, face.config.speech.feature_settings
     with atomic_folder(folder) as partial:
-        build_network(model).save(partial / "generator.keras")
+        save_network(partial / "generator.keras", build_network(model))
         if face.codes is not None:
             np.save(partial / "codes.npy", face.codes)
         write_json(

@@ -9,7 +9,7 @@ from keras import ops
 
 from began.adversary import WATCHED, Adversary
 from began.config import NORMAL_KERNELS, BeganConfig
-from began.losses import weighted_error
+from began.losses import detail_error, weighted_error
 from began.networks.discriminator import build_discriminator
 from began.networks.generator import build_generator
 from preprocessing.faces.alignment import mouth_slices
@@ -115,7 +115,10 @@ class Began(Trainable):
             (loss, paired error): scalars.
         """
         paired_error = ops.mean(weighted_error(batch["face"], made["face"], self.mouth_weights))
-        return self.config.paired * paired_error, paired_error
+        loss = self.config.paired * paired_error
+        if self.config.detail:
+            loss = loss + self.config.detail * ops.mean(detail_error(batch["face"], made["face"]))
+        return loss, paired_error
 
 
 def draw_normal_kernels(network: keras.Model, seed: int) -> None:

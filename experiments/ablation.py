@@ -1,6 +1,6 @@
 """Trains regressors, or refiners of one regressor, that differ in one thing each, and measures them side by side.
 
-With --late, refiners start from that of the run, and adversaries from nothing. Each row leaves a model folder, which
+With --late, refiners start from that of the model, and adversaries from nothing. Each row leaves a model folder, which
 `python -m experiments.realism` measures, too. Rows that were trained before are read again; an interrupted row goes on.
 """
 
@@ -61,8 +61,8 @@ def parse_arguments():
     """Reads the command line."""
     parser = ArgumentParser(prog="python -m experiments.ablation", description=__doc__)
     parser.add_argument("--data", required=True, metavar="DATASET", help="to train on and to measure on")
-    parser.add_argument("--run", metavar="RUN", help="of train.py --mode audio2faces: refiners of its regressor")
-    parser.add_argument("--late", action="store_true", help="refiners start from that of --run")
+    parser.add_argument("--model", metavar="MODEL", help="trained on --data: refiners of its regressor")
+    parser.add_argument("--late", action="store_true", help="refiners start from that of --model")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="for what is trained, and its measures")
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="names of rows (default: all)")
     parser.add_argument("--steps", type=int, default=2000, help="of each training (default: 2000)")
@@ -74,9 +74,9 @@ def parse_arguments():
 def main():
     """Trains and measures what is missing, and prints the table."""
     arguments = parse_arguments()
-    if arguments.late and not arguments.run:
-        raise InputError("--late: give the --run whose refiner is trained on")
-    known = LATE if arguments.late else REFINERS if arguments.run else REGRESSORS
+    if arguments.late and not arguments.model:
+        raise InputError("--late: give the --model whose refiner is trained on")
+    known = LATE if arguments.late else REFINERS if arguments.model else REGRESSORS
     chosen = arguments.rows or list(known)
     if unknown := [row for row in chosen if row not in known]:
         raise InputError(f"--rows {unknown[0]}: no such row; choose from: {', '.join(known)}")
@@ -92,7 +92,7 @@ def measure(arguments, dataset, out, chosen, known):
     from audio2faces.trained.face import save_model
     from training.frames import FrameStore
 
-    make = _maker(dataset, arguments.steps, arguments.run, arguments.late)
+    make = _maker(dataset, arguments.steps, arguments.model, arguments.late, out)
     measured = {}
     for row in chosen:
         folder = out / row.replace(" ", "-").replace(",", "")
@@ -109,9 +109,9 @@ def measure(arguments, dataset, out, chosen, known):
         measured[row] = there["methods"]
     rows = {}
     for row, methods in measured.items():
-        if arguments.run and not rows:
+        if arguments.model and not rows:
             rows |= _of_references("no refiner", "model, regressor alone", methods)
-        rows |= _of_references(row, "model, refined" if arguments.run else "model", methods)
+        rows |= _of_references(row, "model, refined" if arguments.model else "model", methods)
     print(format_table({"methods": rows}, intervals=False))
 
 
@@ -125,25 +125,24 @@ def _shorter(dataset, minutes):
     return with_splits(dataset, {name: split for name, split in splits if split != "train" or name in names})
 
 
-def _maker(dataset, steps, run, late):
+def _maker(dataset, steps, model, late, out):
     """The function (name, settings, folder) -> `FaceModel` trained there."""
-    from audio2faces.config import RefinerConfig, SystemConfig
+    from audio2faces.config import SystemConfig
     from audio2faces.refiner.training import RefinerTask, train_refiner
-    from audio2faces.regressor.training import train_regressor
-    from audio2faces.stages import trained_regressor
+    from audio2faces.regressor.training import RegressorTask, TrainedRegressor, encoder_of, train_regressor
     from audio2faces.train_system import articulate
     from audio2faces.trained.face import load_model
     from training.frames import FrameStore
 
     preset, settings = SystemConfig(), {"size": dataset.size, "training": {"steps": steps}}
-    if not run:
+    store = FrameStore(dataset)
+    if not model:
 
         def regressor(name, changed, folder):
             config = preset.regressor.updated(**settings).updated(**changed)
-            data = _shorter(dataset, MINUTES[name]) if name in MINUTES else dataset
-            store = FrameStore(data)
-            trained = train_regressor(config, store, folder)
-            return articulate(trained.face(name), trained.task.mouth, store)
+            data = FrameStore(_shorter(dataset, MINUTES[name])) if name in MINUTES else store
+            trained = train_regressor(config, data, folder)
+            return articulate(trained.face(name), trained.task.mouth, data)
 
         return regressor
 
@@ -153,26 +152,25 @@ def _maker(dataset, steps, run, late):
         clipping = None
 
     class Late(RefinerTask):
-        """A refiner that starts from that of the run."""
+        """A refiner that starts from that of the model."""
 
         def build(self, **options):
-            model = super().build(**options)
-            model.generator.set_weights(weights)
-            return model
+            started = super().build(**options)
+            started.generator.set_weights(face.refiner.get_weights())
+            return started
 
-    base = preset.refiner
-    if late:
-        weights = load_model(Path(run) / "model").refiner.get_weights()
-        base = RefinerConfig.from_json(read_json(Path(run) / "refiner" / "config.json")["settings"])
-    store = FrameStore(dataset)
-    trained = train_regressor(trained_regressor(Path(run)), store, Path(run) / "regressor")
+    face = load_model(model)
+    channels = next((layer.filters for layer in face.refiner.layers if hasattr(layer, "filters")), preset.refiner.n)
+    base = preset.refiner.updated(n=channels) if late else preset.refiner
+    task = RegressorTask(face.config, store, make_folder(out / "regressor"), encoder_of(face.config))
+    trained = TrainedRegressor(task, face.network)
 
     def refiner(name, changed, folder):
-        plain = trained.face(name)
+        plain = dataclasses.replace(face, name=name, refiner=None, articulation=None)
         schedule = {"halve_every": steps // 3, **({"learning_rate": LATE_RATE} if late else {})}
         config = base.updated(**settings).updated(training=schedule, **changed)
-        task = Late if late else Unclipped if name == "gradients not clipped" else RefinerTask
-        network = train_refiner(config, trained, plain, folder, task)
+        trains = Late if late else Unclipped if name == "gradients not clipped" else RefinerTask
+        network = train_refiner(config, trained, plain, folder, trains)
         return articulate(dataclasses.replace(plain, refiner=network), trained.task.mouth, store)
 
     return refiner

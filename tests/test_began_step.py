@@ -12,6 +12,7 @@ from keras import ops
 from began.config import CODE_MATCHING, NO_BOTTLENECK, WIDE_ERRORS
 from began.losses import (
     code_distance,
+    detail_error,
     global_convergence,
     reconstruction_error,
     scale_gradient,
@@ -45,7 +46,7 @@ DEFECTIVE = TINY.updated(
     z_size=0,
     adversary={"defects": (NO_BOTTLENECK, CODE_MATCHING, WIDE_ERRORS)},
 )
-WITH_BASE = CONDITIONAL.updated(learned_z=False)
+WITH_BASE = CONDITIONAL.updated(learned_z=False, detail=0.5)
 EVERYTHING = CONDITIONAL.updated(adversary={"defects": (CODE_MATCHING,)}, code_consistency=0.1, mode_seeking=0.1)
 GAMES = pytest.mark.parametrize(
     "config", [PLAIN, CONDITIONAL, DEFECTIVE, WITH_BASE], ids=["plain", "conditional", "2017", "with a base"]
@@ -124,6 +125,33 @@ def test_scale_gradient_is_the_identity_but_for_its_gradient():
     of_x, of_scale = tape.gradient(loss, [x, scale])
     np.testing.assert_allclose(of_x, [-0.6, -1.5])
     assert float(of_scale) == 0.0
+
+
+def test_detail_counts_wherever_in_its_window_it_lies():
+    generator = np.random.default_rng(0)
+    real = generator.uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
+    blurred = (real + np.roll(real, 1, 1) + np.roll(real, 1, 2) + np.roll(real, (1, 1), (1, 2))) / 4
+    other = generator.uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
+    errors = [float(ops.mean(detail_error(real, faces))) for faces in (real, other, blurred)]
+    assert errors[0] == 0 and 2 * errors[1] < errors[2]
+
+
+def test_stripes_do_not_count_for_edges_that_lie_across_them():
+    """Lines down and lines across have as much detail, of another direction."""
+    across = np.zeros((1, 64, 64, 3), np.float32)
+    across[:, ::4] = 1
+    down, lower = across.transpose(0, 2, 1, 3), np.roll(across, 1, axis=1)
+    turned, moved = (float(ops.mean(detail_error(across, faces))) for faces in (down, lower))
+    assert turned > 0.5 and moved < turned / 4
+
+
+def test_detail_is_compared_in_a_part():
+    """Stripes in the upper half of a face are an error of the whole, and none of the lower half."""
+    real = np.zeros((1, 32, 32, 3), np.float32)
+    striped = real.copy()
+    striped[:, :12:4] = 1
+    lower = float(ops.mean(detail_error(real, striped, lambda size: (slice(size // 2, size), slice(0, size)))))
+    assert lower == 0 and float(ops.mean(detail_error(real, striped))) > 0.1
 
 
 def test_mouth_weights():
@@ -225,6 +253,8 @@ def textbook_gradients(model, batch):
         loss = game.weight * generated_error(faces, tf.stop_gradient(judge(batch["face"], batch["speech"])[1]))
         weights = mouth_weights(config.size, config.mouth_weight)
         loss += config.paired * tf.reduce_mean(weights * tf.square(batch["face"] - faces[0]))
+        if config.detail:
+            loss += config.detail * tf.reduce_mean(detail_error(batch["face"], faces[0]))
         if config.learned_z:
             loss += CODE_PENALTY * tf.reduce_mean(z**2)
     gradients["generator"] = tape.gradient(loss, players["generator"])

@@ -134,15 +134,15 @@ def test_folders_of_results_are_written_by_one_process(tiny_model_folder, tiny_d
 def test_ablation_rows_of_another_training_are_refused(tiny_dataset, tmp_path):
     trained = {"steps": 4, "data": tiny_dataset.fingerprint}
     write_json(tmp_path / "default" / "validation.json", trained | {"methods": {}})
-    arguments = Namespace(run=None, late=False, steps=8, split="validation")
+    arguments = Namespace(model=None, late=False, steps=8, split="validation")
     with pytest.raises(InputError, match=r"steps 4, now 8\); choose another --out"):
         ablation.measure(arguments, tiny_dataset, tmp_path, ["default"], ablation.REGRESSORS)
 
 
-def test_late_rows_start_from_the_refiner_of_a_run(tiny_model_folder, tiny_dataset, tmp_path, capsys):
+def test_late_rows_start_from_the_refiner_of_a_model(tiny_model_folder, tiny_dataset, tmp_path, capsys):
     from audio2faces.trained.face import load_model
 
-    arguments = Namespace(run=tiny_model_folder.parent, late=True, steps=2, split="validation")
+    arguments = Namespace(model=tiny_model_folder, late=True, steps=2, split="validation")
     ablation.measure(arguments, tiny_dataset, tmp_path, ["no adversary"], ablation.LATE)
     assert "| no adversary  " in capsys.readouterr().out
     before, after = (

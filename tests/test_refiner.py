@@ -13,7 +13,7 @@ from keras import ops
 from audio2faces.config import PRESETS, RefinerConfig
 from audio2faces.lower_face import hidden_mask, painted_mask
 from audio2faces.refiner.light import Light, lit
-from audio2faces.refiner.network import LIGHT, Refiner, build_refiner, detail_error
+from audio2faces.refiner.network import LIGHT, Refiner, build_refiner
 from audio2faces.refiner.training import RefinerTask, augmented
 from audio2faces.regressor.training import RegressorTask, TrainedRegressor
 from audio2faces.train_system import train_system
@@ -227,24 +227,6 @@ def test_small_faces_do_not_see_where_an_edge_lies():
     face[:, 101] = 1
     loss, paired = (float(value) for value in model.generator_losses(face, np.roll(face, 1, axis=1)))
     assert paired == pytest.approx(2 / 128) and loss == pytest.approx(paired)  # both lines lie in the same four rows
-
-
-def test_detail_counts_wherever_in_its_window_it_lies():
-    generator = np.random.default_rng(0)
-    real = generator.uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
-    blurred = (real + np.roll(real, 1, 1) + np.roll(real, 1, 2) + np.roll(real, (1, 1), (1, 2))) / 4
-    other = generator.uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
-    errors = [float(ops.mean(detail_error(real, faces))) for faces in (real, other, blurred)]
-    assert errors[0] == 0 and 3 * errors[1] < errors[2]
-
-
-def test_stripes_do_not_count_for_edges_that_lie_across_them():
-    """Lines down and lines across have as much detail, of another direction."""
-    across = np.zeros((1, 64, 64, 3), np.float32)
-    across[:, ::4] = 1
-    down, lower = across.transpose(0, 2, 1, 3), np.roll(across, 1, axis=1)
-    turned, moved = (float(ops.mean(detail_error(across, faces))) for faces in (down, lower))
-    assert turned > 0.5 and moved < turned / 4
 
 
 def prepared(trained):

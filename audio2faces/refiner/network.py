@@ -15,7 +15,7 @@ from audio2faces.config import RefinerConfig
 from audio2faces.lower_face import hidden_mask, painted_mask
 from audio2faces.refiner.light import Light, lit
 from began.adversary import WATCHED, Adversary
-from began.losses import weighted_error
+from began.losses import averaged, detail_error, weighted_error
 from began.model import draw_normal_kernels, mouth_weights
 from began.networks.blocks import depth_to_space, double_convolution, space_to_depth
 from began.networks.discriminator import build_discriminator
@@ -29,8 +29,6 @@ LIGHT = "light"  # name of the layer
 MARGIN = 0.06  # of the face's side: detail is compared in the mouth box and so much around it
 BLOCKS_2017 = 4  # residual blocks
 COARSE = 32  # pixels of the small faces
-DETAIL_WINDOW = 5  # pixels at 64, over which detail is compared
-SECOND_DIFFERENCE = np.array([1, -2, 1], np.float32)
 
 
 def build_refiner(config: RefinerConfig) -> keras.Model:
@@ -100,9 +98,10 @@ def mouth_square(size: int) -> tuple[slice, slice]:
     return slice(top, size), slice(left, size - left)
 
 
-def around_mouth(size: int) -> list[int]:
-    """Edges of the mouth box and MARGIN around it, in pixels: top, bottom, left, right."""
-    return [round(edge * size) for edge in np.array(MOUTH_BOX) + np.array([-1, 1, -1, 1]) * MARGIN]
+def around_mouth(size: int) -> tuple[slice, slice]:
+    """Rows and columns (slices) of the mouth box and MARGIN around it, and of all below."""
+    top, _, left, right = (round(edge * size) for edge in np.array(MOUTH_BOX) + np.array([-1, 1, -1, 1]) * MARGIN)
+    return slice(top, size), slice(left, right)
 
 
 def window(size: int) -> tuple[slice, slice]:
@@ -233,7 +232,7 @@ class Refiner(Trainable):
         if config.coarse:
             factor = max(1, config.size // COARSE)
             weights = mouth_weights(config.size // factor, config.mouth_weight)
-            error = weighted_error(_averaged(real, factor), _averaged(refined, factor), weights)
+            error = weighted_error(averaged(real, factor), averaged(refined, factor), weights)
             loss = loss + config.coarse * ops.mean(error)
         if config.temporal:
             change, refined_change = (faces[1::2] - faces[:-1:2] for faces in (real, refined))  # of whole pairs alone
@@ -241,38 +240,5 @@ class Refiner(Trainable):
             pairs = ops.maximum(ops.shape(error)[0], 1)  # a batch of one face has none
             loss = loss + config.paired * config.temporal * ops.sum(error) / ops.cast(pairs, error.dtype)
         if config.detail:
-            half = [_averaged(faces, 2) for faces in (real, refined)]
-            detail = ops.mean(detail_error(real, refined)) + ops.mean(detail_error(*half))
-            loss = loss + config.detail * detail
+            loss = loss + config.detail * ops.mean(detail_error(real, refined, around_mouth))
         return loss, paired_error
-
-
-def _averaged(faces: Any, factor: int) -> Any:
-    return ops.average_pool(faces, factor, factor, padding="valid")
-
-
-def detail_error(real: Any, generated: Any) -> Any:
-    """Mean difference of the strength of detail around the mouth, wherever within a window the detail lies.
-
-    Strength is the root mean square of the second difference over DETAIL_WINDOW pixels (of 64), down and across apart:
-    lips are edges of one direction, and stripes across them do not count for these. The mean of what the speech leaves
-    open has less of it than any real face.
-
-    Args:
-        real: [batch, size, size, 3] in [-1, 1].
-        generated: same shape.
-
-    Returns:
-        error of each face [batch].
-    """
-    size = real.shape[1]
-    top, _, left, right = around_mouth(size)
-    side = max(1, round(DETAIL_WINDOW * size / 64))
-    kernel = np.zeros((3, 3, 3, 2), np.float32)
-    kernel[:, 1, :, 0] = kernel[1, :, :, 1] = SECOND_DIFFERENCE[:, None]
-
-    def strength(faces: Any) -> Any:
-        edges = ops.depthwise_conv(faces[:, top:, left:right], kernel, padding="valid")
-        return ops.sqrt(ops.average_pool(ops.square(edges), side, 1, padding="valid") + 1e-4)
-
-    return ops.mean(ops.abs(strength(real) - strength(generated)), axis=(1, 2, 3))

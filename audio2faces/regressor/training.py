@@ -223,9 +223,7 @@ def train_regressor(config: RegressorConfig, store: FrameStore, run_dir: Path) -
     config = with_precision(config)
     for split in ("train", "validation"):
         store.dataset.split(split)  # refused before a run is made
-    encoder = load_encoder(find_encoder(config.encoder)) if config.encoder else None
-    if encoder and encoder.speech != config.speech:
-        raise InputError(f"{config.encoder}: a speech encoder of other settings than this preset's speech")
+    encoder = encoder_of(config)
     notes = {ENCODER_WEIGHTS: encoder.fingerprint} if encoder else {}
     run_dir = open_run(run_dir, RunSettings(MODES["regressor"], config, store.dataset.fingerprint, notes))
     task = RegressorTask(config, store, run_dir, encoder)
@@ -236,6 +234,18 @@ def train_regressor(config: RegressorConfig, store: FrameStore, run_dir: Path) -
     model = train(task, run_dir)
     load_weights(run_dir / BEST, model)
     return TrainedRegressor(task, in_float32(build_regressor, config, model.network))
+
+
+def encoder_of(config: RegressorConfig) -> SavedEncoder | None:
+    """The speech encoder that a regressor starts from; None for none.
+
+    Raises:
+        InputError: there is no such encoder, or it is damaged, or of other speech.
+    """
+    encoder = load_encoder(find_encoder(config.encoder)) if config.encoder else None
+    if encoder and encoder.speech != config.speech:
+        raise InputError(f"{config.encoder}: a speech encoder of other settings than this preset's speech")
+    return encoder
 
 
 def adapted_encoder(task: RegressorTask) -> SavedEncoder:

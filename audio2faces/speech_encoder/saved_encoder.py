@@ -14,13 +14,12 @@ import numpy as np
 
 from audio2faces.published import ENCODER_KIND
 from audio2faces.speech_encoder.config import FOLDER, SCHEMA, read_encoder_config
-from audio2faces.trained.saved_networks import save_network
 from preprocessing.speech.audio_features import FeatureStatistics
 from runtime.errors import InputError
 from runtime.files import atomic_folder, write_json
 from training.checkpoints import DAMAGED
 from training.config import SpeechConfig
-from training.network_files import load_network
+from training.network_files import load_network, save_network
 
 
 @dataclass(frozen=True)

@@ -195,7 +195,7 @@ def save_model(folder: Path, model: FaceModel) -> Path:
     Returns:
         path of the folder.
     """
-    from audio2faces.trained.saved_networks import save_network
+    from training.network_files import save_network
 
     return write_folder(folder, model, ".keras", save_network)
 

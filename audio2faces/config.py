@@ -1,10 +1,10 @@
 """The settings of the final system's two networks and of their training, written as config.json; the presets."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from audio2faces.published import DEFAULT_ENCODER
-from began.config import NO_BOTTLENECK, WIDE_ERRORS, AdversaryConfig
+from began.config import NO_BOTTLENECK, WIDE_ERRORS, AdversaryConfig, BeganConfig
 from runtime.errors import InputError
 from training.config import Config, SpeechConfig, TrainingConfig
 
@@ -87,6 +87,7 @@ class SystemConfig(Config):
         return self.updated(**dict.fromkeys(stages, settings))
 
 
+Startable = TypeVar("Startable", SystemConfig, BeganConfig)  # what may start from a speech encoder
 STAGES = ("regressor", "refiner")
 _2017 = SystemConfig(
     RegressorConfig(
@@ -166,12 +167,13 @@ def system_config(
     return suited(presets[preset], minutes).with_settings(STAGES, **settings)
 
 
-def starting_from(config: SystemConfig, encoder: str, speech: SpeechConfig) -> SystemConfig:
+def starting_from(config: Startable, encoder: str, speech: SpeechConfig) -> Startable:
     """The same settings with another speech encoder to start from.
 
     Args:
-        config: settings, of a regressor that starts from one.
+        config: settings, of a regressor that starts from one, or of a BEGAN.
         encoder: name or folder of a speech encoder.
         speech: settings of that encoder's speech.
     """
-    return config.updated(regressor={"encoder": encoder, "speech": speech.as_json()})
+    start = {"encoder": encoder, "speech": speech.as_json()}
+    return config.updated(**start) if isinstance(config, BeganConfig) else config.updated(regressor=start)

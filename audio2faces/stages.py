@@ -12,7 +12,7 @@ from audio2faces.config import STAGES, RegressorConfig, SystemConfig
 from preprocessing.dataset import Dataset, check_size
 from runtime.errors import InputError
 from runtime.files import read_json, write_json
-from training.checkpoints import CHECKPOINT
+from training.checkpoints import kept_checkpoints
 from training.run_folder import RunSettings, holds_something, in_words
 
 DONE = "done.json"  # in the folder of a stage that has taken all of its steps
@@ -80,7 +80,7 @@ def plan_stages(config: SystemConfig, dataset: Dataset, run_dir: Path, stage: st
             )
         elif done:
             lines.append(f"{name}: done, {steps_done(folder)} steps")
-        elif (folder / CHECKPOINT).exists():
+        elif kept_checkpoints(folder):
             lines.append(f"{name}: resumes from its last checkpoint")
         else:
             lines.append(f"{name}: begins")

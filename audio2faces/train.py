@@ -38,7 +38,7 @@ LEARNED = "learned"  # the default of --audio-encoder
 COUNT = number(1, math.inf, int)
 TRAININGS: dict[str, tuple] = {  # by mode: presets, what trains (module, name), preset with --data (None: by amount)
     "vae": (began.vae.config.VAE_PRESETS, ("began.vae.training", "train_vae"), "convolutional"),
-    "began": (began.config.PRESETS, ("began.training", "train_began"), "conditional"),
+    "began": (began.config.PRESETS, ("audio2faces.train_began", "train_began"), "conditional"),
     "audio2faces": (audio2faces.config.PRESETS, ("audio2faces.train_system", "train_system"), None),
 }
 
@@ -73,7 +73,7 @@ def parse_arguments() -> argparse.Namespace:
         "--from",
         dest="encoder",
         metavar="ENCODER",
-        help="audio2faces: speech encoder that training starts from: a published one's name, the folder of one "
+        help="audio2faces, began: speech encoder that training starts from: a published one's name, the folder of one "
         f"(python -m audio2faces.speech_encoder), or {NOTHING} (default: {DEFAULT_ENCODER})",
     )
     parser.add_argument("--steps", type=COUNT, help="training steps, of each stage (default: the preset's)")
@@ -127,8 +127,8 @@ def chosen_config(arguments: argparse.Namespace, minutes: float = 0.0) -> Any:
         raise InputError(f"--{wrong[0]}: mode vae sees no faces, computes in float32 and does not take it")
     if arguments.mode != "audio2faces" and arguments.stage:
         raise InputError("--stage: only mode audio2faces takes it")
-    if arguments.encoder and (arguments.mode != "audio2faces" or preset == "2017"):
-        raise InputError("--from: only the presets minutes and hours of mode audio2faces take it")
+    if arguments.encoder and (arguments.mode == "vae" or preset.startswith("2017") or arguments.audio_encoder):
+        raise InputError("--from: mode vae, presets of 2017 and --audio-encoder do not take it")
     if arguments.mode != "began" and (wrong := [name for name in OF_BEGAN if getattr(arguments, name)]):
         raise InputError(f"--{wrong[0].replace('_', '-')}: only mode began takes it")
     if arguments.repair and not preset.startswith("2017"):
@@ -154,13 +154,15 @@ def chosen_config(arguments: argparse.Namespace, minutes: float = 0.0) -> Any:
 
 
 def settings_of(arguments: argparse.Namespace, minutes: float = 0.0) -> Any:
-    """`chosen_config` with the speech encoder of --from, which is looked for.
+    """`chosen_config` with the speech encoder that training starts from, which is looked for.
 
     Raises:
         InputError: as there, or there is no such encoder.
     """
-    config = chosen_config(arguments, minutes)
-    return config if arguments.encoder in (None, NOTHING) else with_encoder(config, arguments.encoder)
+    config, encoder = chosen_config(arguments, minutes), arguments.encoder
+    if arguments.mode == "began" and not encoder and config.speech.network == "time":
+        encoder = DEFAULT_ENCODER
+    return config if encoder in (None, NOTHING) else with_encoder(config, encoder)
 
 
 @program

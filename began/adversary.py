@@ -99,6 +99,7 @@ class Adversary(keras.layers.Layer):
         Returns:
             error: a scalar, of the first maps and of the deep ones alike.
         """
+        assert self._features is not None, "config.matched is 0"
         weights = [ops.stop_gradient(ops.convert_to_tensor(weight)) for weight in self._features.trainable_variables]
         of_both = ops.concatenate([real, generated])
         maps, _ = self._features.stateless_call(weights, self._features.non_trainable_variables, of_both)

@@ -50,10 +50,11 @@ class AdversaryConfig(Config):
 
 @dataclass(frozen=True)
 class BeganConfig(Config):
-    """What a BEGAN is and how it is trained. The defaults are the preset `conditional`."""
+    """What a BEGAN is and how it is trained. With the defaults it starts from no speech encoder, and so slowly."""
 
     size: int = 64  # side of the face in pixels: 32, 64 or 128
     speech: SpeechConfig = SpeechConfig()
+    encoder: str = ""  # speech encoder that the audio network starts from: its name or folder; "": none
     z: str = "eigenfaces"  # latent input beside speech: components of a real face; "uniform" noise; "none"
     z_size: int = 256
     generator_n: int = 48  # channels of the generator
@@ -101,10 +102,15 @@ _2017 = BeganConfig(
     training=TrainingConfig(steps=8000, learning_rate=8e-5, schedule="halved", halve_every=4000, evaluate_every=500),
 )
 
+_CONDITIONAL = BeganConfig().updated(
+    z_size=64,
+    detail=3.0,
+    training={"steps": 3600, "learning_rate": 1e-3, "halve_every": 1200, "evaluate_every": 400},
+)
 PRESETS = {
-    "conditional": BeganConfig(),
-    "sample": BeganConfig().updated(
-        generator_n=32, adversary={"n": 16}, training={"steps": 600, "evaluate_every": 200}
+    "conditional": _CONDITIONAL,
+    "sample": _CONDITIONAL.updated(
+        generator_n=32, adversary={"n": 16}, training={"steps": 600, "halve_every": 200, "evaluate_every": 200}
     ),
     "2017-audio": _2017,
     "2017-audio-noise": _2017.updated(z="uniform", z_size=256),

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -41,6 +41,18 @@ COLLAPSED = 0.2  # diversity below which the run warns
 CLOSED = 1e-4  # k below which D does not look at generated faces
 
 
+class Encoder(Protocol):
+    """A trained speech encoder: `audio2faces.speech_encoder.saved_encoder.SavedEncoder`."""
+
+    @property
+    def statistics(self) -> FeatureStatistics:
+        """Of its training speech."""
+
+    @property
+    def network(self) -> keras.Model:
+        """From standardised maps [batch, rows, coefficients] to codes [batch, code_size]."""
+
+
 class BeganTask(Task):
     """What training a BEGAN adds to the loop.
 
@@ -49,6 +61,7 @@ class BeganTask(Task):
         store: of a dataset with faces of `config.size` pixels.
         run_dir: folder of the run, which keeps mouth.npz and eigenfaces.npz, computed once.
         devices: of `open_devices`.
+        encoder: that the audio network starts from, whose statistics are the generator's; None for none.
     """
 
     measured = (
@@ -58,14 +71,21 @@ class BeganTask(Task):
     best = ("score", "max")
     beta_1 = 0.5
 
-    def __init__(self, config: BeganConfig, store: FrameStore, run_dir: Path, devices: Devices | None = None) -> None:
-        self.config, self.settings, self.run_dir = config, config.training, run_dir
+    def __init__(
+        self,
+        config: BeganConfig,
+        store: FrameStore,
+        run_dir: Path,
+        devices: Devices | None = None,
+        encoder: Encoder | None = None,
+    ) -> None:
+        self.config, self.settings, self.run_dir, self.encoder = config, config.training, run_dir, encoder
         self.devices = devices or OneDevice()
         features = config.speech.feature_settings
         self.frames = store.frames("train", features)
         self.held_out = store.frames("validation", features)
         self.frame_rate = store.dataset.frame_rate
-        self.statistics = FeatureStatistics.fit(self.frames.maps)
+        self.statistics = encoder.statistics if encoder else FeatureStatistics.fit(self.frames.maps)
         self.audio_network = audio_network_of(config.speech, store.dataset.fingerprint)
         self.mouth = MouthComponents(
             **computed_once(run_dir / "mouth.npz", lambda: vars(MouthComponents.fit(self.frames.clips)), self.devices)
@@ -86,7 +106,10 @@ class BeganTask(Task):
 
     def build(self, **options: Any) -> Began:
         """See `Task.build`."""
-        return self.with_eigenfaces(Began(self.config, self.audio_network, **options))
+        model = Began(self.config, self.audio_network, **options)
+        if self.encoder and model.audio_network:
+            model.audio_network.set_weights(self.encoder.network.get_weights())
+        return self.with_eigenfaces(model)
 
     def with_eigenfaces(self, model: Began) -> Began:
         """The model, whose generator adds to the faces that go with z, where it does that."""

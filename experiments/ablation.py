@@ -129,7 +129,8 @@ def _maker(dataset, steps, model, late, out):
     """The function (name, settings, folder) -> `FaceModel` trained there."""
     from audio2faces.config import SystemConfig
     from audio2faces.refiner.training import RefinerTask, train_refiner
-    from audio2faces.regressor.training import RegressorTask, TrainedRegressor, encoder_of, train_regressor
+    from audio2faces.regressor.training import RegressorTask, TrainedRegressor, train_regressor
+    from audio2faces.speech_encoder.saved_encoder import encoder_of
     from audio2faces.train_system import articulate
     from audio2faces.trained.face import load_model
     from training.frames import FrameStore

@@ -76,7 +76,7 @@ def ladder() -> list[Row]:
     fast: dict[str, Any] = {"training": {"learning_rate": FAST}}
     hearing = modern.updated(adversary={"conditional": True, "mismatched": 0.5})
     paired = hearing.updated(paired=1.0)
-    conditional = _small(PRESETS["conditional"])
+    conditional = _small(BeganConfig())
     convolutional, dense = ({"network": f"{OF_VAE}{name}"} for name in ("convolutional", "2017"))
     return [
         Row("2017: audio and noise", as_it_was, seeds=3),

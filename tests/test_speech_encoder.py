@@ -15,9 +15,12 @@ from audio2faces.speech_encoder.saved_encoder import load_encoder
 from audio2faces.speech_encoder.training import SpeechEncoderTask, pooled, train_speech_encoder
 from audio2faces.speech_encoder.voices import Voice
 from audio2faces.train import little_speech
+from audio2faces.train_began import train_began
 from audio2faces.train_system import train_system
 from audio2faces.trained.face import load_model
 from audio2faces.training_speech import TrainingSpeech
+from began.config import BeganConfig
+from began.face import load_model as load_began
 from began.networks.audio_network import AUDIO_NETWORK
 from measures.mouth import COMPONENTS
 from preprocessing.speech.audio_features import FeatureStatistics
@@ -253,13 +256,27 @@ def test_training_refuses_an_encoder_before_it_begins(tiny_dataset, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_other_modes_start_from_nothing(tiny_dataset):
-    for mode in (("began",), ("audio2faces", "--preset", "2017")):
+def test_other_trainings_start_from_nothing(tiny_dataset):
+    for mode in (("vae",), ("began", "--audio-encoder", "vae:any"), ("began", "--preset", "2017-audio")):
         error = one_line(run_program("train.py", "--mode", *mode, "--data", tiny_dataset.folder, "--from", "any"))
-        assert "--from: only the presets minutes and hours of mode audio2faces take it" in error
+        assert "--from: mode vae, presets of 2017 and --audio-encoder do not take it" in error
 
 
 def test_a_speaker_is_given_once(tiny_dataset, tmp_path):
     arguments = ["--data", tiny_dataset.folder] * 2
     done = run_program("-m", "audio2faces.speech_encoder", *arguments, "--run", tmp_path / "run")
     assert "--data: a dataset is given twice; give one of each speaker" in one_line(done)
+
+
+def test_a_began_starts_from_an_encoder(tiny_dataset, tiny_encoder, tmp_path):
+    encoder = load_encoder(tiny_encoder)
+    small = {"size": TINY["size"], "z_size": 4, "generator_n": 4, "adversary": {"n": 4, "code_size": 4}}
+    training = {"steps": 2, "batch_size": 4, "evaluate_every": 2, "learning_rate": 1e-3, "precision": "float32"}
+    config = starting_from(BeganConfig().updated(**small, training=training), str(tiny_encoder), encoder.speech)
+    face = load_began(train_began(config, tiny_dataset, tmp_path / "run"))
+    assert face.config.encoder == str(tiny_encoder)
+    np.testing.assert_array_equal(face.statistics.mean, encoder.statistics.mean)
+    audio_network = face.network.get_layer(AUDIO_NETWORK)
+    pairs = zip(encoder.network.get_weights(), audio_network.get_weights(), strict=True)
+    moved = max(np.abs(before - after).max() for before, after in pairs)
+    assert 0 < moved <= 2.5e-3  # two steps of Adam, and weights rounded to float16

@@ -11,12 +11,11 @@ import numpy as np
 
 from audio2faces.config import RegressorConfig
 from audio2faces.figures import draw_curves
-from audio2faces.published import find_encoder
 from audio2faces.regressor.linear_decoder import LINEAR_DECODER, fit_linear_decoder
 from audio2faces.regressor.network import Regressor, build_regressor
 from audio2faces.regressor.validation import RegressorValidation
 from audio2faces.speech_encoder.config import SpeechEncoderConfig
-from audio2faces.speech_encoder.saved_encoder import SavedEncoder, load_encoder
+from audio2faces.speech_encoder.saved_encoder import SavedEncoder, encoder_of
 from audio2faces.speech_encoder.training import SpeechEncoderTask, trained_encoder
 from audio2faces.speech_encoder.voices import Voice
 from audio2faces.stages import ENCODER_WEIGHTS, MODES
@@ -30,7 +29,6 @@ from measures.mouth import MouthComponents
 from media.pixels import to_signed
 from preprocessing.faces.alignment import mouth_slices
 from preprocessing.speech.audio_features import FeatureStatistics
-from runtime.errors import InputError
 from training.checkpoints import BEST, load_weights
 from training.frames import REST_FRAMES, FrameSet, FrameStore, batch_indices, loudness
 from training.loop import Picture, Task, train
@@ -234,18 +232,6 @@ def train_regressor(config: RegressorConfig, store: FrameStore, run_dir: Path) -
     model = train(task, run_dir)
     load_weights(run_dir / BEST, model)
     return TrainedRegressor(task, in_float32(build_regressor, config, model.network))
-
-
-def encoder_of(config: RegressorConfig) -> SavedEncoder | None:
-    """The speech encoder that a regressor starts from; None for none.
-
-    Raises:
-        InputError: there is no such encoder, or it is damaged, or of other speech.
-    """
-    encoder = load_encoder(find_encoder(config.encoder)) if config.encoder else None
-    if encoder and encoder.speech != config.speech:
-        raise InputError(f"{config.encoder}: a speech encoder of other settings than this preset's speech")
-    return encoder
 
 
 def adapted_encoder(task: RegressorTask) -> SavedEncoder:

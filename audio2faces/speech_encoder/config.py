@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audio2faces.config import ENCODER_SPEECH, SystemConfig, starting_from
+from audio2faces.config import ENCODER_SPEECH, Startable, starting_from
 from audio2faces.published import ENCODER_KIND, find_encoder
 from runtime.errors import InputError
 from runtime.files import read_json
@@ -75,8 +75,8 @@ def read_speech_config(folder: Path) -> SpeechConfig:
         raise InputError(f"{folder / 'config.json'}: damaged ({error}); copy the whole folder again") from error
 
 
-def with_encoder(config: SystemConfig, encoder: str | Path) -> SystemConfig:
-    """The settings of a face that starts from another speech encoder.
+def with_encoder(config: Startable, encoder: str | Path) -> Startable:
+    """The settings of a training that starts from another speech encoder.
 
     Args:
         config: settings.

@@ -12,8 +12,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from audio2faces.published import ENCODER_KIND
+from audio2faces.config import RegressorConfig
+from audio2faces.published import ENCODER_KIND, find_encoder
 from audio2faces.speech_encoder.config import FOLDER, SCHEMA, read_encoder_config
+from began.config import BeganConfig
 from preprocessing.speech.audio_features import FeatureStatistics
 from runtime.errors import InputError
 from runtime.files import atomic_folder, write_json
@@ -100,3 +102,15 @@ def load_encoder(folder: Path) -> SavedEncoder:
     if network.input_shape[1:] != speech.map_shape or network.output_shape[1:] != (speech.code_size,):
         raise InputError(f"{path}: not the network of its config.json; copy the whole folder again")
     return SavedEncoder(str(content["name"]), speech, statistics, network)
+
+
+def encoder_of(config: RegressorConfig | BeganConfig) -> SavedEncoder | None:
+    """The speech encoder that a training starts from; None for none.
+
+    Raises:
+        InputError: there is no such encoder, or it is damaged, or of other speech.
+    """
+    encoder = load_encoder(find_encoder(config.encoder)) if config.encoder else None
+    if encoder and encoder.speech != config.speech:
+        raise InputError(f"{config.encoder}: a speech encoder of other settings than this preset's speech")
+    return encoder

@@ -2,7 +2,8 @@
 
 python -m experiments.collapse --data DATASET (faces of 32 pixels); every row that is finished is kept in --out, so that
 the program goes on where it stopped. At the end, and with --draw at any time, it writes the table, the curves and the
-faces of docs/collapse.md.
+faces of docs/collapse.md. With --model, a trained BEGAN, and its --model-data, it also draws what the attempts of 2017
+and that model make of one sentence.
 """
 
 import argparse
@@ -12,10 +13,11 @@ import shutil
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from experiments.collapse_rows import VAES, VariantConfig, ladder
-from media.pictures import read_picture, tile, write_png
+from media.pictures import GAP, read_picture, tile, write_png
 from preprocessing.dataset import open_dataset
 from runtime import tables
 from runtime.backend import import_keras
@@ -25,6 +27,7 @@ from runtime.program import ArgumentParser, program
 from training.config import OF_VAE
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "collapse"
+THEN = {"2017: audio and noise": "2017, 3000 steps", "2017 + B8 more steps": "2017, 9000 steps"}  # rows beside --model
 TABLE = (  # name in the table, key of the measure, digits
     ("diversity", "diversity", 2),
     ("mouth", "mouth_diversity", 2),
@@ -188,6 +191,32 @@ def draw(rows, results, climbing):
     (climbing.out / "table.md").write_text(f"# The ladder\n\n{format_table(rows, results)}\n", encoding="utf-8")
 
 
+def draw_then_and_now(path, climbing, face, clip):
+    """Writes what some rows and a model make of speech, below real frames.
+
+    Args:
+        path: of the PNG.
+        climbing: `Ladder` whose rows are drawn.
+        face: `began.face.BeganFace`.
+        clip: the sentence that the model hears.
+    """
+    from began.figures import draw_rows
+    from training.frames import SHOWN, clip_maps, shown_moments
+
+    moments, size = shown_moments(len(clip.faces)), face.config.size
+    shown = {"real": clip.faces[moments]}
+    for name, label in THEN.items():
+        (row,) = (row for row in ladder() if row.name == name)
+        sheet = read_picture(climbing.path(row, 0).with_suffix(".png"))
+        columns = np.split(sheet[GAP:-GAP, GAP:], SHOWN, axis=1)
+        small = [column[:, :-GAP] for column in columns]
+        shown[label] = np.stack([cv2.resize(picture, (size, size), interpolation=cv2.INTER_CUBIC) for picture in small])
+    maps = clip_maps(clip, face.config.speech.feature_settings)[moments]
+    shown["today: the sentence, one z"] = face.faces(maps, face.draw(1, seed=0))
+    shown["today: one sound, other z"] = face.faces(maps[[SHOWN // 2]].repeat(SHOWN, axis=0), face.draw(SHOWN, seed=9))
+    draw_rows(path, shown)
+
+
 @program
 def main():
     """Trains the rows that are not finished, then draws."""
@@ -200,7 +229,11 @@ def main():
     )
     parser.add_argument("--seeds", type=int, default=3, help="at most so many seeds of a row (default: 3)")
     parser.add_argument("--draw", action="store_true", help="train nothing")
+    parser.add_argument("--model", metavar="MODEL", help="a BEGAN to draw beside the attempts of 2017")
+    parser.add_argument("--model-data", metavar="DATASET", help="with faces of its size")
     arguments = parser.parse_args()
+    if bool(arguments.model) != bool(arguments.model_data):
+        raise InputError("--model and --model-data: give both, or neither")
     dataset = open_dataset(arguments.data)
     make_folder(Path(arguments.out))
     runs = make_folder(Path(arguments.runs))
@@ -224,6 +257,11 @@ def climb(arguments, dataset):
         row.name: [result for seed in range(row.seeds) if (result := climbing.finished(row, seed))] for row in rows
     }
     draw(rows, results, climbing)
+    if arguments.model:
+        from began.face import load_model
+
+        clip = open_dataset(arguments.model_data).split("test")[0]
+        draw_then_and_now(climbing.out / "then-and-now.png", climbing, load_model(arguments.model), clip)
     print(format_table(rows, results))
 
 

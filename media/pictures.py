@@ -9,6 +9,8 @@ import numpy as np
 from runtime.errors import InputError
 from runtime.files import atomic_write
 
+GAP = 2  # pixels between the images of `tile`
+
 
 def read_picture(path: str | Path) -> np.ndarray:
     """Reads a picture as uint8 RGB [shape=(height, width, 3)].
@@ -46,7 +48,7 @@ def fitted(image: np.ndarray, longest_side: Any) -> np.ndarray:
     return np.ascontiguousarray(image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2])
 
 
-def tile(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
+def tile(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
     """Arranges images of one size [shape=(n, height, width, 3)] in rows of `columns` on white."""
     count, height, width, _ = images.shape
     rows = -(-count // columns)

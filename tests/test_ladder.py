@@ -1,11 +1,14 @@
 """The ladder of trainings that explains the collapse: what its rows change, and that finished ones are kept."""
 
 import re
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from experiments.collapse import Ladder, draw, format_table
+from experiments.collapse import DOCUMENT, Ladder, draw, draw_then_and_now, format_table
 from experiments.collapse_rows import VAES, Row, VariantConfig, ladder
+from media.pictures import read_picture
 
 from .test_began_training import TINY
 
@@ -72,3 +75,13 @@ def test_a_training_that_diverges_is_a_result(climbing):
     result = climbing.finished(row, 0)
     assert re.fullmatch(r"diverged after step \d+", result["diverged"])
     assert f"| lost | 1 | {result['diverged']}" in format_table([row], {"lost": [result]})
+
+
+def test_attempts_of_2017_are_drawn_beside_a_model(tiny_dataset, tmp_path):
+    def faces(maps, z):
+        return np.full((len(maps), 16, 16, 3), 90, np.uint8)
+
+    face = SimpleNamespace(config=SMALL.updated(size=16), faces=faces, draw=lambda count, seed: np.zeros((count, 1)))
+    clip = tiny_dataset.split("test")[0]
+    draw_then_and_now(tmp_path / "faces.png", Ladder(tiny_dataset, tmp_path, DOCUMENT, "test"), face, clip)
+    assert read_picture(tmp_path / "faces.png").std() > 20

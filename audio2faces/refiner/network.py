@@ -157,8 +157,7 @@ class Refiner(Trainable):
         moving: faces that the regressor moved [batch, size, size, 3] in about [-1, 1].
         reference: the faces it started from, same shape.
         frame: those that are painted into, same shape.
-        face: the real ones, same shape. Every second one shows the moment right after the one before it, or the same
-            one, where that has no neighbour.
+        face: the real ones, same shape, in pairs: a moment and the next one, or the same where there is no next.
         speech, foreign_speech: maps of the same moments, and of others [batch, rows, coefficients].
 
     An adversary sees a square around the mouth; the 2017 project's sees the whole face.

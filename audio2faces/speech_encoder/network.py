@@ -21,8 +21,7 @@ class SpeechEncoder(Trainable):
 
     A batch is a dictionary:
         speech: standardised maps [batch, rows, coefficients].
-        mouth: what the speaker's mouth does, along its components in units of the first one's deviation
-            [batch, COMPONENTS].
+        mouth: its motion along its components [batch, COMPONENTS], in units of the first one's deviation.
         speaker: whose it is, integers [batch].
 
     Args:

@@ -3,7 +3,7 @@
 config.json           schema, kind, name, frame rate, settings, feature statistics, sound needed around a frame
 regressor.keras       from MFCC maps to motion, float32 rounded to float16
 refiner.keras         paints a mouth into a frame, from the moving face, its reference and that frame, if there is one
-*.onnx                the same two for ONNX Runtime in their place, in a folder that `audio2faces.export` wrote
+NAME.onnx             the same two for ONNX Runtime in their place, in a folder that `audio2faces.export` wrote
 reference.png         a real face of the speaker at rest, which the motion is added to
 reference_map.npy     the MFCC map of that moment
 articulation.npy      directions of mouth motion, and what moves with them, float16, where there is motion

@@ -49,7 +49,7 @@ class ControlBegan(Began):
         return loss + self.config.energy * energy_distance(batch["face"], made["face"]), paired_error
 
 
-def config_of(gamma, steps, rate, channels=32, energy=0.0, weight=1.0, seed=0):
+def config_of(gamma, steps, rate, channels=32, energy=0.0, weight=1.0, sub_pixel=False, seed=0):
     """The paper's settings with these: 64 numbers of z, rate halved when M_global stalls, k from 0.
 
     Args:
@@ -59,6 +59,7 @@ def config_of(gamma, steps, rate, channels=32, energy=0.0, weight=1.0, seed=0):
         channels: of both networks.
         energy: weight of `energy_distance`.
         weight: of L(G) for the generator.
+        sub_pixel: the networks compute at half the size, as in the presets.
         seed: of weights, batches and z.
     """
     return ControlConfig().updated(
@@ -68,7 +69,7 @@ def config_of(gamma, steps, rate, channels=32, energy=0.0, weight=1.0, seed=0):
         z="uniform",
         z_size=Z_SIZE,
         generator_n=channels,
-        sub_pixel=False,
+        sub_pixel=sub_pixel,
         adversary={"n": channels, "code_size": Z_SIZE, "gamma": gamma, "lambda_k": LAMBDA_K, "weight": weight},
         paired=0.0,
         training={

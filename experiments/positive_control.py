@@ -33,6 +33,7 @@ ROWS: dict[str, dict] = {  # name: settings of `control_task.config_of`
     "gamma 0.5, energy distance": {"gamma": 0.5, "energy": 1.0},
     "gamma 0.3, energy distance": {"gamma": 0.3, "energy": 1.0},
     "energy distance, no adversary": {"gamma": 0.7, "energy": 1.0, "weight": 0.0},
+    "gamma 0.7, energy distance, sub-pixel ends": {"gamma": 0.7, "energy": 1.0, "sub_pixel": True},
     "gamma 0.5, the paper's learning rate, 10000 steps": {"gamma": 0.5, "rate": 1e-4, "steps": 10000},
     "gamma 0.7, the paper's learning rate, 10000 steps": {"gamma": 0.7, "rate": 1e-4, "steps": 10000},
     "gamma 0.5, the paper's learning rate, 16 channels, 3000 steps": {

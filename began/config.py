@@ -105,7 +105,7 @@ _2017 = BeganConfig(
 _CONDITIONAL = BeganConfig().updated(
     z_size=64,
     detail=3.0,
-    training={"steps": 3600, "learning_rate": 1e-3, "halve_every": 1200, "evaluate_every": 400},
+    training={"steps": 3000, "learning_rate": 5e-4, "halve_every": 1000, "evaluate_every": 500},
 )
 PRESETS = {
     "conditional": _CONDITIONAL,

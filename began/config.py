@@ -64,6 +64,7 @@ class BeganConfig(Config):
     paired: float = 40.0  # weight of (x - G)^2 against the face of the same moment
     mouth_weight: float = 16.0  # of a pixel in the mouth box there
     detail: float = 0.0  # weight of the error of the strength of detail
+    clipping: float = 0.0  # norm to which the gradients of a step are clipped; 0: not
     defects: tuple[str, ...] = ()  # of IN_ORDER, FAST_DECAY, FORGETTING, NORMAL_KERNELS
     training: TrainingConfig = TrainingConfig(
         steps=12000, schedule="halved", halve_every=4000, patience=3, smallest_rate=2e-5
@@ -105,7 +106,8 @@ _2017 = BeganConfig(
 _CONDITIONAL = BeganConfig().updated(
     z_size=64,
     detail=3.0,
-    training={"steps": 3000, "learning_rate": 5e-4, "halve_every": 1000, "evaluate_every": 500},
+    clipping=1.0,  # without it trainings at this rate diverged at 128 pixels
+    training={"steps": 3000, "learning_rate": 1e-3, "halve_every": 1000, "evaluate_every": 500},
 )
 PRESETS = {
     "conditional": _CONDITIONAL,

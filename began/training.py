@@ -80,6 +80,7 @@ class BeganTask(Task):
         encoder: Encoder | None = None,
     ) -> None:
         self.config, self.settings, self.run_dir, self.encoder = config, config.training, run_dir, encoder
+        self.clipping = config.clipping or None
         self.devices = devices or OneDevice()
         features = config.speech.feature_settings
         self.frames = store.frames("train", features)

@@ -111,6 +111,7 @@ _CONDITIONAL = BeganConfig().updated(
 )
 PRESETS = {
     "conditional": _CONDITIONAL,
+    "conditional-128": _CONDITIONAL.updated(size=128, training={"learning_rate": 4e-4}),  # diverges at .001
     "sample": _CONDITIONAL.updated(
         generator_n=32, adversary={"n": 16}, training={"steps": 600, "halve_every": 200, "evaluate_every": 200}
     ),

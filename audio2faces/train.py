@@ -118,6 +118,8 @@ def chosen_config(arguments: argparse.Namespace, minutes: float = 0.0) -> Any:
     """
     presets, _, default = TRAININGS[arguments.mode]
     default = audio2faces.config.default_preset(minutes) if default is None else default if arguments.data else "sample"
+    if default == "conditional" and arguments.size == LARGEST_BEGAN:
+        default = f"conditional-{LARGEST_BEGAN}"
     preset = arguments.preset or default
     if preset not in presets:
         raise InputError(f"--preset {preset}: mode {arguments.mode} has {', '.join(sorted(presets))}")

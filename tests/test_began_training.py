@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from audio2faces.train import chosen_config, parse_arguments
 from began.config import FORGETTING, PRESETS, REPAIRS, BeganConfig, repaired
 from began.face import BeganFace, load_model
 from began.model import Began
@@ -95,6 +96,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tiny_dataset, tiny_run, tmp
 
 KILLED = """
 import json, os, signal, sys
+from audio2faces.train import chosen_config, parse_arguments
 from began.config import BeganConfig
 from began.training import BeganTask, train_began
 from preprocessing.dataset import open_dataset
@@ -417,3 +419,10 @@ def test_mixed_precision_keeps_weights_in_float32(tiny_dataset, tmp_path):
     network = keras.models.load_model(tmp_path / "run" / "model" / "generator.keras", compile=False)
     assert {weight.dtype for weight in network.trainable_weights} == {"float32"}
     assert network.output.dtype == "float32"
+
+
+def test_faces_of_128_pixels_learn_at_a_lower_rate(monkeypatch):
+    for size, preset in (("64", "conditional"), ("128", "conditional-128")):
+        monkeypatch.setattr(sys, "argv", ["train.py", "--mode", "began", "--data", "any", "--size", size])
+        assert chosen_config(parse_arguments()) == PRESETS[preset]
+    assert PRESETS["conditional-128"].training.learning_rate < PRESETS["conditional"].training.learning_rate

@@ -106,12 +106,12 @@ _2017 = BeganConfig(
 _CONDITIONAL = BeganConfig().updated(
     z_size=64,
     detail=3.0,
-    clipping=1.0,  # without it trainings at this rate diverged at 128 pixels
+    clipping=1.0,
     training={"steps": 3000, "learning_rate": 1e-3, "halve_every": 1000, "evaluate_every": 500},
 )
 PRESETS = {
     "conditional": _CONDITIONAL,
-    "conditional-128": _CONDITIONAL.updated(size=128, training={"learning_rate": 4e-4}),  # diverges at .001
+    "conditional-128": _CONDITIONAL.updated(size=128, training={"learning_rate": 4e-4}),  # at 1e-3 it diverges
     "sample": _CONDITIONAL.updated(
         generator_n=32, adversary={"n": 16}, training={"steps": 600, "halve_every": 200, "evaluate_every": 200}
     ),
